@@ -1,0 +1,78 @@
+"""What is answered without credentials: health, metrics, and the description of the API."""
+
+from http import HTTPStatus
+
+from heliograph.api.answers import Answer, json_answer
+from heliograph.api.app import Page
+from heliograph.clock import Clock
+from heliograph.jobs.errors import StoreUnavailable
+from heliograph.jobs.status import ProcessStatus
+from heliograph.metrics import Metrics
+from heliograph.store.interface import Store
+from heliograph.wire.docs import docs_page
+from heliograph.wire.openapi import openapi_document
+from heliograph.wire.operations import BASE_PATH
+
+COUNTS_FRESH_S = 5.0
+"""Counting what waits reads all of it, so it is done no more often than this."""
+
+
+class Pages:
+    """The pages of one process. `stopping` makes it unready, so that a load balancer looks elsewhere."""
+
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics, version: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._counted_s = float("-inf")
+        self.stopping = False
+        self._openapi = json_answer(openapi_document(version))
+        self._docs = Answer(HTTPStatus.OK, docs_page(version).encode(), media_type="text/html; charset=utf-8")
+
+    def by_path(self) -> dict[str, Page]:
+        """Each page under its path."""
+        return {
+            "/healthz": self.healthz,
+            "/readyz": self.readyz,
+            "/metrics": self.metrics,
+            f"{BASE_PATH}/openapi.json": self.openapi,
+            f"{BASE_PATH}/docs": self.docs,
+        }
+
+    async def healthz(self) -> Answer:
+        """Whether the process lives; a supervisor restarts it when it doesn't answer."""
+        return json_answer({"status": "ok"})
+
+    async def readyz(self) -> Answer:
+        """Whether requests should come here."""
+        if self.stopping:
+            return json_answer({"status": "stopping"}, HTTPStatus.SERVICE_UNAVAILABLE, ("Retry-After", "5"))
+        try:
+            await self._store.ready()
+        except StoreUnavailable as error:
+            status = {"status": "database unavailable", "message": str(error)}
+            return json_answer(status, HTTPStatus.SERVICE_UNAVAILABLE, ("Retry-After", "5"))
+        return json_answer({"status": "ok"})
+
+    async def metrics(self) -> Answer:
+        """For Prometheus."""
+        now_s = self._clock.monotonic()
+        if now_s - self._counted_s > COUNTS_FRESH_S:
+            self._counted_s = now_s
+            now = self._clock.now()
+            counts = await self._store.counts(now)
+            for process_status in (ProcessStatus.OPEN, ProcessStatus.RUNNING):
+                count = counts.by_process_status.get(process_status, 0)
+                self._metrics.queue_depth.labels(process_status.value).set(count)
+            self._metrics.oldest_due.clear()
+            for carrier, due_at in counts.oldest_due_at.items():
+                self._metrics.oldest_due.labels(carrier).set((now - due_at).total_seconds())
+        return Answer(HTTPStatus.OK, self._metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def openapi(self) -> Answer:
+        """The API, described for programs."""
+        return self._openapi
+
+    async def docs(self) -> Answer:
+        """The API, described for people."""
+        return self._docs

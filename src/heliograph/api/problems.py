@@ -1,0 +1,86 @@
+"""Errors → status code and body. Total: whatever is raised, the customer gets one clear answer."""
+
+import math
+from http import HTTPStatus
+
+import msgspec
+import structlog
+
+from heliograph.api.answers import Answer
+from heliograph.api.auth import CredentialsWrong
+from heliograph.jobs.errors import (
+    CharactersRefused,
+    FieldFault,
+    HeliographError,
+    JobDuplicate,
+    JobUnknown,
+    Overloaded,
+    RequestInvalid,
+    StoreUnavailable,
+)
+from heliograph.wire.shapes import ErrorResponse, FieldError
+
+MAX_ERRORS = 100
+"""How many fields at fault are named; a customer mends the pattern, not one by one."""
+STORE_RETRY_AFTER_S = 5
+
+log = structlog.get_logger()
+
+
+class HttpProblem(HeliographError):
+    """What HTTP itself has to say about a request."""
+
+    def __init__(self, status: HTTPStatus, message: str, *headers: tuple[str, str]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+
+class TooManyCalls(HeliographError):
+    """The account has used up its rate limit. retry_after_s: until the next call may come."""
+
+    def __init__(self, limit: str, retry_after_s: float) -> None:
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
+        super().__init__(f"the account may make {limit} calls, and has; try again in {self.retry_after_s} s")
+
+
+def answer_to(error: Exception) -> Answer:
+    """The answer that tells an error."""
+    match error:
+        case CharactersRefused():
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), error.faults)
+        case RequestInvalid():
+            return problem(HTTPStatus.BAD_REQUEST, str(error), error.faults)
+        case CredentialsWrong():
+            challenge = ("WWW-Authenticate", 'Basic realm="heliograph", charset="UTF-8"')
+            return problem(HTTPStatus.UNAUTHORIZED, str(error), (), challenge)
+        case JobUnknown():
+            return problem(HTTPStatus.NOT_FOUND, str(error))
+        case JobDuplicate():
+            return problem(HTTPStatus.CONFLICT, str(error))
+        case TooManyCalls():
+            return _later(HTTPStatus.TOO_MANY_REQUESTS, str(error), error.retry_after_s)
+        case Overloaded():
+            return _later(HTTPStatus.SERVICE_UNAVAILABLE, str(error), error.retry_after_s)
+        case StoreUnavailable():
+            log.error("api.store_unavailable", error=str(error))
+            message = "the service can't use its database at the moment; nothing was accepted, try again in a moment"
+            return _later(HTTPStatus.SERVICE_UNAVAILABLE, message, STORE_RETRY_AFTER_S)
+        case HttpProblem():
+            return problem(error.status, str(error), (), *error.headers)
+        case _:
+            log.error("api.failed", exc_info=error)
+            message = "the service failed; this is a defect of ours, and its log says more"
+            return problem(HTTPStatus.INTERNAL_SERVER_ERROR, message)
+
+
+def problem(
+    status: HTTPStatus, message: str, faults: tuple[FieldFault, ...] = (), *headers: tuple[str, str]
+) -> Answer:
+    """An error as JSON (contract, "Errors")."""
+    errors = [FieldError(fault.field, fault.message) for fault in faults[:MAX_ERRORS]]
+    return Answer(status, msgspec.json.encode(ErrorResponse(int(status), message, errors)), list(headers))
+
+
+def _later(status: HTTPStatus, message: str, retry_after_s: int) -> Answer:
+    return problem(status, message, (), ("Retry-After", str(retry_after_s)))

@@ -1,0 +1,86 @@
+"""uvicorn's HTTP protocol, with a cap on the time and size of what comes before a body."""
+
+from asyncio import TimerHandle, Transport
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from heliograph.wire.shapes import ErrorResponse
+
+MAX_HEAD_OCTETS = 64 * 1024
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection. A request's line and headers must come within `header_timeout_s` of the first octet."""
+
+    header_timeout_s: float = 10.0
+    _head_timer: TimerHandle | None = None
+    _head_octets = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        idle = self._head_timer is None and (self.cycle is None or self.cycle.response_complete)
+        if idle:
+            self._await_head()
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._head_octets = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_head(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head_came()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_octets > MAX_HEAD_OCTETS:
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            self._refuse(status, f"the request line and headers are over {MAX_HEAD_OCTETS} octets; send fewer")
+        else:
+            self._refuse(HTTPStatus.BAD_REQUEST, "this is not an HTTP request that can be read")
+
+    def _count_head(self, octets: int) -> None:
+        self._head_octets += octets
+        if self._head_octets > MAX_HEAD_OCTETS:
+            raise ValueError("the head is too large")  # The parser stops, and `send_400_response` tells why.
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(self.header_timeout_s, self._head_late)
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_late(self) -> None:
+        self._head_timer = None
+        message = f"the request line and headers did not come within {self.header_timeout_s:g} s; send them again"
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, message)
+
+    def _refuse(self, status: HTTPStatus, message: str) -> None:
+        body = msgspec.json.encode(ErrorResponse(int(status), message))
+        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+        self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()
+
+
+def http_protocol(header_timeout_s: float) -> type[Any]:
+    """The protocol with a timeout of its own."""
+    return type("HttpProtocol", (HttpProtocol,), {"header_timeout_s": header_timeout_s})

@@ -1,0 +1,1 @@
+"""Ways out: whoever takes SMS from us."""

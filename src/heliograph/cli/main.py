@@ -1,0 +1,97 @@
+"""`heliograph`: finds the command, runs it, and turns whatever happens into an exit code.
+
+Commands are imported when they run, so that help and `version` wait for neither the server nor the database.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from cyclopts import App, CycloptsError
+
+from heliograph import __version__
+from heliograph.cli.exits import Exit, exit_of, tell
+from heliograph.jobs.errors import HeliographError
+
+SERVER_PACKAGES = frozenset(
+    {"anyascii", "argon2", "httptools", "phonenumbers", "prometheus_client", "regex"}
+    | {"starlette", "structlog", "tzdata", "uvicorn", "uvloop"}
+)
+"""What the extra `server` installs, as imported."""
+
+app = App(
+    name="heliograph",
+    help="An SMS gateway: a REST service, a durable dispatcher and a command line.",
+    help_epilogue=(
+        "Examples:\n"
+        "  heliograph demo                         see it work, in ten seconds\n"
+        "  heliograph serve                        the service on 127.0.0.1:8480\n"
+        "  heliograph account add acme             an account, and its password\n"
+        "\n"
+        "heliograph COMMAND --help tells more."
+    ),
+    help_format="plaintext",
+    version=__version__,
+    version_flags=["--version"],
+    help_flags=["--help", "-h"],
+)
+app.command("heliograph.cli.serve:serve", name="serve", help="Run the service, until SIGTERM or Ctrl-C.")
+app.command("heliograph.cli.account:app", name="account", help="Add, list and change accounts.")
+app.command("heliograph.cli.demo:demo", name="demo", help="Send one job through a whole gateway, and stop.")
+app.command("heliograph.cli.version:version", name="version", help="Print the version.")
+
+
+def main() -> NoReturn:
+    """The program `heliograph`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code. An error is one line on stderr, never a traceback."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output has gone (`heliograph account list | head -1`): there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except Exception as error:  # noqa: BLE001 # the last line of defence before a traceback
+        return _failed(error)
+    return int(code) if isinstance(code, int) else Exit.OK
+
+
+def _failed(error: Exception) -> Exit:
+    while isinstance(error, ExceptionGroup):  # One of several tasks failed; the first says why.
+        error = error.exceptions[0]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    match error:
+        case CycloptsError():
+            tell(f"{_sentence(error)} See heliograph --help.")
+            return Exit.USAGE
+        case HeliographError():
+            tell(str(error))
+            return exit_of(error)
+        case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] in SERVER_PACKAGES:
+            tell(f"this command runs the gateway itself, and {name} is not installed: pip install 'heliograph[server]'")
+            return Exit.FAILED
+        case OSError():
+            tell(str(error))
+            return Exit.FAILED
+        case _:
+            tell(f"this is a bug, please report it: {type(error).__name__}: {error} (at {_place(error)})")
+            return Exit.FAILED
+
+
+def _sentence(error: CycloptsError) -> str:
+    error.verbose = False
+    return str(error)
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "?" if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

@@ -1,0 +1,69 @@
+"""One flag for each option of a job, made from `jobs.options.OPTIONS`."""
+
+from collections.abc import Mapping
+from dataclasses import field, fields, make_dataclass
+from datetime import datetime, tzinfo
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from heliograph.cli.exits import UsageInvalid
+from heliograph.jobs.errors import RequestInvalid
+from heliograph.jobs.options import OPTIONS, JobOptions, Option
+from heliograph.wire.shapes import parse_option_defaults
+
+GROUP = Group("Defaults", help="Each is for the option that a request leaves out.", sort_key=1)
+
+
+def flag_of(option: Option) -> str:
+    """`--validity-min`."""
+    return "--" + option.name.replace("_", "-")
+
+
+def given_options(flags: object, zone: tzinfo) -> dict[str, Any]:
+    """What flags say, by the options' names. Raises UsageInvalid by the rules that requests go by."""
+    raw = {option.wire_name: getattr(flags, option.name) for option in OPTIONS}
+    raw = {name: value for name, value in raw.items() if value is not None}
+    try:
+        parsed = parse_option_defaults(raw, zone)
+    except RequestInvalid as error:
+        flag_by_wire_name = {option.wire_name: flag_of(option) for option in OPTIONS}
+        faults = [f"{_renamed(fault.field, flag_by_wire_name)} {fault.message}" for fault in error.faults]
+        raise UsageInvalid("; ".join(faults) or str(error)) from error
+    return {option.name: getattr(parsed, option.name) for option in OPTIONS if option.wire_name in raw}
+
+
+def _renamed(field: str, flag_by_wire_name: Mapping[str, str]) -> str:
+    name = field.partition("[")[0]
+    return flag_by_wire_name.get(name, name)
+
+
+def _flag(option: Option) -> tuple[str, Any, Any]:
+    kind, metavar = option.kind, None
+    if kind is datetime:
+        kind, metavar = str, "DATE-TIME"
+    elif isinstance(kind, type) and issubclass(kind, Enum):
+        kind, metavar = str, "|".join(member.value for member in option.kind)
+    elif kind not in (str, int, bool):
+        kind, metavar = list[str], "START/END"
+    rule = option.rule
+    notes = ""
+    if rule.minimum is not None:
+        notes = f" {rule.minimum} to {rule.maximum}{', or 0' if rule.zero is not None else ''}."
+    if metavar == "START/END":
+        notes = " May be given several times."
+    parameter = Parameter(
+        name=flag_of(option), help=rule.description + notes, metavar=metavar, group=GROUP, negative_iterable=()
+    )
+    return option.name, Annotated[kind | None, parameter], field(default=None)
+
+
+if TYPE_CHECKING:
+
+    class OptionFlags:
+        """One attribute for each option; None is a flag that was not given."""
+else:
+    OptionFlags = Parameter(name="*")(
+        make_dataclass("OptionFlags", [_flag(option) for option in OPTIONS], frozen=True, kw_only=True)
+    )

@@ -1,0 +1,32 @@
+"""The flags that say which configuration and which database a command works with."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from heliograph.config import Settings, load_settings
+
+DatabaseFlag = Annotated[
+    str | None,
+    Parameter(metavar="URL", help="The database, such as sqlite:////var/lib/heliograph/heliograph.db"),
+]
+ConfigFlag = Annotated[
+    Path | None,
+    Parameter(metavar="FILE", help="The configuration; without it ./heliograph.toml is read if it is there."),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class StoreFlags:
+    """Where the accounts are."""
+
+    database: DatabaseFlag = None
+    config: ConfigFlag = None
+
+    def settings(self) -> Settings:
+        """The settings in force. Raises SettingsInvalid."""
+        return load_settings(self.config, os.environ, {"database.url": self.database})

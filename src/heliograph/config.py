@@ -1,0 +1,711 @@
+"""The settings of an installation: heliograph.toml, then HELIOGRAPH_* variables, then flags; the later wins.
+
+Each setting stands here once, with its type, default, range, unit and meaning; what reads it from a file, a
+variable or a flag, what says that a value is wrong, and docs/reference/settings.md follow from that.
+Contract: section 3, heliograph.toml.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from difflib import get_close_matches
+from enum import Enum
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from heliograph.flow.dispatch.retrying import RetryPolicy
+from heliograph.jobs.errors import SettingsInvalid
+from heliograph.jobs.routing import Route, Routing
+from heliograph.store.interface import Store
+from heliograph.store.sqlite.store import open_sqlite
+
+DEFAULT_FILE = Path("heliograph.toml")
+"""Read from the working directory when no file is named, if it is there."""
+PREFIX = "HELIOGRAPH_"
+CONFIG_VARIABLE = "HELIOGRAPH_CONFIG"
+CLIENT_VARIABLES = frozenset({"HELIOGRAPH_URL", "HELIOGRAPH_USERNAME", "HELIOGRAPH_PASSWORD"})
+"""What the client commands read; a service that shares their environment takes no offence."""
+
+DAY_S = 86_400
+LONGEST_WAIT_S = 2 * DAY_S  # The longest validity: a longer wait is never waited to its end.
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where to listen. port: 0 is any that is free."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """`127.0.0.1:8480`, `localhost:8480` or `[::1]:8480`. Raises ValueError."""
+        parts = re.fullmatch(r"(?:\[([^\[\]]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", text)
+        if parts is None or int(parts[3]) > 65_535:
+            raise ValueError(_ADDRESS_REMEDY)
+        try:
+            host = str(IPv6Address(parts[1])) if parts[1] else parts[2]
+        except ValueError:
+            raise ValueError(_ADDRESS_REMEDY) from None
+        return cls(host, int(parts[3]))
+
+
+_ADDRESS_REMEDY = (
+    'must be HOST:PORT with a port from 0 (any free one) to 65535, such as "127.0.0.1:8480" or "[::1]:8480", '
+    'or "0.0.0.0:8480" for every interface'
+)
+
+
+class SqliteUrl(msgspec.Struct, frozen=True):
+    """A database in one file."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"sqlite:///{self.path}"
+
+    @classmethod
+    def parse(cls, text: str) -> "SqliteUrl":
+        """`sqlite:///heliograph.db` or, absolute, `sqlite:////var/lib/heliograph.db`. Raises ValueError."""
+        scheme, separator, rest = text.partition("://")
+        if scheme.lower() in ("postgresql", "postgres"):
+            raise ValueError(
+                f"names PostgreSQL, which is not supported by this version yet; {_SQLITE_EXAMPLE}"
+            )
+        if not separator or scheme.lower() != "sqlite":
+            # Not what it is: there may be a password in it.
+            raise ValueError(f"must be a database URL that begins with sqlite:///; {_SQLITE_EXAMPLE}")
+        path = rest.removeprefix("/")
+        if not rest.startswith("/"):
+            raise ValueError(
+                f"must have three slashes after sqlite: before a relative path; {_SQLITE_EXAMPLE}"
+            )
+        if not path.strip("/") or path.endswith("/") or path == ":memory:" or {"?", "\0"} & set(path):
+            raise ValueError(f"must name a file, and nothing after it; {_SQLITE_EXAMPLE}")
+        return cls(Path(path))
+
+
+_SQLITE_EXAMPLE = (
+    "write sqlite:///heliograph.db, or sqlite:////var/lib/heliograph/heliograph.db for an absolute path"
+)
+
+
+class Role(Enum):
+    """What a process does of what the service does."""
+
+    API = "api"
+    DISPATCH = "dispatch"
+
+
+class LogFormat(Enum):
+    """How log lines look."""
+
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The HTTP service and the process as a whole."""
+
+    listen: Annotated[
+        Address, Meta(description="Host and port of the HTTP service; port 0 takes any that is free.")
+    ] = Address("127.0.0.1", 8480)
+    tls_certificate: Annotated[
+        Path | None,
+        Meta(
+            description="Certificate chain in PEM; with it and `tls_key` the service speaks HTTPS. Plain "
+            "HTTP beyond loopback is warned about at start."
+        ),
+    ] = None
+    tls_key: Annotated[Path | None, Meta(description="Private key of `tls_certificate` in PEM.")] = None
+    roles: Annotated[
+        tuple[Role, ...],
+        Meta(
+            min_length=1,
+            description="What this process does: `api` answers HTTP requests, `dispatch` sends SMS and takes "
+            "receipts.",
+        ),
+    ] = (Role.API, Role.DISPATCH)
+    header_timeout: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="How long a client may take to send the head of a request.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 10
+    shutdown_timeout: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="How long to wait, after SIGTERM, for requests and for carriers' answers.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 30
+    log_format: Annotated[
+        LogFormat,
+        Meta(description="`console` is for people, `json` for programs; `auto` is `console` on a terminal."),
+    ] = LogFormat.AUTO
+    log_requests: Annotated[bool, Meta(description="Log a line for each HTTP request.")] = False
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where jobs and accounts are kept."""
+
+    url: Annotated[
+        SqliteUrl,
+        Meta(
+            description="The database. `sqlite:///` is followed by a path; one that begins with a slash "
+            "itself (`sqlite:////var/lib/heliograph.db`) is absolute, others start from the working "
+            "directory.",
+            extra={"secret": True},
+        ),
+    ] = SqliteUrl(Path("heliograph.db"))
+
+
+CarrierName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z",
+        description="How routes, logs and metrics call the carrier.",
+        extra={"form": "1 to 64 characters of A-Z, a-z, 0-9, - and _, a letter or digit first"},
+    ),
+]
+Wait = Annotated[float, Meta(gt=0, le=LONGEST_WAIT_S)]
+Rate = Annotated[
+    float | None,
+    Meta(
+        gt=0,
+        le=100_000,
+        description="Parts sent to the carrier, at most; absent is as fast as it takes them.",
+        extra={"unit": "parts per second"},
+    ),
+]
+
+
+class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A carrier with nobody behind it: the last four digits of a number decide what becomes of an SMS."""
+
+    name: CarrierName
+    kind: Annotated[Literal["sandbox"], Meta(description="Always `sandbox`.")] = "sandbox"
+    window: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="How many parts may be unanswered at a time.",
+            extra={"unit": "parts"},
+        ),
+    ] = 1000
+    delay: Annotated[
+        float, Meta(ge=0, le=DAY_S, description="From sending to its receipt.", extra={"unit": "seconds"})
+    ] = 0.2
+    rate: Rate = None
+    retry: Annotated[
+        tuple[Wait, ...],
+        Meta(
+            description="Waits before the second try, the third, and so on, and no more tries after them.",
+            extra={"unit": "seconds"},
+        ),
+    ] = (1, 2, 5)
+
+
+class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An SMSC that speaks SMPP 3.4."""
+
+    name: CarrierName
+    kind: Annotated[Literal["smpp"], Meta(description="Always `smpp`.")] = "smpp"
+    host: Annotated[str, Meta(min_length=1, description="The SMSC's host name or address.")]
+    port: Annotated[int, Meta(ge=1, le=65_535, description="The SMSC's port.")] = 2775
+    system_id: Annotated[str, Meta(min_length=1, description="The name to bind with.")]
+    password: Annotated[
+        str | None,
+        Meta(
+            description="The password to bind with; better in `password_file` or the variable.",
+            extra={"secret": True},
+        ),
+    ] = None
+    password_file: Annotated[Path | None, Meta(description="A file whose first line is the password.")] = None
+    bind: Annotated[
+        Literal["transceiver", "transmitter+receiver"],
+        Meta(description="One bind for both directions, or one for each."),
+    ] = "transceiver"
+    binds: Annotated[int, Meta(ge=1, le=100, description="How many binds at a time.")] = 1
+    window: Annotated[
+        int, Meta(ge=1, le=100_000, description="Unanswered submits per bind.", extra={"unit": "parts"})
+    ] = 10
+    rate: Rate = None
+    response_timeout: Annotated[
+        float | None,
+        Meta(
+            gt=0,
+            le=3600,
+            description="How long an answer is awaited; absent is as in `[delivery]`.",
+            extra={"unit": "seconds"},
+        ),
+    ] = None
+    reconnect: Annotated[
+        float, Meta(gt=0, le=3600, description="First pause before binding again.", extra={"unit": "seconds"})
+    ] = 1
+    tls: Annotated[bool, Meta(description="Whether the connection is encrypted.")] = False
+
+
+CarrierSettings = SandboxSettings
+"""Of the kinds that this version has."""
+CARRIER_KINDS: dict[str, type[SandboxSettings] | type[SmppSettings]] = {
+    "sandbox": SandboxSettings,
+    "smpp": SmppSettings,
+}
+
+
+class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which numbers go to which carriers; the longest prefix wins."""
+
+    to: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Meta(
+                    pattern=r"^\+([1-9][0-9]{0,14})?\Z",
+                    extra={"form": 'the first digits of numbers, such as "+49", or "+" for everywhere'},
+                ),
+            ],
+            ...,
+        ],
+        Meta(min_length=1, description="Numbers that begin with one of these; a lone `+` is everywhere."),
+    ]
+    carriers: Annotated[
+        tuple[str, ...], Meta(min_length=1, description="Names of the carriers to try, in this order.")
+    ]
+
+
+class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How patient the service is with carriers."""
+
+    retry: Annotated[
+        tuple[Wait, ...],
+        Meta(
+            description="Waits before the second try, the third, and so on; the last one holds for all "
+            "further tries, while the validity lasts. A carrier that has its own `retry` goes by that.",
+            extra={"unit": "seconds"},
+        ),
+    ] = (5, 15, 60, 300, 900)
+    receipt_grace: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=30 * DAY_S,
+            description="How long after the end of its validity an SMS's receipt is still awaited.",
+            extra={"unit": "seconds"},
+        ),
+    ] = DAY_S
+    response_timeout: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="How long a carrier's answer is awaited.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 30
+
+
+class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long what is finished is kept."""
+
+    days: Annotated[
+        float, Meta(gt=0, le=36_500, description="When finished jobs are deleted.", extra={"unit": "days"})
+    ] = 90
+    text_days: Annotated[
+        float | None,
+        Meta(
+            ge=0,
+            le=36_500,
+            description="When the texts of finished jobs are deleted; absent is with the job.",
+            extra={"unit": "days"},
+        ),
+    ] = None
+
+
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What webhooks may do."""
+
+    allow_private: Annotated[
+        bool,
+        Meta(description="Whether webhooks may call addresses in private ranges, this machine among them."),
+    ] = False
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting of an installation, checked. Made by `load_settings`."""
+
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    carriers: tuple[CarrierSettings, ...] = (SandboxSettings(name="sandbox"),)
+    routes: tuple[RouteSettings, ...] = ()
+    delivery: DeliverySettings = DeliverySettings()
+    retention: RetentionSettings = RetentionSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+
+    def routing(self) -> Routing:
+        """The routes; without any, everything goes to the first carrier."""
+        return Routing([Route(route.to, route.carriers) for route in self.routes], self.carriers[0].name)
+
+    def retry_policy(self, carrier: CarrierSettings) -> RetryPolicy:
+        """How patient to be with one carrier."""
+        return RetryPolicy(
+            waits_s=carrier.retry, repeat_last=False, receipt_grace_s=self.delivery.receipt_grace
+        )
+
+
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "server": ServerSettings,
+    "database": DatabaseSettings,
+    "delivery": DeliverySettings,
+    "retention": RetentionSettings,
+    "webhooks": WebhookSettings,
+}
+"""The tables of heliograph.toml that are there once; [[carriers]] and [[routes]] repeat."""
+
+
+def open_store(
+    database: DatabaseSettings, now: datetime, *, serving: bool = True
+) -> AbstractAsyncContextManager[Store]:
+    """The store that the settings name.
+
+    serving: be the one process that serves it; otherwise only accounts may be changed.
+    Raises StoreUnavailable on entering.
+    """
+    return open_sqlite(database.url.path, now, serving=serving)
+
+
+class Setting(NamedTuple):
+    """One setting. kind: its type with ranges; default: NODEFAULT if it must be given."""
+
+    key: str
+    kind: Any
+    default: object
+    meta: Meta
+
+    @property
+    def unit(self) -> str | None:
+        """What a number counts."""
+        return (self.meta.extra or {}).get("unit")
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value may hold a password, so that no error shows it."""
+        return bool((self.meta.extra or {}).get("secret"))
+
+
+def settings_in(section: type[msgspec.Struct]) -> dict[str, Setting]:
+    """The settings of a section by their keys."""
+    hints = get_type_hints(section, include_extras=True)
+    return {
+        field.name: Setting(field.name, hints[field.name], field.default, get_args(hints[field.name])[-1])
+        for field in msgspec.structs.fields(section)
+    }
+
+
+def variable_of(section: str, key: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{section}_{key}".upper()
+
+
+def password_variable_of(carrier: str) -> str:
+    """The environment variable of a carrier's password."""
+    return f"{PREFIX}CARRIER_{carrier.replace('-', '_')}_PASSWORD".upper()
+
+
+def load_settings(
+    config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
+) -> Settings:
+    """The settings in force.
+
+    config: the file; None is the one that HELIOGRAPH_CONFIG names, or ./heliograph.toml if it is there.
+    environ: an empty variable is the same as none.
+    overrides: what flags say, by `section.key`; None is the same as absent.
+    Raises SettingsInvalid, naming key, value and remedy.
+    """
+    variables = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
+    named = config or (Path(variables[CONFIG_VARIABLE]) if CONFIG_VARIABLE in variables else None)
+    path = named or DEFAULT_FILE
+    document = _read(path) if named or path.is_file() else {}
+    _check_names(document, [*SECTIONS, "carriers", "routes"], f"{path}: section", _section_header)
+
+    given = _from_file(document, path)
+    passwords = _from_environment(variables, given)
+    _from_flags(overrides, given)
+    sections = {name: _section(kind, given.get(name, {})) for name, kind in SECTIONS.items()}
+    carriers = _carriers(_tables(document, "carriers", path), path, passwords)
+    routes = _routes(_tables(document, "routes", path), path, [carrier.name for carrier in carriers])
+    settings = Settings(carriers=carriers, routes=routes, **cast("dict[str, Any]", sections))
+    _check_tls(settings.server)
+    return settings
+
+
+class _Given(NamedTuple):
+    """A value as it was given, and by what. is_text: by something that knows only texts."""
+
+    value: object
+    source: str
+    is_text: bool
+
+
+_GivenSections = dict[str, dict[str, _Given]]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise SettingsInvalid(f"there is no configuration file {path}") from None
+    except OSError as error:
+        raise SettingsInvalid(f"can't read the configuration file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"{path} is not TOML: {error}") from error
+
+
+def _from_file(document: Mapping[str, object], path: Path) -> _GivenSections:
+    given: _GivenSections = {}
+    for name, section in SECTIONS.items():
+        table = document.get(name, {})
+        if not isinstance(table, dict):
+            raise SettingsInvalid(f"{path}: {name} must be a section; write [{name}] and its keys below")
+        given[name] = _given_in_table(cast("dict[str, object]", table), section, f"{path}: {name}")
+    return given
+
+
+def _given_in_table(
+    table: Mapping[str, object], section: type[msgspec.Struct], source: str
+) -> dict[str, _Given]:
+    _check_names(table, settings_in(section), source, str)
+    return {key: _Given(value, f"{source}.{key}", is_text=False) for key, value in table.items()}
+
+
+def _check_names(names: Iterable[str], known: Iterable[str], source: str, shown: "type[str] | Any") -> None:
+    for name in names:
+        if name not in known:
+            separator = " " if source.endswith("section") else "."
+            raise SettingsInvalid(
+                f"{source}{separator}{shown(name)} is not known; {suggestion(name, known, shown)}"
+            )
+
+
+def _section_header(name: str) -> str:
+    return f"[[{name}]]" if name in ("carriers", "routes") else f"[{name}]"
+
+
+def suggestion(word: str, known: Iterable[str], shown: "type[str] | Any" = str) -> str:
+    """`did you mean x?`, or else all there are."""
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {shown(by_lower[near[0]])}?"
+    return f"known are {', '.join(map(shown, by_lower.values()))}"
+
+
+def _from_environment(variables: Mapping[str, str], given: _GivenSections) -> dict[str, str]:
+    """Fill in what variables say; return those that look like carriers' passwords."""
+    known = {
+        variable_of(name, key): (name, key) for name, kind in SECTIONS.items() for key in settings_in(kind)
+    }
+    passwords: dict[str, str] = {}
+    for variable, value in variables.items():
+        if variable in known:
+            name, key = known[variable]
+            given[name][key] = _Given(value, variable, is_text=True)
+        elif variable.startswith(f"{PREFIX}CARRIER_") and variable.endswith("_PASSWORD"):
+            passwords[variable] = value
+        elif variable not in CLIENT_VARIABLES and variable != CONFIG_VARIABLE:
+            near = suggestion(variable, [*known, *CLIENT_VARIABLES, CONFIG_VARIABLE])
+            raise SettingsInvalid(f"the environment variable {variable} is not known; {near}")
+    return passwords
+
+
+def _from_flags(overrides: Mapping[str, object], given: _GivenSections) -> None:
+    for path, value in overrides.items():
+        name, key = path.split(".")
+        assert key in settings_in(SECTIONS[name]), f"no setting has the path {path}"
+        if value is not None:
+            given[name][key] = _Given(value, f"--{key.replace('_', '-')}", is_text=isinstance(value, str))
+
+
+def _section(kind: type[msgspec.Struct], given: Mapping[str, _Given]) -> msgspec.Struct:
+    known = settings_in(kind)
+    return kind(**{key: _value(known[key], each) for key, each in given.items()})
+
+
+def _value(setting: Setting, given: _Given) -> object:
+    value = given.value
+    kind = _plain(setting.kind)
+    try:
+        if kind in _PARSERS:
+            if not isinstance(value, str) or not value:
+                raise ValueError
+            return _PARSERS[kind](value)
+        if given.is_text and get_origin(kind) is tuple:
+            value = [item.strip() for item in str(value).split(",") if item.strip()]
+        converted = msgspec.convert(value, setting.kind, strict=not given.is_text)
+    except (msgspec.ValidationError, ValueError) as error:
+        own = "" if isinstance(error, msgspec.ValidationError) else str(error)
+        remedy = own or f"must be {_expected(setting.kind, setting.unit, given.is_text)}"
+        shown = "" if setting.is_secret else f"is {_shown(given.value)}; it "
+        raise SettingsInvalid(f"{given.source} {shown}{remedy}") from None
+    return tuple(dict.fromkeys(converted)) if kind == tuple[Role, ...] else converted
+
+
+_PARSERS: dict[object, Any] = {Address: Address.parse, SqliteUrl: SqliteUrl.parse, Path: Path}
+
+
+def _plain(kind: Any) -> Any:
+    """A type without its ranges and its None."""
+    if get_origin(kind) is Annotated:
+        return _plain(get_args(kind)[0])
+    others = [each for each in get_args(kind) if each is not NoneType]
+    return others[0] if NoneType in get_args(kind) else kind
+
+
+def _expected(kind: Any, unit: str | None, is_text: bool = False) -> str:
+    """What a value of this type looks like, after "must be"."""
+    meta: Meta | None = None
+    if get_origin(kind) is Annotated:
+        kind, meta = get_args(kind)[0], get_args(kind)[-1]
+    form: str | None = (meta.extra or {}).get("form") if meta else None
+    kind = _plain(kind)
+    of_unit = f" of {unit}" if unit else ""
+    if form is not None:
+        return form
+    if get_origin(kind) is tuple:
+        item = _expected(get_args(kind)[0], unit)
+        return f"{item}, or several separated by commas" if is_text else f"a list [ ... ], each {item}"
+    if get_origin(kind) is Literal or issubclass(kind, Enum):
+        values = get_args(kind) or [member.value for member in kind]
+        return f"one of {', '.join(map(_shown, values))}"
+    if kind in (int, float):
+        number = "a number" if kind is float else "a whole number"
+        return number + of_unit + _range(meta)
+    return {bool: "true or false", Path: "the path of a file, in quotes", Address: _ADDRESS_REMEDY[8:]}.get(
+        kind, "a text in quotes that is not empty"
+    )
+
+
+def _range(meta: Meta | None) -> str:
+    assert meta is not None, "every number has a range"
+    least = f"from {meta.ge:g}" if meta.ge is not None else f"above {meta.gt:g}"
+    return f" {least} to {meta.le:g}" if meta.ge is not None else f" {least}, at most {meta.le:g}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (float, int)) and not isinstance(value, bool):
+        return repr(value)  # JSON knows no inf, no nan and no end to numbers.
+    if isinstance(value, str):
+        value = value.encode(errors="replace").decode()  # A variable can hold bytes that are no text.
+    text = msgspec.json.encode(value, enc_hook=str).decode()
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _tables(document: Mapping[str, object], name: str, path: Path) -> list[dict[str, object]]:
+    tables = document.get(name, [])
+    if not isinstance(tables, list) or not all(
+        isinstance(each, dict) for each in cast("list[object]", tables)
+    ):
+        raise SettingsInvalid(f"{path}: there can be several {name}; write [[{name}]] with two brackets")
+    return cast("list[dict[str, object]]", tables)
+
+
+def _table(table: Mapping[str, object], section: type[msgspec.Struct], source: str) -> Any:
+    given = _given_in_table(table, section, source)
+    for key, setting in settings_in(section).items():
+        if setting.default is msgspec.NODEFAULT and key not in given:
+            raise SettingsInvalid(
+                f"{source} has no {key}; it must be {_expected(setting.kind, setting.unit)}"
+            )
+    return _section(section, given)
+
+
+def _carriers(
+    tables: Sequence[dict[str, object]], path: Path, passwords: Mapping[str, str]
+) -> tuple[CarrierSettings, ...]:
+    carriers: list[CarrierSettings | SmppSettings] = []
+    source_by_variable: dict[str, str] = {}
+    for index, table in enumerate(tables):
+        source = f"{path}: carriers[{index}]"
+        kind = table.get("kind")
+        kinds = f"must be one of {', '.join(map(_shown, CARRIER_KINDS))}"
+        if kind is None:
+            raise SettingsInvalid(f"{source} has no kind; it {kinds}")
+        if not isinstance(kind, str) or kind not in CARRIER_KINDS:
+            raise SettingsInvalid(f"{source}.kind is {_shown(kind)}; it {kinds}")
+        carrier = _table(table, CARRIER_KINDS[kind], source)
+        variable = password_variable_of(carrier.name)
+        if variable in source_by_variable:
+            wrong = f"is {_shown(carrier.name)}, and {source_by_variable[variable]} is called so too"
+            raise SettingsInvalid(f"{source}.name {wrong}; give each carrier a name of its own")
+        source_by_variable[variable] = f"carriers[{index}]"
+        if isinstance(carrier, SmppSettings) and variable in passwords:
+            carrier = msgspec.structs.replace(carrier, password=passwords[variable])
+        carriers.append(carrier)
+    for variable in passwords:
+        if variable not in source_by_variable:
+            near = suggestion(variable, source_by_variable) if source_by_variable else "there are no carriers"
+            raise SettingsInvalid(f"the environment variable {variable} belongs to no carrier; {near}")
+    available: list[CarrierSettings] = []
+    for index, carrier in enumerate(carriers):
+        if isinstance(carrier, SmppSettings):
+            wrong = 'is "smpp", which is not available in this version yet; it must be "sandbox"'
+            raise SettingsInvalid(f"{path}: carriers[{index}].kind {wrong}")
+        available.append(carrier)
+    return tuple(available) or Settings().carriers
+
+
+def _routes(
+    tables: Sequence[dict[str, object]], path: Path, carriers: list[str]
+) -> tuple[RouteSettings, ...]:
+    routes: list[RouteSettings] = []
+    first_by_prefix: dict[str, int] = {}
+    for index, table in enumerate(tables):
+        source = f"{path}: routes[{index}]"
+        route: RouteSettings = _table(table, RouteSettings, source)
+        for carrier in route.carriers:
+            if carrier not in carriers:
+                known = ", ".join(map(_shown, carriers))
+                raise SettingsInvalid(f"{source}.carriers names {_shown(carrier)}; the carriers are {known}")
+        for prefix in route.to:
+            if prefix in first_by_prefix:
+                wrong = f"names {_shown(prefix)}, and so does routes[{first_by_prefix[prefix]}]"
+                raise SettingsInvalid(f"{source}.to {wrong}; a prefix can lead to one route only")
+            first_by_prefix[prefix] = index
+        routes.append(route)
+    return tuple(routes)
+
+
+def _check_tls(server: ServerSettings) -> None:
+    files = {"tls_certificate": server.tls_certificate, "tls_key": server.tls_key}
+    for key, path in files.items():
+        if path is None and any(files.values()):
+            raise SettingsInvalid(f"server.{key} is missing; tls_certificate and tls_key go together")
+        if path is not None and not path.is_file():
+            raise SettingsInvalid(f'server.{key} is "{path}", and there is no such file; name a PEM file')

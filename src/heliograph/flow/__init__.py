@@ -1,0 +1,1 @@
+"""The steps of the flow. None knows another: they meet in the store."""

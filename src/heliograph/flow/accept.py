@@ -1,0 +1,50 @@
+"""A request comes in: planned, kept, acknowledged."""
+
+import asyncio
+
+from heliograph.clock import Clock
+from heliograph.ids import Ids
+from heliograph.jobs.accounts import Account
+from heliograph.jobs.naming import RANDOM_SPACE, JobId, job_id
+from heliograph.jobs.plan import JobPlan, plan_job
+from heliograph.jobs.request import JobRequest
+from heliograph.jobs.routing import Routing
+from heliograph.metrics import Metrics
+from heliograph.store.interface import Store
+
+PLAN_ASIDE_RECIPIENTS = 200
+"""Numbers in national spelling take 40 µs each to read: more of them would hold up everybody else's requests."""
+
+
+class Acceptor:
+    """Takes jobs in. A job id is given only for a job that is on disk."""
+
+    def __init__(self, store: Store, routing: Routing, clock: Clock, ids: Ids, metrics: Metrics) -> None:
+        self._store = store
+        self._routing = routing
+        self._clock = clock
+        self._ids = ids
+        self._metrics = metrics
+
+    async def accept(self, request: JobRequest, account: Account) -> JobId:
+        """Keep a job and return its id.
+
+        Raises CharactersRefused, JobDuplicate, Overloaded or StoreUnavailable; then nothing is left behind.
+        """
+        now = self._clock.now()
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        new_id = job_id(now, self._ids.number(RANDOM_SPACE))
+        if sum(len(message.recipients) for message in request.messages) > PLAN_ASIDE_RECIPIENTS:
+            plan = await asyncio.to_thread(plan_job, request, account, self._routing, new_id, now)
+        else:
+            plan = plan_job(request, account, self._routing, new_id, now)
+        await self._store.add_job(plan)
+        self._count(plan)
+        return new_id
+
+    def _count(self, plan: JobPlan) -> None:
+        self._metrics.jobs_accepted.inc()
+        self._metrics.sms_accepted.inc(len(plan.sms))
+        for sms in plan.sms:
+            if sms.carrier is None:
+                self._metrics.sms_finished(sms.verdict.value)

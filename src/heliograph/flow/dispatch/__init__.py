@@ -1,0 +1,1 @@
+"""Waiting SMS go out."""

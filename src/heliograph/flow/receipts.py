@@ -1,0 +1,45 @@
+"""What carriers say later: recorded first, acknowledged after."""
+
+import structlog
+
+from heliograph.carriers.interface import Carrier
+from heliograph.clock import Clock
+from heliograph.jobs.carriage import MessageState, Receipt, receipt_reason
+from heliograph.jobs.errors import StoreUnavailable
+from heliograph.jobs.status import Status
+from heliograph.metrics import Metrics
+from heliograph.store.interface import ReceiptNews, Store
+
+STORE_RETRY_S = 1.0
+
+log = structlog.get_logger()
+
+FINAL_STATUSES = {
+    MessageState.DELIVERED: Status.SUC_FIN,
+    MessageState.EXPIRED: Status.TIMEOUT,
+    MessageState.DELETED: Status.FAILED_FIN,
+    MessageState.UNDELIVERABLE: Status.FAILED_FIN,
+    MessageState.REJECTED: Status.FAILED_FIN,
+}
+"""What a receipt's state makes of an SMS; after any other state more is to come (contract, "Status of one SMS")."""
+
+
+async def follow_receipts(carrier: Carrier, store: Store, clock: Clock, metrics: Metrics) -> None:
+    """Record a carrier's receipts, until cancelled. The carrier keeps those that can't be recorded."""
+    while True:
+        try:
+            async with carrier.receipts() as receipts:
+                news = [_news(receipt) for receipt in receipts]
+                await store.record_receipts(carrier.name, news)
+        except StoreUnavailable as error:
+            log.error("receipts.store_unavailable", carrier=carrier.name, error=str(error))
+            await clock.sleep(STORE_RETRY_S)
+            continue
+        for each in news:
+            if each.status is not None:
+                metrics.sms_finished(each.status.value)
+
+
+def _news(receipt: Receipt) -> ReceiptNews:
+    status = None if receipt.state is None else FINAL_STATUSES.get(receipt.state)
+    return ReceiptNews(receipt.message_id, status, receipt_reason(receipt), receipt.received_at)

@@ -1,0 +1,45 @@
+"""What is old is forgotten, in steps too small for anybody to notice."""
+
+from datetime import timedelta
+
+import structlog
+
+from heliograph.clock import Clock
+from heliograph.jobs.errors import StoreUnavailable
+from heliograph.store.interface import Store
+
+STEP_JOBS = 100
+STEP_PAUSE_S = 0.05
+ROUND_S = 600.0
+
+log = structlog.get_logger()
+
+
+async def forget_old_jobs(store: Store, clock: Clock, *, days: float, text_days: float | None) -> None:
+    """Delete finished jobs `days` old, and their texts when they are `text_days` old; until cancelled."""
+    while True:
+        try:
+            forgotten = await _forget(store, clock, days)
+            blanked = 0 if text_days is None else await _blank(store, clock, text_days)
+        except StoreUnavailable as error:
+            log.error("retention.store_unavailable", error=str(error))
+        else:
+            if forgotten or blanked:
+                log.info("retention.done", jobs_deleted=forgotten, jobs_blanked=blanked)
+        await clock.sleep(ROUND_S)
+
+
+async def _forget(store: Store, clock: Clock, days: float) -> int:
+    total = 0
+    while count := await store.forget_jobs(clock.now() - timedelta(days=days), STEP_JOBS):
+        total += count
+        await clock.sleep(STEP_PAUSE_S)
+    return total
+
+
+async def _blank(store: Store, clock: Clock, text_days: float) -> int:
+    total = 0
+    while count := await store.blank_texts(clock.now() - timedelta(days=text_days), STEP_JOBS):
+        total += count
+        await clock.sleep(STEP_PAUSE_S)
+    return total

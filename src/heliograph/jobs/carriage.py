@@ -1,0 +1,144 @@
+"""The words in which steps and carriers speak of parts of SMS, whatever the carrier's protocol."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import NewType
+
+import msgspec
+
+from heliograph.gsm.segmentation import Encoding
+from heliograph.jobs.naming import JobId
+
+SegmentId = NewType("SegmentId", int)
+
+
+class Segment(msgspec.Struct, frozen=True, gc=False):
+    """One part of one SMS, all that a carrier needs to send it.
+
+    src: empty for the carrier's own default. dst: E.164 with its `+`.
+    text: what this part carries, in characters that `encoding` can carry.
+    part, parts: its place, from 1, and how many there are; reference tells them from other SMS's parts (16 bit).
+    expires_at: the end of its validity; validity_min: as asked for, 0 for the carrier's default.
+    """
+
+    id: SegmentId
+    job_id: JobId
+    src: str
+    dst: str
+    text: str
+    encoding: Encoding
+    part: int
+    parts: int
+    reference: int
+    flash: bool
+    express: bool
+    receipt_wanted: bool
+    expires_at: datetime
+    validity_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The carrier took the segment. message_id: by which its receipts will name it; empty if it can't."""
+
+    segment: SegmentId
+    message_id: str
+
+
+class Permanence(Enum):
+    """Whether the same segment, sent again, may fare better."""
+
+    LASTING = "Permanent"
+    PASSING = "Temporary"
+    THROTTLED = "Throttled"
+    """The carrier has had enough for now: not the segment's fault, and no try of its own."""
+    BAD_NUMBER = "Invalid destination"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The carrier said no. reason: its own words."""
+
+    segment: SegmentId
+    permanence: Permanence
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """The segment surely never got to the carrier."""
+
+    segment: SegmentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The segment may have got to the carrier, and no answer came: never to be resent blindly."""
+
+    segment: SegmentId
+    reason: str
+
+
+SubmitOutcome = Accepted | Refused | Unreachable | Unanswered
+
+
+class MessageState(Enum):
+    """What a receipt says (SMPP 3.4, 5.2.28), with its value on the wire."""
+
+    ENROUTE = 1
+    DELIVERED = 2
+    EXPIRED = 3
+    DELETED = 4
+    UNDELIVERABLE = 5
+    ACCEPTED = 6
+    UNKNOWN = 7
+    REJECTED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The carrier's later word on one segment.
+
+    state: None when it could not be read. detail: what else the carrier said, such as its error code.
+    """
+
+    message_id: str
+    state: MessageState | None
+    received_at: datetime
+    detail: str = ""
+
+
+_STATE_MEANINGS = {
+    MessageState.ENROUTE: (False, "Message is in enroute state."),
+    MessageState.DELIVERED: (True, "Message is delivered to destination."),
+    MessageState.EXPIRED: (True, "Message validity period has expired."),
+    MessageState.DELETED: (True, "Message has been deleted."),
+    MessageState.UNDELIVERABLE: (True, "Message is undeliverable."),
+    MessageState.ACCEPTED: (False, "Message is in accepted state."),
+    MessageState.UNKNOWN: (False, "Message is in invalid state."),
+    MessageState.REJECTED: (True, "Message is in a rejected state."),
+}
+
+
+def is_final(state: MessageState | None) -> bool:
+    """Whether nothing more is to come after a receipt with that state."""
+    return state is not None and _STATE_MEANINGS[state][0]
+
+
+def receipt_reason(receipt: Receipt) -> str:
+    """A receipt in words: `message_state:DELIVERED [00000002] (Final) (Message is delivered to destination.)`."""
+    if receipt.state is None:
+        words = "message_state:unreadable (Intermediate) (The carrier's receipt could not be read.)"
+    else:
+        final, meaning = _STATE_MEANINGS[receipt.state]
+        finality = "Final" if final else "Intermediate"
+        words = f"message_state:{receipt.state.name} [{receipt.state.value:08x}] ({finality}) ({meaning})"
+    return f"{words} {receipt.detail}" if receipt.detail else words
+
+
+def answer_reason(name: str, value: int, permanence: Permanence, meaning: str) -> str:
+    """A refusal in words: `command_status:ESME_RTHROTTLED [00000058] (Temporary) (Throttling error.)`."""
+    passing = permanence in (Permanence.PASSING, Permanence.THROTTLED)
+    return f"command_status:{name} [{value:08x}] ({'Temporary' if passing else 'Permanent'}) ({meaning})"

@@ -1,0 +1,69 @@
+"""The errors of heliograph, grouped by who has to act."""
+
+from dataclasses import dataclass
+
+
+class HeliographError(Exception):
+    """The root of all errors that heliograph raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """What is wrong with one field. field: its path, such as `messages[0].recipients[2].dst`."""
+
+    field: str
+    message: str
+
+
+class RequestInvalid(HeliographError):
+    """The customer has to mend the request; `faults` names every field at fault."""
+
+    def __init__(self, message: str, faults: tuple[FieldFault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
+
+    @classmethod
+    def of(cls, *faults: FieldFault) -> "RequestInvalid":
+        """For faults of fields: the message tells the first and counts the rest."""
+        first = f"{faults[0].field} {faults[0].message}"
+        more = f" (and {len(faults) - 1} more, see errors)" if len(faults) > 1 else ""
+        return cls(first + more, faults)
+
+
+class CharactersRefused(RequestInvalid):
+    """The customer asked to refuse what STANDARD can't carry, and the text holds such characters."""
+
+
+class JobUnknown(HeliographError):
+    """The account has no such job."""
+
+
+class JobDuplicate(HeliographError):
+    """An equal request was accepted a short time ago as `job_id`."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"an equal request was accepted within the last 10 minutes as job {job_id}; "
+            "to send it again all the same, set duplicateDetection to false"
+        )
+        self.job_id = job_id
+
+
+class Overloaded(HeliographError):
+    """The customer has to come back later; the operator may want to look."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StoreUnavailable(HeliographError):
+    """The operator has to act: the database can't be used as it should."""
+
+
+class SettingsInvalid(HeliographError):
+    """The operator has to mend the configuration."""
+
+
+class AccountExists(HeliographError):
+    """The operator chose a name that another account has."""

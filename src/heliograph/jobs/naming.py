@@ -1,0 +1,63 @@
+"""Public ids of jobs and SMS (contract, section 1).
+
+An id reads `J.20221116-092407.583-0lajfsfmnXIZJO93PQ`: a letter for its kind, the UTC instant in milliseconds, `-0`,
+the same instant as 8 base-36 digits, and 9 random characters of `[0-9A-Z]`. The SMS of a job need no ids of their
+own on disk: they follow from the job's id and the place of the SMS in it.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import NewType
+
+JobId = NewType("JobId", str)
+SmsId = NewType("SmsId", str)
+
+_TAIL_LENGTH = 9
+RANDOM_SPACE = 36**_TAIL_LENGTH
+"""How many different tails an id can have."""
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_SHAPE = re.compile(r"J\..{18,38}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Coprime to 36, so that the tails of a job's SMS are all different, and large, so that they look unlike each other.
+_STRIDE = 59_604_644_783_353
+
+
+def job_id(received: datetime, number: int) -> JobId:
+    """The id of a job received at that instant; `number` (below RANDOM_SPACE) tells it from others of the instant."""
+    received = received.astimezone(UTC)
+    instant_ms = (received - _EPOCH) // timedelta(milliseconds=1)
+    stamp = f"{received:%Y%m%d-%H%M%S}.{received.microsecond // 1000:03d}"
+    return JobId(f"J.{stamp}-0{_base36(instant_ms, 8)}{_base36(number, _TAIL_LENGTH).upper()}")
+
+
+def sms_id(job: JobId, index: int) -> SmsId:
+    """The id of the SMS at place `index` (from 0) of a job: the same instant, a tail of its own."""
+    tail = (int(job[-_TAIL_LENGTH:], 36) + (index + 1) * _STRIDE) % RANDOM_SPACE
+    return SmsId(f"S{job[1:-_TAIL_LENGTH]}{_base36(tail, _TAIL_LENGTH).upper()}")
+
+
+def sms_ids(job: JobId, count: int) -> list[SmsId]:
+    """The ids of a job's SMS, in the order of the request."""
+    return [sms_id(job, index) for index in range(count)]
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a text has the shape of a job id, ours or the original service's."""
+    return _SHAPE.fullmatch(text) is not None
+
+
+def received_ms(job: str) -> int | None:
+    """The instant in a job id, in milliseconds since 1970; None for an id that was never ours."""
+    digits = job[-_TAIL_LENGTH - 8 : -_TAIL_LENGTH]
+    if len(digits) != 8 or not (digits.isascii() and digits.isalnum()):
+        return None
+    return int(digits, 36)
+
+
+def _base36(number: int, width: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits.rjust(width, "0")

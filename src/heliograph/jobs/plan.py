@@ -1,0 +1,149 @@
+"""From what a customer asks for to what is to be sent: texts in parts, numbers in E.164, each SMS with its window."""
+
+from datetime import datetime
+
+import msgspec
+
+from heliograph.gsm.segmentation import Encoding, segment
+from heliograph.gsm.transliteration import Refused, Replacement, carry
+from heliograph.jobs.accounts import Account, AccountId, OnUnknown
+from heliograph.jobs.addresses import e164
+from heliograph.jobs.errors import CharactersRefused, FieldFault
+from heliograph.jobs.naming import JobId
+from heliograph.jobs.options import JobOptions, Qos
+from heliograph.jobs.request import JobRequest, Message
+from heliograph.jobs.routing import Routing
+from heliograph.jobs.schedule import Period, SendWindow, joined, send_window
+from heliograph.jobs.status import Status
+
+
+class PlannedMessage(msgspec.Struct, frozen=True):
+    """One message as it will be sent: `parts` is the text of each part, in characters that `encoding` carries."""
+
+    text: str
+    encoding: Encoding
+    parts: tuple[str, ...]
+    truncated: bool
+    replaced: tuple[Replacement, ...]
+
+
+class PlannedSms(msgspec.Struct, frozen=True, gc=False):
+    """One SMS. message: the place of its message in the job. blackouts: joined; they hold for retries too.
+
+    carrier: who is to take it; None for one that is final from the start, with `verdict` and `reason`.
+    """
+
+    message: int
+    dst: str
+    customer_ref: str
+    parts: int
+    window: SendWindow
+    blackouts: tuple[Period, ...]
+    carrier: str | None
+    verdict: Status = Status.NONE
+    reason: str = ""
+
+
+class JobPlan(msgspec.Struct, frozen=True):
+    """A job, all decided."""
+
+    job_id: JobId
+    account: AccountId
+    received_at: datetime
+    options: JobOptions
+    on_unknown: OnUnknown
+    messages: tuple[PlannedMessage, ...]
+    sms: tuple[PlannedSms, ...]
+    fingerprint: bytes | None
+    """To tell an equal request; None when the customer didn't ask for that."""
+
+    @property
+    def lane(self) -> int:
+        """Lane 0 is emptied before lane 1 is looked at."""
+        return 0 if self.options.qos is Qos.EXPRESS else 1
+
+
+def plan_job(
+    request: JobRequest, account: Account, routing: Routing, job_id: JobId, now: datetime
+) -> JobPlan:
+    """Decide all that can be decided when a job comes in.
+
+    Raises CharactersRefused when a text has characters that its options refuse to send.
+    """
+    options = request.options
+    messages = tuple(_plan_messages(request.messages, options))
+    job_blackouts = joined(options.blackout_periods)
+    job_window = send_window(
+        job_period=options.job_period, now=now, blackouts=job_blackouts, validity_min=options.validity_min
+    )
+    sms: list[PlannedSms] = []
+    for index, (message, planned) in enumerate(zip(request.messages, messages, strict=True)):
+        for recipient in message.recipients:
+            window, blackouts = job_window, job_blackouts
+            if recipient.blackout_periods is not None:
+                blackouts = joined(recipient.blackout_periods)
+                window = send_window(
+                    job_period=options.job_period,
+                    now=now,
+                    blackouts=blackouts,
+                    validity_min=options.validity_min,
+                )
+            number = e164(recipient.dst, account.country)
+            carriers = routing.carriers_for(number) if number else ()
+            verdict, reason = Status.NONE, ""
+            if number is None:
+                verdict, reason = Status.INVALID_DST, "not a possible number"
+            elif not carriers:
+                verdict, reason = Status.NOT_ACC_FIN, "no route leads to this number"
+            sms.append(
+                PlannedSms(
+                    message=index,
+                    dst=number or recipient.dst,
+                    customer_ref=recipient.customer_ref,
+                    parts=len(planned.parts),
+                    window=window,
+                    blackouts=blackouts,
+                    carrier=carriers[0] if carriers else None,
+                    verdict=verdict,
+                    reason=reason,
+                )
+            )
+    return JobPlan(
+        job_id=job_id,
+        account=account.id,
+        received_at=now,
+        options=options,
+        on_unknown=account.on_unknown,
+        messages=messages,
+        sms=tuple(sms),
+        fingerprint=request.fingerprint if options.duplicate_detection else None,
+    )
+
+
+def _plan_messages(messages: tuple[Message, ...], options: JobOptions) -> list[PlannedMessage]:
+    planned: list[PlannedMessage] = []
+    faults: list[FieldFault] = []
+    for index, message in enumerate(messages):
+        carried = carry(message.text, options.encoding, options.invalid_characters)
+        if isinstance(carried, Refused):
+            faults.append(FieldFault(f"messages[{index}].text", _refusal(carried)))
+            continue
+        cut = segment(carried.text, carried.encoding, options.max_parts)
+        planned.append(
+            PlannedMessage(message.text, carried.encoding, cut.parts, cut.truncated, carried.replaced)
+        )
+    if faults:
+        raise CharactersRefused.of(*faults)
+    return planned
+
+
+def _refusal(refused: Refused) -> str:
+    # Code points, not the characters themselves: no part of a text appears in an error.
+    shown = ", ".join(
+        f"U+{ord(each.character):04X} at {each.positions[0]}" for each in refused.characters[:5]
+    )
+    more = f" and {len(refused.characters) - 5} more" if len(refused.characters) > 5 else ""
+    return (
+        f"has characters that STANDARD can't carry ({shown}{more}); "
+        "set invalidCharacters to REPLACE, TO_UTF16 or TRANSLITERATE, or encoding to UTF-16"
+    )

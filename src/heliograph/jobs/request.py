@@ -1,0 +1,35 @@
+"""What a customer asks for, after the edge has checked it."""
+
+import msgspec
+
+from heliograph.jobs.options import JobOptions
+from heliograph.jobs.schedule import Period
+
+MAX_RECIPIENTS = 3000
+"""In one job, over all its messages (contract, section 1)."""
+
+
+class Recipient(msgspec.Struct, frozen=True):
+    """One recipient of one message. dst: as the customer spelled it; blackout_periods: None means the options'."""
+
+    dst: str
+    customer_ref: str
+    blackout_periods: tuple[Period, ...] | None = None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One text and who is to get it."""
+
+    text: str
+    recipients: tuple[Recipient, ...]
+
+
+class JobRequest(msgspec.Struct, frozen=True):
+    """A job as asked for, the account's defaults filled in.
+
+    fingerprint: of the request as it was sent, to tell an equal one (duplicateDetection).
+    """
+
+    options: JobOptions
+    messages: tuple[Message, ...]
+    fingerprint: bytes

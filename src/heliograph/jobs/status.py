@@ -1,0 +1,113 @@
+"""The states of an SMS and the one table of what leads to which (contract, "Status of one SMS")."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum
+
+import msgspec
+
+
+class ProcessStatus(Enum):
+    """Where an SMS stands."""
+
+    OPEN = "OPEN"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    CANCELED = "CANCELED"
+    KILL = "KILL"
+
+
+class Status(Enum):
+    """What became of an SMS, or of the last try."""
+
+    NONE = ""
+    SUC_ACC = "SUC_ACC"
+    SUC_FIN = "SUC_FIN"
+    INVALID_DST = "INVALID_DST"
+    BLOCKED = "BLOCKED"
+    TIMEOUT = "TIMEOUT"
+    CON_ERR = "CON_ERR"
+    FAILED_FIN = "FAILED_FIN"
+    NOT_ACC_REC = "NOT_ACC_REC"
+    NOT_ACC_FIN = "NOT_ACC_FIN"
+    SEND_ERR = "SEND_ERR"
+    STATUS_ERR = "STATUS_ERR"
+
+
+FINAL = frozenset({ProcessStatus.DONE, ProcessStatus.CANCELED, ProcessStatus.KILL})
+"""What an SMS never leaves."""
+
+MEANINGS: dict[tuple[ProcessStatus, Status], str] = {
+    (ProcessStatus.OPEN, Status.NONE): "waiting: scheduled, in a blackout period, or queued",
+    (ProcessStatus.OPEN, Status.CON_ERR): "the carrier could not be reached; to be tried again",
+    (ProcessStatus.OPEN, Status.NOT_ACC_REC): "the carrier refused it for now; to be tried again",
+    (ProcessStatus.OPEN, Status.SEND_ERR): "nobody knows whether the carrier took it; to be sent again",
+    (ProcessStatus.RUNNING, Status.NONE): "handed to the carrier; its receipt is awaited",
+    (ProcessStatus.DONE, Status.SUC_ACC): "the carrier took it; no receipt was asked for",
+    (ProcessStatus.DONE, Status.SUC_FIN): "delivered, says the carrier's receipt",
+    (ProcessStatus.DONE, Status.INVALID_DST): "not a possible number",
+    (ProcessStatus.DONE, Status.BLOCKED): "the number is on the account's blocklist",
+    (ProcessStatus.DONE, Status.TIMEOUT): "its validity ran out before it was sent or delivered",
+    (ProcessStatus.DONE, Status.CON_ERR): "every try failed on the way to the carrier",
+    (ProcessStatus.DONE, Status.FAILED_FIN): "not delivered, says the carrier's receipt",
+    (ProcessStatus.DONE, Status.NOT_ACC_FIN): "the carrier refused it for good",
+    (
+        ProcessStatus.DONE,
+        Status.SEND_ERR,
+    ): "nobody knows whether the carrier took it, and the account chose not to risk sending it twice",
+    (
+        ProcessStatus.DONE,
+        Status.STATUS_ERR,
+    ): "receipts came, but none that could be read said a final state in time",
+    (ProcessStatus.CANCELED, Status.NONE): "cancelled before the first try",
+    (ProcessStatus.CANCELED, Status.NOT_ACC_REC): "cancelled after a try that failed",
+    (ProcessStatus.KILL, Status.NONE): "cancelled after it was handed to the carrier",
+}
+"""Every pair that a report can show, and what it means to a customer."""
+
+
+class PartState(Enum):
+    """Where one part of an SMS that is not final stands. The values are what stores keep."""
+
+    WAITING = 0
+    """To be submitted when it falls due."""
+    LEASED = 1
+    """A dispatcher has it; if its lease runs out, nobody knows whether the carrier took it."""
+    SUBMITTED = 2
+    """The carrier took it; its receipt is awaited."""
+    DONE = 3
+    """Nothing more is to happen to it; other parts of the SMS are not so far."""
+
+
+class PartProgress(msgspec.Struct, frozen=True):
+    """What is known of one part of an SMS that is not final."""
+
+    state: PartState
+    status: Status
+    reason: str
+    sent_at: datetime | None
+
+
+class SmsProgress(msgspec.Struct, frozen=True):
+    """What is known of an SMS: what a report shows."""
+
+    process_status: ProcessStatus
+    status: Status = Status.NONE
+    reason: str = ""
+    sent_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+def roll_up(parts: Sequence[PartProgress]) -> SmsProgress:
+    """The progress of an SMS that is not final, from its parts.
+
+    It is RUNNING once every part has been handed over, else OPEN; of several errors the first part's is told.
+    """
+    if all(part.state in (PartState.SUBMITTED, PartState.DONE) for part in parts):
+        reason = next((part.reason for part in parts if part.reason), "")
+        sent_at = max((part.sent_at for part in parts if part.sent_at), default=None)
+        return SmsProgress(ProcessStatus.RUNNING, Status.NONE, reason, sent_at)
+    for part in parts:
+        if part.state in (PartState.WAITING, PartState.LEASED) and part.status is not Status.NONE:
+            return SmsProgress(ProcessStatus.OPEN, part.status, part.reason)
+    return SmsProgress(ProcessStatus.OPEN)

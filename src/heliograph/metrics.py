@@ -1,0 +1,58 @@
+"""What an operator watches, as Prometheus metrics. Labels are carriers and statuses, never numbers or accounts."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.jobs_accepted = Counter("heliograph_jobs_accepted", "Jobs accepted.", registry=self.registry)
+        self.sms_accepted = Counter("heliograph_sms_accepted", "SMS accepted, one per recipient.", registry=self.registry)
+        self._finished = Counter(
+            "heliograph_parts_finished",
+            "Final words on parts of SMS (an SMS of one part is one), by status.",
+            ["status"],
+            registry=self.registry,
+        )
+        self._outcomes = Counter(
+            "heliograph_submit_outcomes",
+            "What carriers answered to submitted parts.",
+            ["carrier", "outcome"],
+            registry=self.registry,
+        )
+        self.submit_latency = Histogram(
+            "heliograph_submit_latency_seconds",
+            "From handing a part to the carrier to its answer.",
+            ["carrier"],
+            buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30),
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "heliograph_parts_in_flight", "Parts handed to the carrier and not answered.", ["carrier"], registry=self.registry
+        )
+        self.requests = Counter(
+            "heliograph_http_requests", "HTTP requests, by operation and status.", ["operation", "code"], registry=self.registry
+        )
+        self.queue_depth = Gauge(
+            "heliograph_sms_not_final", "SMS that are not final, by process status.", ["process_status"], registry=self.registry
+        )
+        self.oldest_due = Gauge(
+            "heliograph_oldest_due_age_seconds",
+            "How long the oldest SMS that is due has been waiting.",
+            ["carrier"],
+            registry=self.registry,
+        )
+
+    def sms_finished(self, status: str, count: int = 1) -> None:
+        """Count final words."""
+        self._finished.labels(status).inc(count)
+
+    def answered(self, carrier: str, outcome: str, count: int = 1) -> None:
+        """Count a carrier's answers."""
+        self._outcomes.labels(carrier, outcome).inc(count)
+
+    def exposition(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+        return generate_latest(self.registry)

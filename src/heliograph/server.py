@@ -1,0 +1,309 @@
+"""Wiring: builds store, carriers, steps and edges from settings, and runs them in one TaskGroup."""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import assert_never
+
+import structlog
+import uvicorn
+
+import heliograph
+from heliograph.api.app import Api
+from heliograph.api.auth import Authenticator, hash_password
+from heliograph.api.handlers import Handlers
+from heliograph.api.pages import Pages
+from heliograph.api.protocol import http_protocol
+from heliograph.carriers.interface import Carrier
+from heliograph.carriers.sandbox import Sandbox
+from heliograph.clock import Clock, SystemClock
+from heliograph.config import (
+    Address,
+    CarrierSettings,
+    LogFormat,
+    Role,
+    SandboxSettings,
+    ServerSettings,
+    Settings,
+    SmppSettings,
+    open_store,
+)
+from heliograph.flow.accept import Acceptor
+from heliograph.flow.dispatch.dispatcher import Dispatcher
+from heliograph.flow.dispatch.pacing import Pacer
+from heliograph.flow.receipts import follow_receipts
+from heliograph.flow.reports import Reports
+from heliograph.flow.retention import forget_old_jobs
+from heliograph.ids import Ids, RandomIds
+from heliograph.jobs.accounts import Account, AccountId
+from heliograph.jobs.errors import AccountExists, SettingsInvalid
+from heliograph.metrics import Metrics
+from heliograph.store.interface import Store
+from heliograph.wire.operations import BASE_PATH
+from heliograph.wire.shapes import VersionInfoResponse
+from heliograph.wire.times import format_instant
+
+DEMO_ACCOUNT = "demo"
+LEASE_MARGIN_S = 30.0
+"""Beyond the longest wait for an answer: a lease must not run out while its holder is alive and waiting."""
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+
+log = structlog.get_logger()
+
+
+async def serve(
+    settings: Settings,
+    *,
+    started: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run the service until SIGTERM, SIGINT or `stop`; then answer what has come in, drain, and return.
+
+    started: called with the service's URL once it answers.
+    Raises SettingsInvalid when it can't listen as it should, StoreUnavailable when the database can't be used.
+    """
+    _configure_logs(settings.server.log_format)
+    clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
+    stopping = stop or asyncio.Event()
+    with _listen(settings.server.listen) as listener:
+        async with open_store(settings.database, clock.now()) as store:
+            if Role.API in settings.server.roles:
+                await _make_demo_account(store, ids)
+            carriers = [_carrier(carrier, clock) for carrier in settings.carriers]
+            _warn(settings)
+            with _signals(stopping):
+                await _run(settings, store, carriers, listener, clock, ids, metrics, stopping, started)
+    log.info("server.stopped")
+
+
+async def _run(
+    settings: Settings,
+    store: Store,
+    carriers: Sequence[Carrier],
+    listener: socket.socket,
+    clock: Clock,
+    ids: Ids,
+    metrics: Metrics,
+    stopping: asyncio.Event,
+    started: Callable[[str], None] | None,
+) -> None:
+    pages = Pages(store, clock, metrics, heliograph.__version__)
+    web = _WebServer(_web_config(settings, _api(settings, store, clock, ids, metrics, pages)))
+    dispatchers: list[Dispatcher] = []
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(web.serve(sockets=[listener]), name="http")
+        running = [
+            tasks.create_task(
+                forget_old_jobs(
+                    store, clock, days=settings.retention.days, text_days=settings.retention.text_days
+                ),
+                name="retention",
+            )
+        ]
+        if Role.DISPATCH in settings.server.roles:
+            for carrier, carrier_settings in zip(carriers, settings.carriers, strict=True):
+                if isinstance(carrier, Sandbox):
+                    carrier.awaiting(await store.awaiting_receipts(carrier.name))
+                dispatcher = Dispatcher(
+                    carrier,
+                    store,
+                    clock,
+                    metrics,
+                    policy=settings.retry_policy(carrier_settings),
+                    pacer=Pacer(carrier_settings.rate),
+                    lease_s=settings.delivery.response_timeout + LEASE_MARGIN_S,
+                )
+                dispatchers.append(dispatcher)
+                running += [
+                    tasks.create_task(carrier.run(), name=f"carrier {carrier.name}"),
+                    tasks.create_task(dispatcher.run(), name=f"dispatch {carrier.name}"),
+                    tasks.create_task(
+                        follow_receipts(carrier, store, clock, metrics), name=f"receipts {carrier.name}"
+                    ),
+                ]
+        # What is there now stays: the collector needn't look at it again and again.
+        gc.collect()
+        gc.freeze()
+        while not (web.started or serving.done()):
+            await clock.sleep(0.01)
+        url = _url(settings.server, listener)
+        log.info("server.started", url=url, roles=[role.value for role in settings.server.roles])
+        if started is not None:
+            started(url)
+        await _first(stopping, serving)
+        log.info("server.stopping")
+        pages.stopping = True
+        web.should_exit = True
+        await serving
+        timeout_s = settings.server.shutdown_timeout
+        for missing in await asyncio.gather(*(dispatcher.drain(timeout_s) for dispatcher in dispatchers)):
+            if missing:
+                log.warning("server.unanswered", segment_count=missing)
+        for task in running:
+            task.cancel()
+
+
+async def _first(stopping: asyncio.Event, serving: "asyncio.Task[None]") -> None:
+    serving.add_done_callback(lambda _: stopping.set())
+    await stopping.wait()
+
+
+class _WebServer(uvicorn.Server):
+    """uvicorn without its own signal handlers: stopping is the whole server's affair."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def _api(
+    settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics, pages: Pages
+) -> Api:
+    handlers = Handlers(
+        Acceptor(store, settings.routing(), clock, ids, metrics), Reports(store), clock, _version()
+    )
+    served = pages.by_path()
+    if Role.API not in settings.server.roles:
+        served = {path: page for path, page in served.items() if not path.startswith(BASE_PATH)}
+    return Api(handlers, Authenticator(store, clock), store, clock, metrics, served)
+
+
+def _web_config(settings: Settings, api: Api) -> uvicorn.Config:
+    server = settings.server
+    return uvicorn.Config(
+        api,
+        http=http_protocol(server.header_timeout),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=max(1, int(server.shutdown_timeout)),
+        ssl_certfile=server.tls_certificate,
+        ssl_keyfile=server.tls_key,
+    )
+
+
+def _carrier(settings: CarrierSettings, clock: Clock) -> Carrier:
+    match settings:
+        case SandboxSettings():
+            return Sandbox(settings.name, clock, window=settings.window, delay_s=settings.delay)
+        case SmppSettings():
+            raise SettingsInvalid(f"carrier {settings.name}: this version has no SMPP yet; use kind = \"sandbox\"")
+        case _:
+            assert_never(settings)
+
+
+def _version() -> VersionInfoResponse:
+    major, minor, build = (int(number) for number in heliograph.__version__.split(".")[:3])
+    built_at = datetime.fromtimestamp(Path(heliograph.__file__).stat().st_mtime, UTC)
+    return VersionInfoResponse(
+        build_number=build,
+        build_timestamp=format_instant(built_at),
+        major_version=major,
+        minor_version=minor,
+        version_info=f"heliograph {heliograph.__version__}",
+        message="SMS for Applications REST API v1",
+    )
+
+
+async def _make_demo_account(store: Store, ids: Ids) -> None:
+    if await store.accounts():
+        return
+    password = ids.password()
+    account = Account(id=AccountId(0), name=DEMO_ACCOUNT, password_hash=hash_password(password))
+    try:
+        await store.put_account(account)
+    except AccountExists:
+        return  # Another node was faster.
+    print(  # noqa: T201 # for the person at the terminal, and not for the log
+        f"The database is new: made the account {DEMO_ACCOUNT!r} with the password {password!r}. It isn't shown again;"
+        f" `heliograph account passwd {DEMO_ACCOUNT}` gives it another one.",
+        flush=True,
+    )
+
+
+def _warn(settings: Settings) -> None:
+    server = settings.server
+    if server.tls_certificate is None and not server.listen.is_loopback:
+        log.warning(
+            "server.no_tls",
+            listen=str(server.listen),
+            message="passwords and texts travel readable; set server.tls_certificate and server.tls_key, "
+            "or put a proxy that speaks TLS before it",
+        )
+    if Role.DISPATCH not in server.roles:
+        log.warning("server.no_dispatch", message="jobs are accepted, and wait for a process with that role")
+
+
+@contextmanager
+def _listen(address: Address) -> Generator[socket.socket]:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        listener = socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsInvalid(
+            f"can't listen on {address}: {error.strerror or error}; choose another address with --listen"
+        ) from error
+    try:
+        listener.setblocking(False)
+        yield listener
+    finally:
+        listener.close()
+
+
+def _url(server: ServerSettings, listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    scheme = "http" if server.tls_certificate is None else "https"
+    return f"{scheme}://{Address(host, port)}"
+
+
+@contextmanager
+def _signals(stopping: asyncio.Event) -> Generator[None]:
+    loop = asyncio.get_running_loop()
+    handled: list[signal.Signals] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stopping.set)
+        except (ValueError, RuntimeError):
+            continue  # Not in the main thread: whoever started us there stops us by `stop`.
+        handled.append(number)
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+def _configure_logs(log_format: LogFormat) -> None:
+    """Events with fields, one a line, on stderr; other libraries' warnings among them."""
+    as_console = log_format is LogFormat.CONSOLE or (log_format is LogFormat.AUTO and sys.stderr.isatty())
+    stamped = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    renderer = structlog.dev.ConsoleRenderer() if as_console else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*stamped, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=stamped,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

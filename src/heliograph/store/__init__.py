@@ -1,0 +1,1 @@
+"""Durable state: the one place where the steps of the flow meet."""

@@ -1,0 +1,81 @@
+"""Group commit: whoever writes while a commit is under way shares the next one.
+
+A commit costs the same for one write and for a hundred, so durability stays cheap under load.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from heliograph.jobs.errors import Overloaded
+
+MAX_ROWS_A_COMMIT = 2000
+"""Of jobs; what dispatch and receipts write comes on top. Keeps a commit, and so every wait, in tens of milliseconds."""
+MAX_ROWS_WAITING = 60_000
+"""Of jobs that wait for their commit: 20 jobs of 3000 SMS. More are turned away, so that dispatch keeps its share."""
+
+
+Write = TypeVar("Write")
+
+
+class GroupCommit(Generic[Write]):
+    """Collects writes and hands them over in batches, one batch at a time."""
+
+    def __init__(self, commit: Callable[[list[Write]], "asyncio.Future[Sequence[Any]]"]) -> None:
+        """commit: writes a batch durably; its future gives one result each, an exception as a value where one failed."""
+        self._commit = commit
+        self._urgent: deque[tuple[Write, asyncio.Future[Any]]] = deque()
+        self._jobs: deque[tuple[Write, int, asyncio.Future[Any]]] = deque()
+        self._rows_waiting = 0
+        self._under_way = False
+
+    async def write(self, write: Write) -> Any:
+        """Write something that dispatch or a receipt waits for: it goes before all jobs. Returns its result."""
+        future = asyncio.get_running_loop().create_future()
+        self._urgent.append((write, future))
+        self._soon()
+        return await future
+
+    async def write_job(self, write: Write, row_count: int) -> Any:
+        """Write a job. Raises Overloaded when too many rows are waiting already."""
+        if self._rows_waiting > MAX_ROWS_WAITING:
+            raise Overloaded("more jobs are coming in than can be written; send this one again in a moment", 1)
+        self._rows_waiting += row_count
+        future = asyncio.get_running_loop().create_future()
+        self._jobs.append((write, row_count, future))
+        self._soon()
+        return await future
+
+    def _soon(self) -> None:
+        if not self._under_way:
+            self._under_way = True
+            # Not at once: whoever else writes in this turn of the event loop comes along.
+            asyncio.get_running_loop().call_soon(self._start)
+
+    def _start(self) -> None:
+        batch = [*self._urgent]
+        self._urgent.clear()
+        row_count = 0
+        while self._jobs and row_count < MAX_ROWS_A_COMMIT:
+            write, rows, future = self._jobs.popleft()
+            row_count += rows
+            batch.append((write, future))
+        self._rows_waiting -= row_count
+        done = self._commit([write for write, _ in batch])
+        done.add_done_callback(lambda results: self._finish([future for _, future in batch], results))
+
+    def _finish(self, futures: list[asyncio.Future[Any]], done: "asyncio.Future[Sequence[Any]]") -> None:
+        error = done.exception()
+        results = [error] * len(futures) if error is not None else done.result()
+        for future, result in zip(futures, results, strict=True):
+            if future.cancelled():
+                continue
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+        if self._urgent or self._jobs:
+            self._start()
+        else:
+            self._under_way = False

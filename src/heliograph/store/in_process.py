@@ -1,0 +1,53 @@
+"""What stores that serve one process keep in its memory: rate limits, and who waits for work."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from datetime import datetime
+
+from heliograph.jobs.accounts import RateLimit
+from heliograph.store.interface import Quota
+
+
+class SlidingWindow:
+    """The calls of one account that still count: in no period are there more than the limit."""
+
+    def __init__(self) -> None:
+        self._taken_at: deque[float] = deque()
+
+    def take(self, limit: RateLimit, now: datetime) -> Quota:
+        """Count a call at `now`, unless the window is full."""
+        instant = now.timestamp()
+        taken = self._taken_at
+        while taken and taken[0] <= instant - limit.period_s:
+            taken.popleft()
+        allowed = len(taken) < limit.calls
+        if allowed:
+            taken.append(instant)
+        # The room that comes next is the one that the oldest call leaves behind. Where a limit has been lowered,
+        # more calls than it allows may still count: then it's the one that brings the count below the limit.
+        leaving = taken[max(0, len(taken) - limit.calls)] if taken else instant
+        return Quota(allowed, max(0, limit.calls - len(taken)), leaving + limit.period_s - instant)
+
+
+class WorkBell:
+    """Wakes the dispatcher of a carrier when there is work for it."""
+
+    def __init__(self) -> None:
+        self._events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def set(self, carriers: Iterable[str | None]) -> None:
+        """Work has come for these carriers."""
+        for carrier in set(carriers):
+            if carrier is not None:
+                self._events[carrier].set()
+
+    async def wait(self, carrier: str, timeout_s: float) -> None:
+        """Return when work has come for a carrier since the last wait, at the latest after `timeout_s`."""
+        event = self._events[carrier]
+        try:
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
+        except TimeoutError:
+            return
+        event.clear()

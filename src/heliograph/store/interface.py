@@ -1,0 +1,213 @@
+"""What the steps may ask of a store; `tests/store/conformance.py` says it again, as tests.
+
+Every call is one transaction: when it returns, what it wrote survives a crash of any process. Calls that come while
+another is being written share its commit with each other. `now` is always given, so nothing here reads a clock.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from heliograph.jobs.accounts import Account, AccountId, OnUnknown, RateLimit
+from heliograph.jobs.carriage import Segment, SegmentId
+from heliograph.jobs.plan import JobPlan
+from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.jobs.schedule import Period
+from heliograph.jobs.status import PartState, ProcessStatus, Status
+
+DUPLICATE_WINDOW = timedelta(minutes=10)
+"""How long an equal request is refused (contract, duplicateDetection)."""
+
+PARKED_FOR = timedelta(hours=1)
+"""How long a receipt that came before the answer to its own submission can wait for it."""
+
+PART_BITS = 5
+"""An SMS has at most 20 parts, so a segment's id is its SMS's number, these bits wide shifted, plus its part from 0."""
+
+
+class JobQuery(msgspec.Struct, frozen=True):
+    """Which jobs to list: received in [since, until), newest first."""
+
+    account: AccountId
+    since: datetime
+    until: datetime
+    open_only: bool
+    offset: int
+    limit: int
+
+
+class DuePart(msgspec.Struct, frozen=True, gc=False):
+    """A segment for which something falls due, leased to the caller.
+
+    was: what it was before this lease. LEASED means that an earlier lease ran out without a word: the carrier may
+    have it. SUBMITTED means that its receipt is overdue; it stays so until it is Ended. heard: receipts came for it,
+    none of them final.
+    """
+
+    segment: Segment
+    was: PartState
+    attempt_count: int
+    status: Status
+    reason: str
+    on_unknown: OnUnknown
+    blackouts: tuple[Period, ...]
+    heard: bool
+
+
+class Submitted(msgspec.Struct, frozen=True, gc=False):
+    """The carrier took the segment. receipt_due_at: until when its receipt is awaited; None if none was asked for."""
+
+    segment: SegmentId
+    message_id: str
+    at: datetime
+    receipt_due_at: datetime | None
+
+
+class Postponed(msgspec.Struct, frozen=True, gc=False):
+    """The segment is to be tried (again) at `due_at`, for this reason."""
+
+    segment: SegmentId
+    due_at: datetime
+    attempt_count: int
+    status: Status
+    reason: str
+
+
+class Ended(msgspec.Struct, frozen=True, gc=False):
+    """With this segment the whole SMS comes to its end."""
+
+    segment: SegmentId
+    status: Status
+    reason: str
+    at: datetime
+
+
+Outcome = Submitted | Postponed | Ended
+
+
+class ReceiptNews(msgspec.Struct, frozen=True, gc=False):
+    """What a receipt means for its segment. status: SUC_FIN or a failure, None when more is to come."""
+
+    message_id: str
+    status: Status | None
+    reason: str
+    at: datetime
+
+
+class Quota(NamedTuple):
+    """What is left of an account's rate limit.
+
+    allowed: whether the call just asked for may go on. remaining: how many more may follow at once.
+    reset_s: seconds until one more than `remaining` may.
+    """
+
+    allowed: bool
+    remaining: int
+    reset_s: float
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How much is in the store.
+
+    by_process_status: how many SMS are OPEN and RUNNING. oldest_due_at: since when an SMS is waiting to be sent, by
+    carrier; those left out have none waiting.
+    """
+
+    by_process_status: dict[ProcessStatus, int]
+    oldest_due_at: dict[str, datetime]
+
+
+class Store(Protocol):
+    """Durable state. Raises StoreUnavailable when the database is away, Overloaded when too much waits for it."""
+
+    # Jobs
+
+    async def add_job(self, plan: JobPlan) -> None:
+        """Keep a job. Raises JobDuplicate if an equal one was accepted within the last 10 minutes."""
+        ...
+
+    async def job(self, account: AccountId, job_id: str) -> StoredJob | None:
+        """One job of the account."""
+        ...
+
+    async def find_jobs(self, query: JobQuery) -> list[StoredJob]:
+        """Jobs of the account, newest first."""
+        ...
+
+    async def sms_of_job(self, account: AccountId, job_id: str) -> list[StoredSms] | None:
+        """The SMS of a job in the order of the request; None if the account has no such job."""
+        ...
+
+    # Work that falls due
+
+    async def lease_segments(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[DuePart]:
+        """Take up to `limit` segments that are due, hidden from everybody else until `until`.
+
+        EXPRESS goes before NORMAL; among accounts it goes round; within one, what fell due first.
+        """
+        ...
+
+    async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
+        """What became of leased segments, one outcome a segment. Receipts that came before are matched here.
+
+        An Ended among them counts last, and of several for one SMS the first. What comes too late changes nothing:
+        anything for a final SMS, a Postponed for a segment whose lease is over, a second Submitted.
+        """
+        ...
+
+    async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
+        """What receipts say; the first final word on a segment holds.
+
+        One whose segment isn't known yet is kept for PARKED_FOR, until its submission is recorded; one without a
+        message id is for nobody.
+        """
+        ...
+
+    async def awaiting_receipts(self, carrier: str) -> list[str]:
+        """The message ids of all segments whose receipts are awaited from a carrier, those without one left out."""
+        ...
+
+    async def work_arrived(self, carrier: str, timeout_s: float) -> None:
+        """Return when there may be something new to lease for a carrier, at the latest after `timeout_s`."""
+        ...
+
+    # Accounts
+
+    async def account(self, name: str) -> Account | None:
+        """The account of that name, disabled or not."""
+        ...
+
+    async def accounts(self) -> list[Account]:
+        """All accounts, by name."""
+        ...
+
+    async def put_account(self, account: Account) -> Account:
+        """Add an account (id 0), or change the one with its id. Returns it with its id.
+
+        Raises AccountExists if another has its name.
+        """
+        ...
+
+    async def take_call(self, account: AccountId, limit: RateLimit, now: datetime) -> Quota:
+        """Count one call against the account's rate limit, if it still has room."""
+        ...
+
+    # The rest
+
+    async def forget_jobs(self, received_before: datetime, limit: int) -> int:
+        """Delete up to `limit` finished jobs received before an instant; how many were deleted."""
+        ...
+
+    async def blank_texts(self, received_before: datetime, limit: int) -> int:
+        """Delete the texts of up to `limit` finished jobs received before an instant; how many jobs had some."""
+        ...
+
+    async def counts(self, now: datetime) -> Counts:
+        """For the metrics."""
+        ...
+
+    async def ready(self) -> None:
+        """Return if the store can be used; raises StoreUnavailable if not."""
+        ...

@@ -1,0 +1,318 @@
+"""The store that forgets: the specification of all others, in plain dictionaries. For tests and simulation."""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+
+from heliograph.jobs.accounts import Account, AccountId, RateLimit
+from heliograph.jobs.carriage import Segment, SegmentId
+from heliograph.jobs.errors import AccountExists, JobDuplicate
+from heliograph.jobs.options import Qos
+from heliograph.jobs.plan import JobPlan, PlannedSms
+from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
+from heliograph.store.interface import (
+    DUPLICATE_WINDOW,
+    PART_BITS,
+    Counts,
+    DuePart,
+    Ended,
+    JobQuery,
+    Outcome,
+    Postponed,
+    Quota,
+    ReceiptNews,
+)
+from heliograph.store.in_process import SlidingWindow, WorkBell
+
+
+@dataclass(slots=True)
+class _Part:
+    state: PartState
+    due_at: datetime
+    attempt_count: int = 0
+    status: Status = Status.NONE
+    reason: str = ""
+    message_id: str = ""
+    sent_at: datetime | None = None
+    heard: bool = False
+
+
+@dataclass(slots=True)
+class _Sms:
+    number: int
+    index: int
+    job: "_Job"
+    planned: PlannedSms
+    final: SmsProgress | None
+    parts: list[_Part]
+
+
+@dataclass(slots=True)
+class _Job:
+    plan: JobPlan
+    sms: list[_Sms] = field(default_factory=list["_Sms"])
+    finished_at: datetime | None = None
+
+
+class MemoryStore:
+    """A Store in this process's memory; see `store.interface` for what each method promises."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, _Job] = {}
+        self._sms_count = 0
+        self._sms: dict[int, _Sms] = {}
+        self._accounts: dict[str, Account] = {}
+        self._fingerprints: dict[tuple[AccountId, bytes], tuple[datetime, str]] = {}
+        self._parked: dict[tuple[str, str], list[ReceiptNews]] = {}
+        self._calls: dict[AccountId, SlidingWindow] = {}
+        self._last_served: dict[str, AccountId] = {}
+        self._work = WorkBell()
+
+    # Jobs
+
+    async def add_job(self, plan: JobPlan) -> None:
+        if plan.fingerprint is not None:
+            key = (plan.account, plan.fingerprint)
+            at, first = self._fingerprints.get(key, (None, ""))
+            if at is not None and plan.received_at - at < DUPLICATE_WINDOW:
+                raise JobDuplicate(first)
+            self._fingerprints[key] = (plan.received_at, plan.job_id)
+        job = _Job(plan)
+        for index, planned in enumerate(plan.sms):
+            self._sms_count += 1
+            sms = _Sms(self._sms_count, index, job, planned, None, [])
+            if planned.carrier is None:
+                sms.final = _done(planned.verdict, planned.reason, None, plan.received_at)
+            else:
+                sms.parts = [_Part(PartState.WAITING, planned.window.due) for _ in range(planned.parts)]
+            job.sms.append(sms)
+            self._sms[sms.number] = sms
+        self._jobs[plan.job_id] = job
+        self._finish_job_if_done(job)
+        self._work.set(sms.carrier for sms in plan.sms)
+
+    async def job(self, account: AccountId, job_id: str) -> StoredJob | None:
+        job = self._jobs.get(job_id)
+        return _stored(job) if job is not None and job.plan.account == account else None
+
+    async def find_jobs(self, query: JobQuery) -> list[StoredJob]:
+        found = [
+            _stored(job)
+            for job in reversed(self._jobs.values())
+            if job.plan.account == query.account
+            and query.since <= job.plan.received_at < query.until
+            and not (query.open_only and job.finished_at is not None)
+        ]
+        found.sort(key=lambda job: job.received_at, reverse=True)
+        return found[query.offset : query.offset + query.limit]
+
+    async def sms_of_job(self, account: AccountId, job_id: str) -> list[StoredSms] | None:
+        job = self._jobs.get(job_id)
+        if job is None or job.plan.account != account:
+            return None
+        return [StoredSms(sms.index, sms.planned.dst, sms.planned.customer_ref, _progress(sms)) for sms in job.sms]
+
+    # Work that falls due
+
+    async def lease_segments(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[DuePart]:
+        leased: list[DuePart] = []
+        for lane in (0, 1):
+            waiting: dict[AccountId, deque[tuple[_Sms, int]]] = {}
+            for sms, index in self._due(carrier, lane, now):
+                waiting.setdefault(sms.job.plan.account, deque()).append((sms, index))
+            last = self._last_served.get(carrier, 0)
+            turns = deque(sorted(waiting, key=lambda account: (account <= last, account)))
+            while turns and len(leased) < limit:
+                account = turns.popleft()
+                leased.append(_lease(*waiting[account].popleft(), until))
+                self._last_served[carrier] = account
+                if waiting[account]:
+                    turns.append(account)
+        return leased
+
+    def _due(self, carrier: str, lane: int, now: datetime) -> Iterator[tuple[_Sms, int]]:
+        due = [
+            (part.due_at, sms.number, index)
+            for sms in self._sms.values()
+            if sms.final is None and sms.planned.carrier == carrier and sms.job.plan.lane == lane
+            for index, part in enumerate(sms.parts)
+            if part.state is not PartState.DONE and part.due_at <= now
+        ]
+        return ((self._sms[number], index) for _, number, index in sorted(due))
+
+    async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            sms = self._sms.get(outcome.segment >> PART_BITS)
+            if sms is None or sms.final is not None:
+                continue
+            part = sms.parts[outcome.segment & (1 << PART_BITS) - 1]
+            if isinstance(outcome, Ended):
+                self._end(sms, outcome.status, outcome.reason, outcome.at)
+            elif part.state is not PartState.LEASED:
+                continue
+            elif isinstance(outcome, Postponed):
+                part.state, part.due_at = PartState.WAITING, outcome.due_at
+                part.attempt_count, part.status, part.reason = outcome.attempt_count, outcome.status, outcome.reason
+            else:
+                part.sent_at, part.status, part.reason = outcome.at, Status.NONE, ""
+                if outcome.receipt_due_at is None:
+                    self._part_done(sms, part, Status.SUC_ACC, "", outcome.at)
+                else:
+                    part.state, part.due_at = PartState.SUBMITTED, outcome.receipt_due_at
+                    part.message_id = outcome.message_id
+                    await self.record_receipts(carrier, self._parked.pop((carrier, outcome.message_id), []))
+
+    async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
+        for news in receipts:
+            match = self._submitted(carrier, news.message_id)
+            if match is None:
+                self._parked.setdefault((carrier, news.message_id), []).append(news)
+                continue
+            sms, part = match
+            if sms.final is not None or part.state is PartState.DONE:
+                continue
+            if news.status is None:
+                part.heard, part.reason = True, news.reason
+            elif news.status is Status.SUC_FIN:
+                self._part_done(sms, part, news.status, news.reason, news.at)
+            else:
+                self._end(sms, news.status, news.reason, news.at)
+
+    def _submitted(self, carrier: str, message_id: str) -> tuple[_Sms, _Part] | None:
+        return next(
+            (
+                (sms, part)
+                for sms in reversed(self._sms.values())
+                if sms.planned.carrier == carrier
+                for part in sms.parts
+                if part.message_id == message_id and message_id
+            ),
+            None,
+        )
+
+    async def awaiting_receipts(self, carrier: str) -> list[str]:
+        return [
+            part.message_id
+            for sms in self._sms.values()
+            if sms.planned.carrier == carrier and sms.final is None
+            for part in sms.parts
+            if part.state is PartState.SUBMITTED
+        ]
+
+    async def work_arrived(self, carrier: str, timeout_s: float) -> None:
+        await self._work.wait(carrier, timeout_s)
+
+    def _part_done(self, sms: _Sms, part: _Part, status: Status, reason: str, at: datetime) -> None:
+        part.state, part.reason = PartState.DONE, reason
+        if all(each.state is PartState.DONE for each in sms.parts):
+            self._end(sms, status, reason, at)
+
+    def _end(self, sms: _Sms, status: Status, reason: str, at: datetime) -> None:
+        sent_at = max((part.sent_at for part in sms.parts if part.sent_at), default=None)
+        sms.final = _done(status, reason, sent_at, at)
+        self._finish_job_if_done(sms.job)
+
+    def _finish_job_if_done(self, job: _Job) -> None:
+        if all(sms.final for sms in job.sms):
+            job.finished_at = max(sms.final.finished_at for sms in job.sms if sms.final and sms.final.finished_at)
+
+    # Accounts
+
+    async def account(self, name: str) -> Account | None:
+        return self._accounts.get(name)
+
+    async def accounts(self) -> list[Account]:
+        return [self._accounts[name] for name in sorted(self._accounts)]
+
+    async def put_account(self, account: Account) -> Account:
+        if not account.id:
+            if account.name in self._accounts:
+                raise AccountExists(f"there is an account {account.name} already; choose another name")
+            account = msgspec.structs.replace(account, id=AccountId(len(self._accounts) + 1))
+        self._accounts[account.name] = account
+        return account
+
+    async def take_call(self, account: AccountId, limit: RateLimit, now: datetime) -> Quota:
+        return self._calls.setdefault(account, SlidingWindow()).take(limit, now)
+
+    # The rest
+
+    async def forget_jobs(self, received_before: datetime, limit: int) -> int:
+        old = [
+            job for job in self._jobs.values() if job.finished_at is not None and job.plan.received_at < received_before
+        ][:limit]
+        for job in old:
+            del self._jobs[job.plan.job_id]
+            for sms in job.sms:
+                del self._sms[sms.number]
+        return len(old)
+
+    async def blank_texts(self, received_before: datetime, limit: int) -> int:
+        old = [
+            job
+            for job in self._jobs.values()
+            if job.finished_at is not None and job.plan.received_at < received_before and job.plan.messages
+        ][:limit]
+        for job in old:
+            job.plan = msgspec.structs.replace(job.plan, messages=())
+        return len(old)
+
+    async def counts(self, now: datetime) -> Counts:
+        by_process_status = Counter(_progress(sms).process_status for sms in self._sms.values() if sms.final is None)
+        oldest: dict[str, datetime] = {}
+        for sms in self._sms.values():
+            for part in sms.parts if sms.final is None else ():
+                if part.state is PartState.WAITING and part.due_at <= now and sms.planned.carrier:
+                    oldest[sms.planned.carrier] = min(part.due_at, oldest.get(sms.planned.carrier, part.due_at))
+        return Counts(dict(by_process_status), oldest)
+
+    async def ready(self) -> None:
+        return
+
+
+def _stored(job: _Job) -> StoredJob:
+    return StoredJob(job.plan.job_id, job.plan.received_at, job.finished_at, len(job.sms), job.plan.options)
+
+
+def _done(status: Status, reason: str, sent_at: datetime | None, at: datetime) -> SmsProgress:
+    return SmsProgress(ProcessStatus.DONE, status, reason, sent_at, at)
+
+
+def _progress(sms: _Sms) -> SmsProgress:
+    return sms.final or roll_up([PartProgress(p.state, p.status, p.reason, p.sent_at) for p in sms.parts])
+
+
+def _lease(sms: _Sms, index: int, until: datetime) -> DuePart:
+    part, plan = sms.parts[index], sms.job.plan
+    message = plan.messages[sms.planned.message]
+    due = DuePart(
+        segment=Segment(
+            id=SegmentId(sms.number << PART_BITS | index),
+            job_id=plan.job_id,
+            src=plan.options.src,
+            dst=sms.planned.dst,
+            text=message.parts[index],
+            encoding=message.encoding,
+            part=index + 1,
+            parts=len(message.parts),
+            reference=sms.number & 0xFFFF,
+            flash=plan.options.flash,
+            express=plan.options.qos is Qos.EXPRESS,
+            receipt_wanted=plan.options.status_requested,
+            expires_at=sms.planned.window.expires,
+            validity_min=plan.options.validity_min,
+        ),
+        was=part.state,
+        attempt_count=part.attempt_count,
+        status=part.status,
+        reason=part.reason,
+        on_unknown=plan.on_unknown,
+        blackouts=sms.planned.blackouts,
+        heard=part.heard,
+    )
+    part.state, part.due_at = PartState.LEASED, until
+    return due

@@ -1,0 +1,214 @@
+-- Each query begins with its name. `:rows` stands for as many rows of parameters as are given.
+
+-- name: insert_jobs
+INSERT INTO job (id, public_id, account, first_sms, sms_count, give_up, options, blank, finished) VALUES :rows
+
+-- name: insert_messages
+INSERT INTO message (job, place, text, encoding, parts) VALUES :rows
+
+-- name: insert_sms
+INSERT INTO sms (id, job, message, dst, customer_ref, parts, process_status, status, reason, sent, finished)
+VALUES :rows
+
+-- name: insert_live
+INSERT INTO live (id, carrier, lane, account, due, expires, blackouts, state, attempts, status, reason, message_id, sent, heard)
+VALUES :rows
+
+-- name: last_sms_number
+SELECT max(id) FROM sms
+
+-- name: fingerprint
+-- An equal request accepted after an instant.
+SELECT job FROM fingerprint WHERE account = ? AND digest = ? AND accepted > ?
+
+-- name: keep_fingerprint
+-- REPLACE, so that a renewed one gets a new id: they stay in order of time.
+INSERT OR REPLACE INTO fingerprint (account, digest, job, accepted) VALUES (?, ?, ?, ?)
+
+-- name: forget_fingerprints
+-- Those that have had their time, a few at each call.
+DELETE FROM fingerprint WHERE id IN (SELECT id FROM fingerprint ORDER BY id LIMIT ?) AND accepted <= ?
+
+-- name: job
+SELECT id, public_id, first_sms, sms_count, options, finished FROM job
+WHERE id >= ? AND id < ? AND public_id = ? AND account = ?
+
+-- name: jobs
+SELECT id, public_id, first_sms, sms_count, options, finished FROM job INDEXED BY job_by_account
+WHERE account = ? AND id >= ? AND id < ? ORDER BY id DESC LIMIT ? OFFSET ?
+
+-- name: open_jobs
+SELECT id, public_id, first_sms, sms_count, options, finished FROM job INDEXED BY job_open
+WHERE finished IS NULL AND account = ? AND id >= ? AND id < ? ORDER BY id DESC LIMIT ? OFFSET ?
+
+-- name: sms_range
+SELECT id, dst, customer_ref, process_status, status, reason, sent, finished FROM sms WHERE id >= ? AND id < ? ORDER BY id
+
+-- name: live_range
+SELECT id, state, status, reason, sent FROM live WHERE id >= ? AND id < ? ORDER BY id
+
+-- name: accounts_due
+-- The accounts between two, by id, that have anything due in a lane. The index leads from each account to the next.
+WITH RECURSIVE turn (account) AS (
+  SELECT min(account) FROM live INDEXED BY live_due
+  WHERE due IS NOT NULL AND carrier = ? AND lane = ? AND account > ?
+  UNION ALL
+  SELECT (SELECT min(live.account) FROM live INDEXED BY live_due
+    WHERE due IS NOT NULL AND carrier = ? AND lane = ? AND live.account > turn.account)
+  FROM turn WHERE turn.account <= ?
+)
+SELECT account FROM turn WHERE account <= ? AND (
+  SELECT min(due) FROM live INDEXED BY live_due
+  WHERE due IS NOT NULL AND carrier = ? AND lane = ? AND live.account = turn.account) <= ?
+LIMIT ?
+
+-- name: due_of_account
+SELECT id FROM live INDEXED BY live_due
+WHERE due IS NOT NULL AND carrier = ? AND lane = ? AND account = ? AND due <= ? ORDER BY due, id LIMIT ?
+
+-- name: leased
+-- Everything about segments just leased.
+WITH wanted (id) AS (VALUES :rows)
+SELECT live.id, live.state, live.attempts, live.status, live.reason, live.heard, live.expires, live.blackouts, sms.dst,
+       sms.parts, message.text, message.encoding, message.parts, job.public_id, job.options, job.give_up, job.id
+FROM wanted CROSS JOIN live ON live.id = wanted.id CROSS JOIN sms ON sms.id = live.id >> 5
+CROSS JOIN job ON job.id = sms.job CROSS JOIN message ON message.job = sms.job AND message.place = sms.message
+
+-- name: lease
+-- What is awaiting its receipt keeps that state, so that no SMS goes back from RUNNING to OPEN.
+WITH wanted (id, due) AS (VALUES :rows)
+UPDATE live SET state = max(live.state, 1), due = wanted.due FROM wanted WHERE live.id = wanted.id
+
+-- name: free_leases
+-- At start: whoever held a lease on this file is gone, so its end needn't be waited for.
+UPDATE live SET due = ? WHERE state = 1 AND due > ?
+
+-- name: submitted
+WITH news (id, due, message_id, sent) AS (VALUES :rows)
+UPDATE live SET state = 2, due = news.due, message_id = news.message_id, sent = news.sent, status = '', reason = ''
+FROM news WHERE live.id = news.id AND live.state < 2
+
+-- name: postponed
+WITH news (id, due, attempts, status, reason) AS (VALUES :rows)
+UPDATE live SET state = 0, due = news.due, attempts = news.attempts, status = news.status, reason = news.reason
+FROM news WHERE live.id = news.id AND live.state = 1
+
+-- name: part_done
+-- One part of several is through; it leaves the queue and waits for the others.
+WITH news (id, sent, reason) AS (VALUES :rows)
+UPDATE live SET state = 3, due = NULL, sent = coalesce(news.sent, live.sent), reason = news.reason
+FROM news WHERE live.id = news.id
+
+-- name: heard
+WITH news (id, reason) AS (VALUES :rows)
+UPDATE live SET heard = 1, reason = news.reason FROM news WHERE live.id = news.id
+
+-- name: part_states
+-- The parts, final or not, of the SMS to which segments belong.
+WITH wanted (sms) AS (VALUES :rows)
+SELECT live.id, live.state, live.sent FROM wanted
+CROSS JOIN live ON live.id >= wanted.sms << 5 AND live.id < (wanted.sms + 1) << 5
+
+-- name: by_message_id
+WITH wanted (place, message_id, carrier) AS (VALUES :rows)
+SELECT wanted.place, live.id, live.state FROM wanted
+CROSS JOIN live INDEXED BY live_message_id ON live.message_id = wanted.message_id AND live.carrier = wanted.carrier
+
+-- name: awaiting_receipts
+SELECT message_id FROM live WHERE carrier = ? AND state = 2 AND message_id IS NOT NULL ORDER BY id
+
+-- name: end_sms
+WITH news (id, status, reason, sent, finished) AS (VALUES :rows)
+UPDATE sms SET process_status = 'DONE', status = news.status, reason = news.reason, sent = news.sent,
+  finished = news.finished
+FROM news WHERE sms.id = news.id AND sms.process_status IS NULL
+
+-- name: end_live
+WITH ended (sms) AS (VALUES :rows)
+DELETE FROM live WHERE id IN (
+  SELECT part.id FROM ended CROSS JOIN live AS part ON part.id >= ended.sms << 5 AND part.id < (ended.sms + 1) << 5)
+
+-- name: finish_jobs
+-- Of the jobs to which ended SMS belong, those with nothing live are finished.
+WITH ended (sms) AS (VALUES :rows)
+UPDATE job SET finished =
+  (SELECT max(sms.finished) FROM sms WHERE sms.id >= job.first_sms AND sms.id < job.first_sms + job.sms_count)
+WHERE id IN (SELECT DISTINCT sms.job FROM ended CROSS JOIN sms ON sms.id = ended.sms) AND finished IS NULL
+  AND NOT EXISTS (
+    SELECT 1 FROM live WHERE live.id >= job.first_sms << 5 AND live.id < (job.first_sms + job.sms_count) << 5)
+
+-- name: park
+INSERT INTO parked (carrier, message_id, at, content) VALUES :rows
+
+-- name: parked
+-- Receipts that came for message ids, not before an instant.
+WITH wanted (message_id, carrier, at) AS (VALUES :rows)
+SELECT parked.id, parked.content FROM wanted CROSS JOIN parked INDEXED BY parked_message_id
+ON parked.message_id = wanted.message_id AND parked.carrier = wanted.carrier AND parked.at > wanted.at
+
+-- name: parked_count
+SELECT count(*) FROM parked
+
+-- name: unpark
+DELETE FROM parked WHERE id IN (VALUES :rows)
+
+-- name: forget_parked
+-- Those that have had their time, a few at each call.
+DELETE FROM parked WHERE id IN (SELECT id FROM parked ORDER BY id LIMIT ?) AND at <= ?
+
+-- name: account
+SELECT id, content FROM account WHERE name = ?
+
+-- name: accounts
+SELECT id, content FROM account ORDER BY name
+
+-- name: insert_account
+INSERT INTO account (name, content) VALUES (?, ?) RETURNING id
+
+-- name: update_account
+UPDATE account SET name = ?, content = ? WHERE id = ?
+
+-- name: old_jobs
+-- Finished jobs received before an instant, oldest first.
+SELECT id, first_sms, sms_count FROM job WHERE id < ? AND finished IS NOT NULL ORDER BY id LIMIT ?
+
+-- name: jobs_with_texts
+SELECT id FROM job INDEXED BY job_with_texts WHERE NOT blank AND id < ? AND finished IS NOT NULL ORDER BY id LIMIT ?
+
+-- name: blank_messages
+UPDATE message SET text = '', parts = NULL WHERE job IN (VALUES :rows)
+
+-- name: blank_jobs
+UPDATE job SET blank = 1 WHERE id IN (VALUES :rows)
+
+-- name: delete_sms
+DELETE FROM sms WHERE id >= ? AND id < ?
+
+-- name: delete_messages
+DELETE FROM message WHERE job IN (VALUES :rows)
+
+-- name: delete_jobs
+DELETE FROM job WHERE id IN (VALUES :rows)
+
+-- name: live_count
+-- How many SMS are not final, and how many of those have a part to be handed over. All parts leave `live` together.
+SELECT count(*) FILTER (WHERE id & 31 = 0), count(*) FILTER (WHERE state < 2 AND (id & 31 = 0 OR NOT EXISTS (
+  SELECT 1 FROM live AS earlier
+  WHERE earlier.id >= live.id >> 5 << 5 AND earlier.id < live.id AND earlier.state < 2)))
+FROM live
+
+-- name: oldest_due
+-- Since when something is waiting to be sent, by carrier. The index leads from each account to the next.
+WITH RECURSIVE turn (id) AS (
+  SELECT * FROM (
+    SELECT id FROM live INDEXED BY live_due WHERE due IS NOT NULL ORDER BY carrier, lane, account, due LIMIT 1)
+  UNION ALL
+  SELECT (SELECT other.id FROM live AS other INDEXED BY live_due
+    WHERE other.due IS NOT NULL AND (other.carrier, other.lane, other.account) > (this.carrier, this.lane, this.account)
+    ORDER BY other.carrier, other.lane, other.account, other.due LIMIT 1)
+  FROM turn CROSS JOIN live AS this ON this.id = turn.id
+)
+SELECT this.carrier, min((SELECT due FROM live AS waiting INDEXED BY live_due
+  WHERE waiting.carrier = this.carrier AND waiting.lane = this.lane AND waiting.account = this.account
+    AND waiting.due <= ? AND waiting.state = 0 ORDER BY waiting.due LIMIT 1)) AS oldest
+FROM turn CROSS JOIN live AS this ON this.id = turn.id GROUP BY this.carrier HAVING oldest IS NOT NULL

@@ -1,0 +1,124 @@
+"""Rows as they are kept, and the values that the steps speak of."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from heliograph.gsm.segmentation import Encoding
+from heliograph.jobs.accounts import Account, OnUnknown
+from heliograph.jobs.carriage import Segment, SegmentId
+from heliograph.jobs.naming import JobId
+from heliograph.jobs.options import JobOptions, Qos
+from heliograph.jobs.schedule import Period
+from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
+from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.store.interface import PART_BITS, DuePart
+
+COUNTER_BITS = 20
+"""A job's number is its instant in milliseconds, shifted by these, plus the last bits of its first SMS's number: in
+order of time, unique, and within 64 bits until the year 2248."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_options = msgspec.json.Decoder(JobOptions)
+_texts = msgspec.json.Decoder(tuple[str, ...])
+_periods = msgspec.json.Decoder(tuple[Period, ...])
+_account = msgspec.json.Decoder(Account)
+
+
+def instant_ms(instant: datetime) -> int:
+    """Milliseconds since 1970, later ones dropped."""
+    return (instant - _EPOCH) // _MILLISECOND
+
+
+def instant_ms_up(instant: datetime) -> int:
+    """Milliseconds since 1970, rounded up: for bounds that nothing earlier may pass."""
+    return -((_EPOCH - instant) // _MILLISECOND)
+
+
+def instant_of(ms: int) -> datetime:
+    """The instant that many milliseconds after the beginning of 1970."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+def _instant_or_none(ms: int | None) -> datetime | None:
+    return None if ms is None else instant_of(ms)
+
+
+def account_of(row: tuple[Any, ...]) -> Account:
+    """An account from its row (id, content)."""
+    return msgspec.structs.replace(_account.decode(row[1]), id=row[0])
+
+
+def stored_job(row: tuple[Any, ...]) -> StoredJob:
+    """A job from its row (id, public_id, first_sms, sms_count, options, finished)."""
+    number, public_id, _, sms_count, options, finished = row
+    return StoredJob(
+        job_id=JobId(public_id),
+        received_at=instant_of(number >> COUNTER_BITS),
+        finished_at=_instant_or_none(finished),
+        sms_count=sms_count,
+        options=_options.decode(options),
+    )
+
+
+def stored_sms(rows: Iterable[tuple[Any, ...]], live: Iterable[tuple[Any, ...]], first_sms: int) -> list[StoredSms]:
+    """A job's SMS from their rows and from the live rows of those that are not final."""
+    parts: dict[int, list[PartProgress]] = {}
+    for segment, state, status, reason, sent in live:
+        progress = PartProgress(PartState(state), Status(status), reason, _instant_or_none(sent))
+        parts.setdefault(segment >> PART_BITS, []).append(progress)
+    return [
+        StoredSms(number - first_sms, dst, customer_ref, _progress(final, parts.get(number, [])))
+        for number, dst, customer_ref, *final in rows
+    ]
+
+
+def _progress(final: list[Any], parts: list[PartProgress]) -> SmsProgress:
+    process_status, status, reason, sent, finished = final
+    if process_status is None:
+        return roll_up(parts)
+    return SmsProgress(
+        ProcessStatus(process_status), Status(status), reason, _instant_or_none(sent), _instant_or_none(finished)
+    )
+
+
+def due_parts(rows: Iterable[tuple[Any, ...]]) -> Iterable[DuePart]:
+    """Leased segments from the rows of the query `leased`; what their jobs share is read once."""
+    options_of: dict[int, JobOptions] = {}
+    texts_of: dict[str, tuple[str, ...]] = {}
+    for (
+        number, state, attempts, status, reason, heard, expires, blackouts, dst, part_count,
+        text, encoding, parts, public_id, options, give_up, job,
+    ) in rows:  # fmt: skip
+        options = options_of.get(job) or options_of.setdefault(job, _options.decode(options))
+        index = number & (1 << PART_BITS) - 1
+        if parts is not None:
+            text = (texts_of.get(parts) or texts_of.setdefault(parts, _texts.decode(parts)))[index]
+        yield DuePart(
+            segment=Segment(
+                id=SegmentId(number),
+                job_id=JobId(public_id),
+                src=options.src,
+                dst=dst,
+                text=text,
+                encoding=Encoding(encoding),
+                part=index + 1,
+                parts=part_count,
+                reference=number >> PART_BITS & 0xFFFF,
+                flash=options.flash,
+                express=options.qos is Qos.EXPRESS,
+                receipt_wanted=options.status_requested,
+                expires_at=instant_of(expires),
+                validity_min=options.validity_min,
+            ),
+            was=PartState(state),
+            attempt_count=attempts,
+            status=Status(status),
+            reason=reason,
+            on_unknown=OnUnknown.GIVE_UP if give_up else OnUnknown.RESEND,
+            blackouts=() if blackouts is None else _periods.decode(blackouts),
+            heard=bool(heard),
+        )

@@ -1,0 +1,213 @@
+"""The Store in one SQLite file: one thread writes, in group commits; everything else only reads."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from heliograph.jobs.accounts import Account, AccountId, RateLimit
+from heliograph.jobs.errors import StoreUnavailable
+from heliograph.jobs.plan import JobPlan
+from heliograph.jobs.status import PartState, ProcessStatus
+from heliograph.store.group_commit import GroupCommit
+from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.store.interface import Counts, DuePart, JobQuery, Outcome, Quota, ReceiptNews
+from heliograph.store.in_process import SlidingWindow, WorkBell
+from heliograph.store.sqlite.connection import Connection, FileLock
+from heliograph.store.sqlite.rows import (
+    COUNTER_BITS,
+    account_of,
+    instant_ms,
+    instant_ms_up,
+    instant_of,
+    stored_job,
+    stored_sms,
+)
+from heliograph.store.sqlite.writer import (
+    AddJob,
+    BlankTexts,
+    ForgetJobs,
+    Lease,
+    PutAccount,
+    RecordOutcomes,
+    RecordReceipts,
+    Write,
+    Writer,
+    sms_range_of,
+)
+
+Result = TypeVar("Result")
+
+READ_AT_ONCE_ROWS = 100
+"""So few rows are read faster on the event loop (tens of microseconds) than another thread is asked for them."""
+
+
+class SqliteStore:
+    """See `store.interface` for what each method promises. Made by `open_sqlite`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reader = Connection(path, read_only=True)
+        self._far_reader = Connection(path, read_only=True)
+        self._readers = ThreadPoolExecutor(1, thread_name_prefix="sqlite-read")
+        connection = Connection(path)
+        self._writer_connection = connection
+        self.writer = Writer(connection)
+        self._writers = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
+        self._commits = GroupCommit[Write](self._commit)
+        self._calls: dict[AccountId, SlidingWindow] = {}
+        self._work = WorkBell()
+
+    def _commit(self, writes: list[Write]) -> "asyncio.Future[Sequence[Any]]":
+        return asyncio.get_running_loop().run_in_executor(self._writers, self.writer.apply, writes)
+
+    def close(self) -> None:
+        """Close the file, after what is being written."""
+        self._writers.shutdown()
+        self._readers.shutdown()
+        for connection in (self._reader, self._far_reader, self._writer_connection):
+            connection.close()
+
+    # Jobs
+
+    async def add_job(self, plan: JobPlan) -> None:
+        await self._commits.write_job(AddJob(plan), len(plan.sms))
+        self._work.set(sms.carrier for sms in plan.sms)
+
+    async def job(self, account: AccountId, job_id: str) -> StoredJob | None:
+        row = self._job_row(account, job_id)
+        return None if row is None else stored_job(row)
+
+    def _job_row(self, account: AccountId, job_id: str) -> tuple[Any, ...] | None:
+        numbers = sms_range_of(job_id)
+        if numbers is None:
+            return None
+        rows = self._read(lambda db: db.query("job", *numbers, job_id, account), self._reader)
+        return rows[0] if rows else None
+
+    async def find_jobs(self, query: JobQuery) -> list[StoredJob]:
+        name = "open_jobs" if query.open_only else "jobs"
+        since, until = (instant_ms_up(instant) << COUNTER_BITS for instant in (query.since, query.until))
+
+        def read(db: Connection) -> list[StoredJob]:
+            rows = db.query(name, query.account, since, until, query.limit, query.offset)
+            return [stored_job(row) for row in rows]
+
+        return await self._read_far(read)
+
+    async def sms_of_job(self, account: AccountId, job_id: str) -> list[StoredSms] | None:
+        row = self._job_row(account, job_id)
+        if row is None:
+            return None
+        _, _, first, count, _, finished = row
+
+        def read(db: Connection) -> list[StoredSms]:
+            # One transaction, so that no SMS is read as not final and then found to have no parts any more.
+            db.raw.execute("BEGIN")
+            try:
+                rows = db.query("sms_range", first, first + count)
+                live = [] if finished else db.query("live_range", first << 5, first + count << 5)
+            finally:
+                db.raw.execute("COMMIT")
+            return stored_sms(rows, live, first)
+
+        if count <= READ_AT_ONCE_ROWS:
+            return self._read(read, self._reader)
+        return await self._read_far(read)
+
+    def _read(self, read: Callable[[Connection], Result], connection: Connection) -> Result:
+        try:
+            return read(connection)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"the database can't be read: {error}") from error
+
+    async def _read_far(self, read: Callable[[Connection], Result]) -> Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, lambda: self._read(read, self._far_reader))
+
+    # Work that falls due
+
+    async def lease_segments(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[DuePart]:
+        return await self._commits.write(Lease(carrier, limit, until, now))
+
+    async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
+        await self._commits.write(RecordOutcomes(carrier, outcomes))
+
+    async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
+        await self._commits.write(RecordReceipts(carrier, receipts))
+
+    async def awaiting_receipts(self, carrier: str) -> list[str]:
+        return await self._read_far(lambda db: [row[0] for row in db.query("awaiting_receipts", carrier)])
+
+    async def work_arrived(self, carrier: str, timeout_s: float) -> None:
+        await self._work.wait(carrier, timeout_s)
+
+    # Accounts
+
+    async def account(self, name: str) -> Account | None:
+        rows = self._read(lambda db: db.query("account", name), self._reader)
+        return account_of(rows[0]) if rows else None
+
+    async def accounts(self) -> list[Account]:
+        return [account_of(row) for row in self._read(lambda db: db.query("accounts"), self._reader)]
+
+    async def put_account(self, account: Account) -> Account:
+        return await self._commits.write(PutAccount(account))
+
+    async def take_call(self, account: AccountId, limit: RateLimit, now: datetime) -> Quota:
+        return self._calls.setdefault(account, SlidingWindow()).take(limit, now)
+
+    # The rest
+
+    async def forget_jobs(self, received_before: datetime, limit: int) -> int:
+        return await self._commits.write(ForgetJobs(received_before, limit))
+
+    async def blank_texts(self, received_before: datetime, limit: int) -> int:
+        return await self._commits.write(BlankTexts(received_before, limit))
+
+    async def counts(self, now: datetime) -> Counts:
+        def read(db: Connection) -> Counts:
+            by_state = {PartState(state): count for state, count in db.query("live_by_state")}
+            running = by_state.get(PartState.SUBMITTED, 0)
+            waiting = by_state.get(PartState.WAITING, 0) + by_state.get(PartState.LEASED, 0)
+            oldest = {carrier: instant_of(due) for carrier, due in db.query("oldest_due", instant_ms(now))}
+            return Counts({ProcessStatus.OPEN: waiting, ProcessStatus.RUNNING: running}, oldest)
+
+        return await self._read_far(read)
+
+    async def ready(self) -> None:
+        await self._commits.write(ForgetJobs(instant_of(0), 0))
+
+
+@asynccontextmanager
+async def open_sqlite(path: Path, now: datetime, *, serving: bool = True) -> AsyncGenerator[SqliteStore]:
+    """The store in a file, made if it isn't there, brought to this version's schema.
+
+    serving: be the one process that serves the file; otherwise only accounts may be changed.
+    Raises StoreUnavailable if another process serves it, or it can't be opened, or a newer version wrote it.
+    """
+    if not path.parent.is_dir():
+        raise StoreUnavailable(f"there is no folder {path.parent} for the database {path.name}; make it first")
+    lock = FileLock(path) if serving else None
+    try:
+        connection = Connection(path)
+        try:
+            connection.upgrade()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"can't use {path} as a database: {error}") from error
+        finally:
+            connection.close()
+        store = SqliteStore(path)
+        if serving:
+            store.writer.free_leases(now)
+        try:
+            yield store
+        finally:
+            store.close()
+    finally:
+        if lock is not None:
+            lock.release()

@@ -1,0 +1,466 @@
+"""What is written, transaction by transaction; runs in the one thread that writes."""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph.jobs.accounts import Account, AccountId, OnUnknown
+from heliograph.jobs.carriage import SegmentId
+from heliograph.jobs.errors import AccountExists, HeliographError, JobDuplicate, StoreUnavailable
+from heliograph.jobs.naming import received_ms
+from heliograph.jobs.plan import JobPlan
+from heliograph.jobs.status import PartState, Status
+from heliograph.store.interface import (
+    DUPLICATE_WINDOW,
+    PARKED_FOR,
+    PART_BITS,
+    DuePart,
+    Ended,
+    Outcome,
+    Postponed,
+    ReceiptNews,
+    Submitted,
+)
+from heliograph.store.sqlite.connection import Connection
+from heliograph.store.sqlite.rows import COUNTER_BITS, due_parts, instant_ms, instant_ms_up
+
+ACCOUNTS_A_LEASE = 64
+"""How many accounts one lease looks at; the next one goes on where it stopped."""
+FORGOTTEN_SMS = 5000
+"""How many SMS are deleted in one step at most, give or take a job: in tens of milliseconds."""
+_FOREVER = 1 << 62
+_PARKED_FOR_MS = PARKED_FOR // timedelta(milliseconds=1)
+_receipt_news = msgspec.json.Decoder(ReceiptNews)
+
+
+class AddJob(msgspec.Struct, frozen=True):
+    """Write: keep a job."""
+
+    plan: JobPlan
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Write: take segments that are due."""
+
+    carrier: str
+    limit: int
+    until: datetime
+    now: datetime
+
+
+class RecordOutcomes(msgspec.Struct, frozen=True):
+    """Write: what became of segments."""
+
+    carrier: str
+    outcomes: Sequence[Outcome]
+
+
+class RecordReceipts(msgspec.Struct, frozen=True):
+    """Write: what receipts say."""
+
+    carrier: str
+    receipts: Sequence[ReceiptNews]
+
+
+class PutAccount(msgspec.Struct, frozen=True):
+    """Write: add or change an account."""
+
+    account: Account
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Write: nothing, but on the disk, to see whether it takes it."""
+
+
+class ForgetJobs(msgspec.Struct, frozen=True):
+    """Write: delete old jobs."""
+
+    received_before: datetime
+    limit: int
+
+
+class BlankTexts(msgspec.Struct, frozen=True):
+    """Write: delete the texts of old jobs."""
+
+    received_before: datetime
+    limit: int
+
+
+Write = AddJob | Lease | RecordOutcomes | RecordReceipts | PutAccount | ForgetJobs | BlankTexts | Probe
+
+
+class _PartDone(NamedTuple):
+    """A part is through, handed over or delivered. sent: None where that is known already; times in milliseconds."""
+
+    segment: int
+    sent: int | None
+    reason: str
+    at: int
+
+
+class _SmsEnd(NamedTuple):
+    """An SMS has come to its end, `at` in milliseconds."""
+
+    status: Status
+    reason: str
+    at: int
+
+
+_Parts = dict[int, tuple[int, int | None]]
+"""The state of an SMS's parts, and when they were sent."""
+_GONE = (PartState.DONE.value, None)
+
+
+class Writer:
+    """The connection that writes, and what it must remember between writes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+        self._last_sms = connection.query("last_sms_number")[0][0] or 0
+        self._parked_count: int = connection.query("parked_count")[0][0]
+        self._last_served: dict[str, int] = {}
+
+    def free_leases(self, now: datetime) -> None:
+        """Let whatever the process before had leased fall due at once."""
+        self._db.run("free_leases", instant_ms(now), instant_ms(now))
+
+    def apply(self, writes: Sequence[Write]) -> list[Any]:
+        """Write a batch in one transaction, or each write in its own if that fails; an exception is a result."""
+        try:
+            return self._transaction(writes)
+        except sqlite3.Error as error:
+            away = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if len(writes) == 1 or away:  # Each write would wait as long again for another process that is writing.
+                return [StoreUnavailable(f"the database can't be written: {error}") for _ in writes]
+        except Exception as error:  # noqa: BLE001 # A bug, told to whoever ran into it; the others can't help it.
+            if len(writes) == 1:
+                return [error]
+        return [result for write in writes for result in self.apply([write])]
+
+    def _transaction(self, writes: Sequence[Write]) -> list[Any]:
+        before = self._last_sms, self._parked_count
+        self._db.raw.execute("BEGIN IMMEDIATE")
+        try:
+            results: list[Any] = [self._write(write) for write in writes if not isinstance(write, AddJob)]
+            jobs = [write.plan for write in writes if isinstance(write, AddJob)]
+            if jobs:
+                job_results = iter(self._add_jobs(jobs))
+                others = iter(results)
+                results = [next(job_results if isinstance(write, AddJob) else others) for write in writes]
+            self._db.raw.execute("COMMIT")
+        except BaseException:
+            self._last_sms, self._parked_count = before
+            if self._db.raw.in_transaction:
+                self._db.raw.execute("ROLLBACK")
+            raise
+        return results
+
+    def _write(self, write: Write) -> Any:
+        match write:
+            case Lease():
+                return self._lease(write)
+            case RecordOutcomes():
+                return self._record_outcomes(write)
+            case RecordReceipts():
+                return self._record_receipts(write.carrier, write.receipts)
+            case PutAccount():
+                return self._put_account(write.account)
+            case ForgetJobs():
+                return self._forget_jobs(write)
+            case BlankTexts():
+                return self._blank_texts(write)
+            case Probe():
+                return self._db.touch()
+            case AddJob():
+                raise AssertionError("jobs are written together, by _add_jobs")
+
+    # Jobs
+
+    def _add_jobs(self, plans: Sequence[JobPlan]) -> list[HeliographError | None]:
+        results: list[HeliographError | None] = []
+        jobs: list[tuple[object, ...]] = []
+        messages: list[tuple[object, ...]] = []
+        sms: list[tuple[object, ...]] = []
+        live: list[tuple[object, ...]] = []
+        for plan in plans:
+            duplicate = self._duplicate(plan)
+            results.append(duplicate)
+            if duplicate is None:
+                self._add_rows(plan, jobs, messages, sms, live)
+        self._db.run_rows("insert_jobs", jobs)
+        self._db.run_rows("insert_messages", messages)
+        self._db.run_rows("insert_sms", sms)
+        self._db.run_rows("insert_live", live)
+        return results
+
+    def _duplicate(self, plan: JobPlan) -> JobDuplicate | None:
+        if plan.fingerprint is None:
+            return None
+        now = instant_ms(plan.received_at)
+        since = instant_ms(plan.received_at - DUPLICATE_WINDOW)
+        first = self._db.query("fingerprint", plan.account, plan.fingerprint, since)
+        if first:
+            return JobDuplicate(first[0][0])
+        self._db.run("keep_fingerprint", plan.account, plan.fingerprint, plan.job_id, now)
+        self._db.run("forget_fingerprints", 4, since)
+        return None
+
+    def _add_rows(
+        self,
+        plan: JobPlan,
+        jobs: list[tuple[object, ...]],
+        messages: list[tuple[object, ...]],
+        sms: list[tuple[object, ...]],
+        live: list[tuple[object, ...]],
+    ) -> None:
+        received = instant_ms(plan.received_at)
+        first_sms = number = self._last_sms + 1
+        job = received << COUNTER_BITS | first_sms & (1 << COUNTER_BITS) - 1
+        lane = plan.lane
+        window, due, expires = None, 0, 0
+        periods, blackouts = (), None
+        live_count_before = len(live)
+        for planned in plan.sms:
+            common = (number, job, planned.message, planned.dst, planned.customer_ref, planned.parts)
+            if planned.carrier is None:
+                sms.append((*common, "DONE", planned.verdict.value, planned.reason, None, received))
+            else:
+                sms.append((*common, None, None, None, None, None))
+                if planned.window is not window:
+                    window = planned.window
+                    expires = instant_ms(window.expires)
+                    due = instant_ms_up(window.due)
+                if planned.blackouts is not periods:
+                    periods = planned.blackouts
+                    blackouts = msgspec.json.encode(periods) if periods else None
+                for part in range(planned.parts):
+                    live.append(
+                        (number << PART_BITS | part, planned.carrier, lane, plan.account, due, expires, blackouts)
+                        + (0, 0, "", "", None, None, 0)
+                    )
+            number += 1
+        self._last_sms = number - 1
+        jobs.append(
+            (job, plan.job_id, plan.account, first_sms, len(plan.sms), plan.on_unknown is OnUnknown.GIVE_UP)
+            + (msgspec.json.encode(plan.options), False, received if len(live) == live_count_before else None)
+        )
+        for place, message in enumerate(plan.messages):
+            parts = None if message.parts == (message.text,) else msgspec.json.encode(message.parts).decode()
+            messages.append((job, place, message.text, message.encoding.value, parts))
+
+    # Work that falls due
+
+    def _lease(self, lease: Lease) -> list[DuePart]:
+        now = instant_ms(lease.now)
+        wanted: list[int] = []
+        for lane in (0, 1):
+            if len(wanted) < lease.limit:
+                wanted += self._take_turns(lease.carrier, lane, lease.limit - len(wanted), now)
+        if not wanted:
+            return []
+        rows = self._db.query_rows("leased", [(segment,) for segment in wanted])
+        until = instant_ms_up(lease.until)
+        self._db.run_rows("lease", [(segment, until) for segment in wanted])
+        by_id = {part.segment.id: part for part in due_parts(rows)}
+        return [by_id[SegmentId(segment)] for segment in wanted]
+
+    def _take_turns(self, carrier: str, lane: int, limit: int, now: int) -> list[int]:
+        last = self._last_served.get(carrier, 0)
+        turns = self._accounts_due(carrier, lane, now, after=last)
+        # Every account is asked for the same number, so that going round them in turn never runs short by mistake.
+        depth = -(-limit // len(turns)) if turns else 0
+        while True:
+            found = [
+                [row[0] for row in self._db.query("due_of_account", carrier, lane, account, now, depth)]
+                for account in turns
+            ]
+            if sum(map(len, found)) >= limit or all(len(each) < depth for each in found):
+                break
+            depth *= 2
+        taken: list[int] = []
+        for turn in range(depth):
+            for account, segments in zip(turns, found, strict=True):
+                if turn < len(segments) and len(taken) < limit:
+                    taken.append(segments[turn])
+                    self._last_served[carrier] = account
+        return taken
+
+    def _accounts_due(self, carrier: str, lane: int, now: int, after: int) -> list[int]:
+        """The accounts that have something due, in turn: those after one by id, then from the lowest on."""
+        due: list[int] = []
+        for start, stop in ((after, _FOREVER), (0, after)):
+            if start < stop and len(due) < ACCOUNTS_A_LEASE:
+                lanes = carrier, lane
+                room = ACCOUNTS_A_LEASE - len(due)
+                rows = self._db.query("accounts_due", *lanes, start, *lanes, stop, stop, *lanes, now, room)
+                due += [row[0] for row in rows]
+        return due
+
+    def _record_outcomes(self, record: RecordOutcomes) -> None:
+        submitted: list[tuple[object, ...]] = []
+        postponed: list[tuple[object, ...]] = []
+        taken: list[_PartDone] = []
+        ended: dict[int, _SmsEnd] = {}
+        awaited: list[tuple[object, ...]] = []
+        for outcome in record.outcomes:
+            match outcome:
+                case Submitted(receipt_due_at=None):
+                    at = instant_ms(outcome.at)
+                    taken.append(_PartDone(outcome.segment, at, "", at))
+                case Submitted(receipt_due_at=datetime() as receipt_due_at):
+                    at = instant_ms(outcome.at)
+                    message_id = outcome.message_id or None
+                    submitted.append((outcome.segment, instant_ms_up(receipt_due_at), message_id, at))
+                    if message_id is not None:
+                        awaited.append((message_id, record.carrier, at - _PARKED_FOR_MS))
+                case Postponed():
+                    due = instant_ms_up(outcome.due_at)
+                    postponed.append(
+                        (outcome.segment, due, outcome.attempt_count, outcome.status.value, outcome.reason)
+                    )
+                case Ended():
+                    end = _SmsEnd(outcome.status, outcome.reason, instant_ms(outcome.at))
+                    ended.setdefault(outcome.segment >> PART_BITS, end)
+        self._db.run_rows("submitted", submitted)
+        self._db.run_rows("postponed", postponed)
+        self._parts_done(taken, Status.SUC_ACC, before=PartState.SUBMITTED)
+        self._end(ended)
+        if self._parked_count and awaited:
+            self._unpark(record.carrier, awaited)
+
+    def _record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
+        segments = self._submitted(carrier, receipts)
+        heard: dict[int, str] = {}
+        delivered: dict[int, _PartDone] = {}
+        ended: dict[int, _SmsEnd] = {}
+        parked: list[tuple[object, ...]] = []
+        for place, news in enumerate(receipts):
+            segment, is_done = segments.get(place, (None, False))
+            if segment is None:
+                if news.message_id:
+                    parked.append((carrier, news.message_id, instant_ms(news.at), msgspec.json.encode(news)))
+            elif is_done or segment in delivered or segment >> PART_BITS in ended:
+                continue  # The first final word holds.
+            elif news.status is None:
+                heard[segment] = news.reason
+            elif news.status is Status.SUC_FIN:
+                delivered[segment] = _PartDone(segment, None, news.reason, instant_ms(news.at))
+            else:
+                ended[segment >> PART_BITS] = _SmsEnd(news.status, news.reason, instant_ms(news.at))
+        self._park(parked)
+        self._db.run_rows("heard", list(heard.items()))
+        self._end(ended)
+        self._parts_done(list(delivered.values()), Status.SUC_FIN, before=PartState.DONE)
+
+    def _submitted(self, carrier: str, receipts: Sequence[ReceiptNews]) -> dict[int, tuple[int, bool]]:
+        """To which segment each receipt belongs, by its place, and whether that segment is done."""
+        wanted = [(place, news.message_id, carrier) for place, news in enumerate(receipts)]
+        segments: dict[int, tuple[int, bool]] = {}
+        for place, segment, state in self._db.query_rows("by_message_id", wanted):
+            is_done = state == PartState.DONE.value
+            other, other_is_done = segments.get(place, (0, True))
+            # Where a carrier gave one id twice, it means one that isn't done, and the newest of those.
+            if (not is_done, segment) > (not other_is_done, other):
+                segments[place] = (segment, is_done)
+        return segments
+
+    def _park(self, parked: Sequence[tuple[object, ...]]) -> None:
+        if parked:
+            self._db.run_rows("park", parked)
+            newest: Any = parked[-1][2]
+            forgotten = self._db.run("forget_parked", 2 * len(parked) + 10, newest - _PARKED_FOR_MS)
+            self._parked_count += len(parked) - forgotten
+
+    def _unpark(self, carrier: str, awaited: Sequence[tuple[object, ...]]) -> None:
+        rows = sorted(self._db.query_rows("parked", awaited))
+        if rows:
+            self._db.run_rows("unpark", [(row[0],) for row in rows])
+            self._parked_count -= len(rows)
+            self._record_receipts(carrier, [_receipt_news.decode(row[1]) for row in rows])
+
+    def _parts_done(self, done: Sequence[_PartDone], status: Status, *, before: PartState) -> None:
+        """Parts are through that have not yet come to a state; an SMS that has no others ends with `status`."""
+        if not done:
+            return
+        parts = self._parts({each.segment >> PART_BITS for each in done})
+        waiting: list[_PartDone] = []
+        for each in done:
+            siblings = parts.get(each.segment >> PART_BITS, {})
+            state, sent = siblings.get(each.segment, _GONE)
+            if state < before.value:
+                siblings[each.segment] = PartState.DONE.value, each.sent or sent
+                waiting.append(each)
+        ended: dict[int, _SmsEnd] = {}
+        for each in waiting:
+            number = each.segment >> PART_BITS
+            if all(state == PartState.DONE.value for state, _ in parts[number].values()):
+                ended[number] = _SmsEnd(status, each.reason, each.at)
+        rows = [(each.segment, each.sent, each.reason) for each in waiting if each.segment >> PART_BITS not in ended]
+        self._db.run_rows("part_done", rows)
+        self._end(ended, parts)
+
+    def _parts(self, sms: Collection[int]) -> dict[int, _Parts]:
+        parts: dict[int, _Parts] = {}
+        for segment, state, sent in self._db.query_rows("part_states", [(number,) for number in sms]):
+            parts.setdefault(segment >> PART_BITS, {})[segment] = (state, sent)
+        return parts
+
+    def _end(self, ended: dict[int, _SmsEnd], parts: dict[int, _Parts] | None = None) -> None:
+        """SMS come to their end, those that aren't there yet. parts: theirs, if they have been read."""
+        if not ended:
+            return
+        if parts is None:
+            parts = self._parts(ended)
+        news: list[tuple[object, ...]] = []
+        for number, end in ended.items():
+            sent = [sent for _, sent in parts.get(number, {}).values() if sent is not None]
+            news.append((number, end.status.value, end.reason, max(sent, default=None), end.at))
+        numbers = [(number,) for number in ended]
+        self._db.run_rows("end_sms", news)
+        self._db.run_rows("end_live", numbers)
+        self._db.run_rows("finish_jobs", numbers)
+
+    # Accounts
+
+    def _put_account(self, account: Account) -> Account | AccountExists:
+        content = msgspec.json.encode(account)
+        taken = self._db.query("account", account.name)
+        if taken and taken[0][0] != account.id:
+            return AccountExists(f"there is an account {account.name} already; choose another name")
+        if account.id:
+            self._db.run("update_account", account.name, content, account.id)
+            return account
+        rows = self._db.query("insert_account", account.name, content)
+        return msgspec.structs.replace(account, id=AccountId(rows[0][0]))
+
+    # The rest
+
+    def _forget_jobs(self, forget: ForgetJobs) -> int:
+        before = instant_ms_up(forget.received_before) << COUNTER_BITS
+        numbers: list[tuple[int]] = []
+        sms_total = 0
+        for job, first_sms, sms_count in self._db.query("old_jobs", before, forget.limit):
+            if numbers and sms_total + sms_count > FORGOTTEN_SMS:
+                break
+            sms_total += sms_count
+            numbers.append((job,))
+            self._db.run("delete_sms", first_sms, first_sms + sms_count)
+        self._db.run_rows("delete_messages", numbers)
+        self._db.run_rows("delete_jobs", numbers)
+        return len(numbers)
+
+    def _blank_texts(self, blank: BlankTexts) -> int:
+        before = instant_ms_up(blank.received_before) << COUNTER_BITS
+        jobs = [(row[0],) for row in self._db.query("jobs_with_texts", before, blank.limit)]
+        self._db.run_rows("blank_messages", jobs)
+        self._db.run_rows("blank_jobs", jobs)
+        return len(jobs)
+
+
+def sms_range_of(job_id: str) -> tuple[int, int] | None:
+    """Between which numbers a job with that public id lies; None if the id was never ours."""
+    received = received_ms(job_id)
+    return None if received is None else (received << COUNTER_BITS, received + 1 << COUNTER_BITS)

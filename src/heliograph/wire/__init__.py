@@ -1,0 +1,1 @@
+"""The HTTP contract: JSON in, JSON out. Pure: no I/O, clock or randomness."""

@@ -1,0 +1,156 @@
+"""Every operation of the HTTP API, once: what routes, validates and describes it reads this table."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from http import HTTPStatus
+
+from heliograph.wire.shapes import (
+    JobReport,
+    JobResponse,
+    Parameter,
+    RecipientReport,
+    VersionInfoResponse,
+)
+
+BASE_PATH = "/rest/v1"
+MAX_BODY_OCTETS = 8 * 1024 * 1024
+MAX_LISTED = 1000
+LONGEST_LISTING_DAYS = 30
+
+
+class Credentials(Enum):
+    """Whether an operation asks for HTTP Basic credentials."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    """Without any it answers; wrong ones are refused all the same."""
+
+
+class Group(Enum):
+    """Where an operation stands in the reference."""
+
+    JOBS = "Jobs"
+    SERVICE = "Service"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation.
+
+    name: its operationId. path: below BASE_PATH, with `{parameters}`. body: whether it takes a JobRequest.
+    response: what a success answers; a list where `array`. errors: the status codes it can answer, besides those
+    that any operation can.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    group: Group
+    response: type
+    array: bool = False
+    success: HTTPStatus = HTTPStatus.OK
+    credentials: Credentials = Credentials.REQUIRED
+    body: bool = False
+    path_parameters: tuple[Parameter, ...] = ()
+    query_parameters: tuple[Parameter, ...] = ()
+    errors: tuple[HTTPStatus, ...] = ()
+
+
+JOB_ID = Parameter(
+    name="jobId",
+    kind=str,
+    description="Id of the job, as the answer to sending it gave it.",
+    required=True,
+    pattern=r"^J\..{18,38}$",
+)
+
+SEND_SMS_JOB = Operation(
+    name="SendSmsJob",
+    method="POST",
+    path="/jobs",
+    summary="Send SMS job",
+    description="Sends one or more SMS messages to one or more recipients each. The answer holds the id of the new job; "
+    "it comes once the job is stored so that no crash can lose it.",
+    group=Group.JOBS,
+    response=JobResponse,
+    success=HTTPStatus.CREATED,
+    body=True,
+    errors=(
+        HTTPStatus.CONFLICT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    ),
+)
+
+GET_JOB_STATUS = Operation(
+    name="GetJobStatus",
+    method="GET",
+    path="/jobs/{jobId}",
+    summary="Get job status",
+    description="Reads a job: the options in force, when it was received and finished, and the ids of its SMS.",
+    group=Group.JOBS,
+    response=JobReport,
+    path_parameters=(JOB_ID,),
+    errors=(HTTPStatus.NOT_FOUND,),
+)
+
+GET_ALL_JOBS = Operation(
+    name="GetAllJobs",
+    method="GET",
+    path="/jobs",
+    summary="Get all jobs for given criteria",
+    description="Lists the jobs received in a span of time of at most 30 days, newest first.",
+    group=Group.JOBS,
+    response=JobReport,
+    array=True,
+    query_parameters=(
+        Parameter(
+            "jobIdsOnly", bool, "true lists the ids of the jobs alone, false whole reports.", required=True
+        ),
+        Parameter(
+            "fromTs",
+            datetime,
+            "Jobs received at or after this instant (ISO-8601). At most 30 days before toTs; given alone, the 30 days "
+            "from it on are listed.",
+        ),
+        Parameter(
+            "toTs",
+            datetime,
+            "Jobs received before this instant (ISO-8601). Given alone, the 30 days before it are listed.",
+        ),
+        Parameter("open", bool, "true lists only jobs with an SMS that is not final yet.", default=False),
+        Parameter("offset", int, "How many jobs to leave out at the beginning.", default=0, minimum=0),
+        Parameter("limit", int, "How many jobs to list at most.", default=100, minimum=0, maximum=MAX_LISTED),
+    ),
+)
+
+GET_RECIPIENT_STATUS = Operation(
+    name="GetRecipientStatus",
+    method="GET",
+    path="/sms",
+    summary="Get status for all recipients of a job",
+    description="Reads what became of each SMS of a job, in the order of the request.",
+    group=Group.JOBS,
+    response=RecipientReport,
+    array=True,
+    query_parameters=(JOB_ID,),
+    errors=(HTTPStatus.NOT_FOUND,),
+)
+
+GET_VERSION = Operation(
+    name="GetVersion",
+    method="GET",
+    path="/version",
+    summary="Get version information",
+    description="Tells what is running. It answers without credentials, and refuses wrong ones, so that a connection can "
+    "be tested with it.",
+    group=Group.SERVICE,
+    response=VersionInfoResponse,
+    credentials=Credentials.OPTIONAL,
+)
+
+OPERATIONS = (SEND_SMS_JOB, GET_JOB_STATUS, GET_ALL_JOBS, GET_RECIPIENT_STATUS, GET_VERSION)

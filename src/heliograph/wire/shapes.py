@@ -1,0 +1,514 @@
+"""JSON ↔ jobs types. What is wrong with a request is told of all its fields at once, by path."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any, NamedTuple, cast
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from heliograph.jobs.accounts import Account
+from heliograph.jobs.errors import FieldFault, RequestInvalid
+from heliograph.jobs.naming import JobId, sms_id, sms_ids
+from heliograph.jobs.options import OPTIONS, JobOptions, Option
+from heliograph.jobs.request import MAX_RECIPIENTS, JobRequest, Message, Recipient
+from heliograph.jobs.schedule import Period
+from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.wire.bodies import fingerprint
+from heliograph.wire.times import format_instant, parse_instant, parse_period
+
+MAX_REFERENCE_LENGTH = 255
+
+_ALIASES = {option.name: option.wire_name for option in OPTIONS if option.name != option.wire_name}
+"""How the official Python and Node.js SDKs spell options; they lose against the right spelling."""
+_OPTION_BY_WIRE_NAME = {option.wire_name: option for option in OPTIONS}
+_RECIPIENT_FIELDS = {
+    "dst": "dst",
+    "customerRef": "customerRef",
+    "customer_ref": "customerRef",
+    "customRef": "customerRef",
+    "blackoutPeriods": "blackoutPeriods",
+    "blackout_periods": "blackoutPeriods",
+}
+_MESSAGE_FIELDS = ("text", "recipients")
+_REQUEST_FIELDS = ("options", "messages")
+
+
+class ParsedRequest(NamedTuple):
+    """A request, and the paths of the fields in it that mean nothing."""
+
+    request: JobRequest
+    ignored: list[str]
+
+
+def parse_job_request(raw: object, account: Account) -> ParsedRequest:
+    """A JobRequest as the account means it. Raises RequestInvalid with every field at fault."""
+    reader = _Reader(account.zone, lenient=account.lenient)
+    request = reader.request(raw, account.defaults)
+    if reader.faults:
+        raise RequestInvalid.of(*reader.faults)
+    assert request is not None, "without a fault there is a request"
+    return ParsedRequest(request, reader.ignored)
+
+
+def parse_option_defaults(raw: Mapping[str, object], zone: tzinfo) -> JobOptions:
+    """Options by their names on the wire, such as an account's defaults. Raises RequestInvalid; unknown ones too."""
+    reader = _Reader(zone, lenient=False)
+    options = reader.options(raw, JobOptions(), "")
+    unknown = [FieldFault(name, _unknown(name, _OPTION_BY_WIRE_NAME)) for name in reader.ignored]
+    if reader.faults or unknown:
+        raise RequestInvalid.of(*reader.faults, *unknown)
+    return options
+
+
+def strictly(ignored: Sequence[str]) -> None:
+    """For `Prefer: handling=strict` (RFC 7240): raises RequestInvalid if anything would have been ignored."""
+    known = {*_OPTION_BY_WIRE_NAME, *_RECIPIENT_FIELDS.values(), *_MESSAGE_FIELDS, *_REQUEST_FIELDS}
+    if ignored:
+        faults = [FieldFault(path, _unknown(path.rsplit(".", 1)[-1], known)) for path in ignored]
+        raise RequestInvalid.of(*faults)
+
+
+def _unknown(name: str, known: "Mapping[str, object] | set[str]") -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"is not known; did you mean {near[0]}?" if near else "is not known; leave it out"
+
+
+class _BadValue(Exception):
+    """What is wrong with a value, as the end of a sentence that begins with its field."""
+
+
+class _Reader:
+    """Goes through one request, collecting faults and what is ignored."""
+
+    def __init__(self, zone: tzinfo, *, lenient: bool) -> None:
+        self._zone = zone
+        self._lenient = lenient
+        self.faults: list[FieldFault] = []
+        self.ignored: list[str] = []
+
+    def request(self, raw: object, defaults: JobOptions) -> JobRequest | None:
+        if not isinstance(raw, dict):
+            raise RequestInvalid(f"the body must be a JSON object with messages; it is {_kind(raw)}")
+        fields = cast("dict[str, object]", raw)
+        self._ignore_others(fields, _REQUEST_FIELDS, "")
+        options = self.options(fields.get("options"), defaults, "options")
+        messages = self._messages(fields.get("messages"))
+        if self.faults:
+            return None
+        return JobRequest(options, messages, fingerprint(raw) if options.duplicate_detection else b"")
+
+    def options(self, raw: object, defaults: JobOptions, path: str) -> JobOptions:
+        if raw is None:
+            return defaults
+        if not isinstance(raw, Mapping):
+            self._fault(path, f"must be an object; it is {_kind(raw)}")
+            return defaults
+        values: dict[str, Any] = {}
+        given = cast("Mapping[str, object]", raw)
+        for name, value in given.items():
+            wire_name = _ALIASES.get(name, name)
+            option = _OPTION_BY_WIRE_NAME.get(wire_name)
+            field = f"{path}.{name}" if path else name
+            if option is None:
+                self.ignored.append(field)
+            elif value is None or (wire_name != name and given.get(wire_name) is not None):
+                continue
+            else:
+                try:
+                    values[option.name] = self._option(value, option, field)
+                except _BadValue as bad:
+                    self._fault(field, str(bad))
+        return msgspec.structs.replace(defaults, **values) if values else defaults
+
+    def _option(self, value: object, option: Option, field: str) -> Any:
+        if option.kind is bool:
+            return _boolean(value)
+        if option.kind is int:
+            return self._number(value, option)
+        if option.kind is str:
+            return _text(value, option)
+        if option.kind is datetime:
+            return self._instant(value)
+        if issubclass(option.kind, Enum) if isinstance(option.kind, type) else False:
+            return _member(value, option.kind)
+        return self._periods(value, field)
+
+    def _number(self, value: object, option: Option) -> int:
+        rule = option.rule
+        minimum, maximum = rule.minimum or 0, rule.maximum or 0
+        expected = f"must be a whole number from {minimum} to {maximum}"
+        if rule.zero is not None:
+            expected += f", or 0 for {rule.zero}"
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # JSON knows one kind of number: 60.0 is 60.
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _BadValue(f"{expected}; it is {_shown(value)}")
+        if minimum <= value <= maximum or (value == 0 and rule.zero is not None):
+            return value
+        if not self._lenient:
+            raise _BadValue(f"{expected}; it is {_shown(value)}")
+        if value <= 0 and rule.zero is not None:
+            return 0
+        return min(max(value, minimum), maximum)
+
+    def _instant(self, value: object) -> datetime:
+        if not isinstance(value, str):
+            raise _BadValue(f"must be an ISO-8601 date-time such as 2022-09-28T10:58:30+02:00; it is {_shown(value)}")
+        try:
+            return parse_instant(value, self._zone)
+        except ValueError as error:
+            raise _BadValue(str(error)) from error
+
+    def _periods(self, value: object, field: str) -> tuple[Period, ...]:
+        if not isinstance(value, (list, tuple)):
+            raise _BadValue(f"must be an array of ISO-8601 intervals start/end; it is {_kind(value)}")
+        periods: list[Period] = []
+        for index, item in enumerate(cast("Sequence[object]", value)):
+            try:
+                if not isinstance(item, str):
+                    raise ValueError(f"must be an ISO-8601 interval start/end; it is {_shown(item)}")
+                periods.append(parse_period(item, self._zone))
+            except ValueError as error:
+                self._fault(f"{field}[{index}]", str(error))
+        return tuple(periods)
+
+    def _messages(self, raw: object) -> tuple[Message, ...]:
+        items = self._array(raw, "messages")
+        messages: list[Message] = []
+        recipient_count = 0
+        for index, item in enumerate(items):
+            path = f"messages[{index}]"
+            if not isinstance(item, dict):
+                self._fault(path, f"must be an object with text and recipients; it is {_kind(item)}")
+                continue
+            fields = cast("dict[str, object]", item)
+            if len(fields) > 2 or fields.keys() - set(_MESSAGE_FIELDS):
+                self._ignore_others(fields, _MESSAGE_FIELDS, f"{path}.")
+            text = fields.get("text")
+            if not isinstance(text, str) or not text:
+                wrong = "it is empty" if text == "" else "it is missing" if text is None else f"it is {_kind(text)}"
+                self._fault(f"{path}.text", f"must be a text that is not empty; {wrong}")
+                text = ""
+            raw_recipients = self._array(fields.get("recipients"), f"{path}.recipients")
+            recipient_count += len(raw_recipients)
+            if recipient_count > MAX_RECIPIENTS:
+                continue  # Counted, but not read: the job is refused for their number.
+            messages.append(Message(text, self._recipients(raw_recipients, path)))
+        if recipient_count > MAX_RECIPIENTS:
+            wrong = f"must have at most {MAX_RECIPIENTS} recipients in all; it has {recipient_count}: send several jobs"
+            self._fault("messages", wrong)
+        return tuple(messages)
+
+    def _array(self, raw: object, path: str) -> list[object]:
+        if isinstance(raw, list) and raw:
+            return cast("list[object]", raw)
+        wrong = "it is missing" if raw is None else "it is empty" if raw == [] else f"it is {_kind(raw)}"
+        self._fault(path, f"must be an array with at least one element; {wrong}")
+        return []
+
+    def _recipients(self, items: list[object], message_path: str) -> tuple[Recipient, ...]:
+        recipients: list[Recipient] = []
+        for index, item in enumerate(items):
+            if type(item) is dict:
+                fields = cast("dict[str, object]", item)
+                dst = fields.get("dst")
+                if type(dst) is str and dst and len(fields) == 1:
+                    recipients.append(Recipient(dst, dst))  # What nearly all recipients look like.
+                    continue
+                recipient = self._recipient(fields, f"{message_path}.recipients[{index}]")
+                if recipient is not None:
+                    recipients.append(recipient)
+            else:
+                self._fault(
+                    f"{message_path}.recipients[{index}]", f"must be an object with dst; it is {_kind(item)}"
+                )
+        return tuple(recipients)
+
+    def _recipient(self, fields: dict[str, object], path: str) -> Recipient | None:
+        values: dict[str, object] = {}
+        spelled: dict[str, str] = {}
+        for name, value in fields.items():
+            right = _RECIPIENT_FIELDS.get(name)
+            if right is None:
+                self.ignored.append(f"{path}.{name}")
+            elif value is not None and (right not in values or name == right):
+                values[right], spelled[right] = value, name
+        fault_count = len(self.faults)
+        dst = values.get("dst")
+        if not isinstance(dst, str) or not dst:
+            wrong = "it is empty" if dst == "" else "it is missing" if dst is None else f"it is {_shown(dst)}"
+            self._fault(f"{path}.dst", f"must be a phone number such as +4917612345678, as a string; {wrong}")
+        reference = values.get("customerRef", dst)
+        if reference is not dst:
+            field = f"{path}.{spelled['customerRef']}"
+            if not isinstance(reference, str):
+                self._fault(field, f"must be a text; it is {_shown(reference)}")
+            elif len(reference) > MAX_REFERENCE_LENGTH:
+                self._fault(field, _too_long(reference, MAX_REFERENCE_LENGTH))
+        blackouts = None
+        if "blackoutPeriods" in values:
+            field = f"{path}.{spelled['blackoutPeriods']}"
+            try:
+                blackouts = self._periods(values["blackoutPeriods"], field)
+            except _BadValue as bad:
+                self._fault(field, str(bad))
+        if len(self.faults) > fault_count:
+            return None
+        return Recipient(cast("str", dst), cast("str", reference), blackouts)
+
+    def _ignore_others(self, fields: Mapping[str, object], known: Sequence[str], prefix: str) -> None:
+        self.ignored += [f"{prefix}{name}" for name in fields if name not in known]
+
+    def _fault(self, field: str, message: str) -> None:
+        self.faults.append(FieldFault(field, message))
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _BadValue(f"must be true or false; it is {_shown(value)}")
+    return value
+
+
+def _text(value: object, option: Option) -> str:
+    if not isinstance(value, str):
+        raise _BadValue(f"must be a text; it is {_shown(value)}")
+    if option.rule.max_length is not None and len(value) > option.rule.max_length:
+        raise _BadValue(_too_long(value, option.rule.max_length))
+    fault = option.rule.fault(value) if option.rule.fault else None
+    if fault is not None:
+        raise _BadValue(fault)
+    return value
+
+
+def _member(value: object, kind: type[Enum]) -> Enum:
+    if isinstance(value, str):
+        for member in kind:
+            if member.value == value.upper():
+                return member
+    names = ", ".join(member.value for member in kind)
+    raise _BadValue(f"must be one of {names}; it is {_shown(value)}")
+
+
+def _too_long(value: str, maximum: int) -> str:
+    return f"must have at most {maximum} characters; it has {len(value)}"
+
+
+def _kind(value: object) -> str:
+    """A JSON value's kind in words, for errors that must not show it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case _:
+            return "an object"
+
+
+def _shown(value: object) -> str:
+    """A JSON value as it may stand in an error, cut short."""
+    if isinstance(value, (list, dict)):
+        return _kind(cast("object", value))
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+# Queries
+
+
+class Parameter(NamedTuple):
+    """One parameter of a query or a path, once: what validates it also describes it.
+
+    kind: bool, int, datetime or str; minimum, maximum: of an int.
+    """
+
+    name: str
+    kind: type
+    description: str
+    required: bool = False
+    default: object = None
+    minimum: int | None = None
+    maximum: int | None = None
+    pattern: str | None = None
+
+
+def parse_query(
+    parameters: Sequence[Parameter], pairs: Sequence[tuple[str, str]], zone: tzinfo
+) -> tuple[dict[str, Any], list[str]]:
+    """Values by name, defaults filled in, and the names of parameters that mean nothing.
+
+    An empty value is the same as none; of one given twice the first counts. Raises RequestInvalid.
+    """
+    known = {parameter.name: parameter for parameter in parameters}
+    given: dict[str, str] = {}
+    ignored: list[str] = []
+    for name, value in pairs:
+        if name in known:
+            if value:
+                given.setdefault(name, value)
+        elif name:
+            ignored.append(name)
+    values: dict[str, Any] = {}
+    faults: list[FieldFault] = []
+    for parameter in parameters:
+        text = given.get(parameter.name)
+        if text is None:
+            values[parameter.name] = parameter.default
+            if parameter.required:
+                faults.append(FieldFault(parameter.name, f"is missing; give it in the query: {parameter.description}"))
+            continue
+        try:
+            values[parameter.name] = _QUERY_READERS[parameter.kind](text, parameter, zone)
+        except ValueError as error:
+            faults.append(FieldFault(parameter.name, str(error)))
+    if faults:
+        raise RequestInvalid.of(*faults)
+    return values, ignored
+
+
+def _read_boolean(text: str, parameter: Parameter, zone: tzinfo) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(f"must be true or false; it is {_shown(text)}")
+    return text.lower() == "true"
+
+
+def _read_number(text: str, parameter: Parameter, zone: tzinfo) -> int:
+    expected = f"must be a whole number of at least {parameter.minimum}"
+    if parameter.maximum is not None:
+        expected = f"must be a whole number from {parameter.minimum} to {parameter.maximum}"
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+        raise ValueError(f"{expected}; it is {_shown(text)}")
+    number = int(text)
+    if (parameter.minimum is not None and number < parameter.minimum) or (
+        parameter.maximum is not None and number > parameter.maximum
+    ):
+        raise ValueError(f"{expected}; it is {_shown(text)}")
+    return number
+
+
+def _read_instant(text: str, parameter: Parameter, zone: tzinfo) -> datetime:
+    return parse_instant(text, zone)
+
+
+def _read_text(text: str, parameter: Parameter, zone: tzinfo) -> str:
+    return text
+
+
+_QUERY_READERS: dict[type, Callable[[str, Parameter, tzinfo], Any]] = {
+    bool: _read_boolean,
+    int: _read_number,
+    datetime: _read_instant,
+    str: _read_text,
+}
+
+
+# Answers
+
+
+class JobResponse(msgspec.Struct, frozen=True, rename="camel"):
+    """A job was accepted."""
+
+    job_id: str
+
+
+class JobReport(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A job with the options in force, and when it was received and finished."""
+
+    job_id: str
+    src: str
+    encoding: str
+    billcode: str
+    status_requested: bool
+    flash: bool
+    validity_min: int
+    customer_ref: str
+    qos: str
+    receipt_ts: str
+    finished_ts: str | UnsetType = UNSET
+    recipient_ids: list[str]
+
+
+class RecipientReport(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What became of one SMS."""
+
+    sms_id: str
+    dst: str
+    process_status: str
+    status: str
+    customer_ref: str
+    reason: str
+    sent_ts: str | UnsetType = UNSET
+    finished_ts: str | UnsetType = UNSET
+
+
+class VersionInfoResponse(msgspec.Struct, frozen=True, rename="camel"):
+    """What is running."""
+
+    build_number: int
+    build_timestamp: str
+    major_version: int
+    minor_version: int
+    version_info: str
+    message: str
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One field at fault."""
+
+    field: str
+    message: str
+
+
+class ErrorResponse(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong, where, and what would be right."""
+
+    code: int
+    message: str
+    errors: list[FieldError] = []
+
+
+def job_report(job: StoredJob) -> JobReport:
+    """A job as reports show it."""
+    options = job.options
+    return JobReport(
+        job_id=job.job_id,
+        src=options.src,
+        encoding=options.encoding.value,
+        billcode=options.billcode,
+        status_requested=options.status_requested,
+        flash=options.flash,
+        validity_min=options.validity_min,
+        customer_ref=options.customer_ref,
+        qos=options.qos.value,
+        receipt_ts=format_instant(job.received_at),
+        finished_ts=_timestamp(job.finished_at),
+        recipient_ids=cast("list[str]", sms_ids(job.job_id, job.sms_count)),
+    )
+
+
+def recipient_report(job_id: JobId, sms: StoredSms) -> RecipientReport:
+    """An SMS as reports show it."""
+    progress = sms.progress
+    return RecipientReport(
+        sms_id=sms_id(job_id, sms.index),
+        dst=sms.dst,
+        process_status=progress.process_status.value,
+        status=progress.status.value,
+        customer_ref=sms.customer_ref,
+        reason=progress.reason,
+        sent_ts=_timestamp(progress.sent_at),
+        finished_ts=_timestamp(progress.finished_at),
+    )
+
+
+def _timestamp(instant: datetime | None) -> str | UnsetType:
+    return UNSET if instant is None else format_instant(instant)

@@ -1,0 +1,57 @@
+"""A store whose waits run on the test's clock, and which can be slow, or away."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from heliograph.clock import Clock
+from heliograph.jobs.errors import StoreUnavailable
+from heliograph.store.interface import Store
+
+FOREVER_S = 1e9
+
+
+class StoreOnClock:
+    """A store around another one.
+
+    away: whether calls fail, and do nothing. unsaid: whether writing calls do their work and then seem to fail.
+    latency_s: how long a call takes, asked once before its work and once after it.
+    """
+
+    def __init__(self, inner: Store, clock: Clock) -> None:
+        self.inner = inner
+        self._clock = clock
+        self.away = False
+        self.unsaid = False
+        self.latency_s: Callable[[], float] = lambda: 0.0
+        self.call_count = 0
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.inner, name)
+
+        async def call(*arguments: Any) -> Any:
+            self.call_count += 1
+            await self._take_time()
+            if self.away:
+                raise StoreUnavailable("the store is away, says the test")
+            result = await method(*arguments)
+            await self._take_time()
+            if self.unsaid and name.startswith(("lease", "record")):
+                raise StoreUnavailable("the connection broke after the commit, says the test")
+            return result
+
+        return call
+
+    async def _take_time(self) -> None:
+        seconds = self.latency_s()
+        if seconds > 0:
+            await self._clock.sleep(seconds)
+
+    async def work_arrived(self, carrier: str, timeout_s: float) -> None:
+        arrived = asyncio.ensure_future(self.inner.work_arrived(carrier, FOREVER_S))
+        time_up = asyncio.ensure_future(self._clock.sleep(timeout_s))
+        try:
+            await asyncio.wait((arrived, time_up), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            arrived.cancel()
+            time_up.cancel()
