@@ -1,0 +1,138 @@
+"""Run all measurements, or those named: `python -m benchmarks accept lifecycle`."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.load import Client, Result
+from benchmarks.service import PASSWORD, Service, job, json_of, service
+
+
+def _load(running: Service, requests: list[bytes], connections: int = 32, *, keep_bodies: bool = False) -> Result:
+    return Client(running.port, "bench", PASSWORD).run(requests, connections, keep_bodies=keep_bodies)
+
+
+def _post(running: Service, body: object) -> bytes:
+    return Client(running.port, "bench", PASSWORD).request("POST", "/rest/v1/jobs", body)
+
+
+def _report(name: str, figures: str) -> None:
+    print(f"{name:<46} {figures}", flush=True)
+
+
+def accept() -> None:
+    """Accepted jobs a second, scheduled for tomorrow so that nothing else is going on."""
+    tomorrow = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
+    for recipients, count in ((1, 20_000), (100, 500), (3000, 40)):
+        with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as running:
+            request = _post(running, job("Your code is 123456", recipients, jobPeriod=tomorrow))
+            _load(running, [request] * 32)
+            cpu_s = running.cpu_s
+            result = _load(running, [request] * count, 32 if recipients < 3000 else 4)
+            sms = count * recipients
+            _report(
+                f"accept, {recipients} recipients a job",
+                f"{count / result.wall_s:8.0f} jobs/s {sms / result.wall_s:8.0f} SMS/s"
+                f"   p50 {result.percentile_ms(50):6.1f} ms p99 {result.percentile_ms(99):6.1f} ms"
+                f"   CPU {(running.cpu_s - cpu_s) / sms * 1e3:6.3f} ms/SMS   {result.statuses}",
+            )
+
+
+def lifecycle() -> None:
+    """From the first request to the last final status, through the sandbox, with receipts."""
+    for recipients, count in ((1, 20_000), (100, 600)):
+        with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as running:
+            request = _post(running, job("Your code is 123456", recipients))
+            _load(running, [request] * 32)
+            running.wait_for("heliograph_parts_finished_total", 32 * recipients, 60)
+            cpu_s, started = running.cpu_s, time.perf_counter()
+            result = _load(running, [request] * count)
+            sms = count * recipients
+            running.wait_for("heliograph_parts_finished_total", sms + 32 * recipients, 120)
+            wall_s = time.perf_counter() - started
+            _report(
+                f"life cycle, {recipients} recipients a job",
+                f"{sms / wall_s:8.0f} SMS/s   accept p50 {result.percentile_ms(50):6.1f} ms"
+                f" p99 {result.percentile_ms(99):6.1f} ms   CPU {(running.cpu_s - cpu_s) / sms * 1e3:6.3f} ms/SMS"
+                f"   memory {running.memory_mb:.0f} MB   {result.statuses}",
+            )
+
+
+def waiting() -> None:
+    """Memory and disk of SMS that wait."""
+    tomorrow = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
+    with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as running:
+        request = _post(running, job("Your code is 123456", 1000, jobPeriod=tomorrow))
+        _load(running, [request] * 10, 4)
+        before = running.memory_mb
+        _load(running, [request] * 100, 4)
+        disk_mb = sum(path.stat().st_size for path in Path(folder).glob("bench.db*")) / 2**20
+        _report("100 000 waiting SMS", f"{running.memory_mb - before:+8.1f} MB of memory, {disk_mb:.0f} MB on disk (110 000)")
+
+
+def history() -> None:
+    """Listing and reading as what is stored grows."""
+    with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as running:
+        client = Client(running.port, "bench", PASSWORD)
+        request = _post(running, job("Your code is 123456", 10, status_requested=False))
+        stored = 0
+        ids: list[str] = []
+        for total in (10_000, 100_000, 1_000_000):
+            result = _load(running, [request] * ((total - stored) // 10), keep_bodies=total == 10_000)
+            ids = ids or [json_of(body)["jobId"] for body in result.bodies]
+            running.wait_for("heliograph_submit_outcomes_total", total, 600)
+            stored = total
+            figures: list[str] = []
+            for name, path in (
+                ("list 100 ids", "/rest/v1/jobs?jobIdsOnly=true"),
+                ("list 100 open", "/rest/v1/jobs?jobIdsOnly=true&open=true"),
+                ("page at 900", "/rest/v1/jobs?jobIdsOnly=true&offset=900"),
+                ("job", f"/rest/v1/jobs/{ids[0]}"),
+                ("its SMS", f"/rest/v1/sms?jobId={ids[0]}"),
+            ):
+                read = _load(running, [client.request("GET", path)] * 300, 1)
+                figures.append(f"{name} {read.percentile_ms(50):.2f}")
+            _report(f"{total:>9} SMS stored, p50 in ms", ", ".join(figures))
+
+
+def reading_under_load() -> None:
+    """Reading a job of 10 while a backlog of 100 000 SMS drains."""
+    with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as running:
+        client = Client(running.port, "bench", PASSWORD)
+        first = _load(running, [_post(running, job("Your code is 123456", 10))], keep_bodies=True)
+        job_id = json_of(first.bodies[0])["jobId"]
+        paths = [f"/rest/v1/jobs/{job_id}", f"/rest/v1/sms?jobId={job_id}"]
+        backlog = _post(running, job("Your code is 123456", 1000))
+        _load(running, [backlog] * 100, 4)
+        total = 100_010
+        for path in paths:
+            left = total - running.metric("heliograph_parts_finished_total")
+            read = _load(running, [client.request("GET", path)] * 1000, 1)
+            after = total - running.metric("heliograph_parts_finished_total")
+            _report(
+                f"GET {path[:14]}… while draining",
+                f"p50 {read.percentile_ms(50):.2f} ms p99 {read.percentile_ms(99):.2f} ms"
+                f"   ratio {read.percentile_ms(99) / read.percentile_ms(50):.1f}   backlog {left:.0f} → {after:.0f}",
+            )
+        running.wait_for("heliograph_parts_finished_total", total, 120)
+        for path in paths:
+            read = _load(running, [client.request("GET", path)] * 1000, 1)
+            _report(
+                f"GET {path[:14]}… idle", f"p50 {read.percentile_ms(50):.2f} ms p99 {read.percentile_ms(99):.2f} ms"
+            )
+
+
+MEASUREMENTS: dict[str, Callable[[], None]] = {
+    each.__name__: each for each in (accept, lifecycle, waiting, reading_under_load, history)
+}
+
+
+def main() -> None:
+    for name in sys.argv[1:] or MEASUREMENTS:
+        MEASUREMENTS[name]()
+
+
+if __name__ == "__main__":
+    main()

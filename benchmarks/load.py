@@ -1,0 +1,108 @@
+"""A load generator: keep-alive connections that each send the next request when the answer is in.
+
+It shares the machine with the service, so it does as little as possible for each request.
+"""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import uvloop
+
+
+@dataclass
+class Result:
+    """What came of a load. latencies_s: of each request, in the order in which they ended."""
+
+    wall_s: float = 0.0
+    statuses: dict[int, int] = field(default_factory=dict)
+    latencies_s: list[float] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+
+    def percentile_ms(self, percent: float) -> float:
+        """Latency that so many percent of the requests kept below."""
+        ordered = sorted(self.latencies_s)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] * 1000
+
+
+class Client:
+    """Requests to one service by one account."""
+
+    def __init__(self, port: int, name: str, password: str) -> None:
+        self._port = port
+        self._token = base64.b64encode(f"{name}:{password}".encode()).decode()
+
+    def request(self, method: str, path: str, body: object = None) -> bytes:
+        """The octets of a request."""
+        content = b"" if body is None else json.dumps(body).encode()
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {self._token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        )
+        return head.encode() + content
+
+    def run(self, requests: Iterable[bytes], connections: int, *, keep_bodies: bool = False) -> Result:
+        """Send all requests over so many connections."""
+        return uvloop.run(self._run(iter(requests), connections, keep_bodies))
+
+    async def _run(self, requests: Iterator[bytes], connections: int, keep_bodies: bool) -> Result:
+        loop = asyncio.get_running_loop()
+        result = Result()
+        started = time.perf_counter()
+        open_connections = [_Connection(requests, result, keep_bodies, loop.create_future()) for _ in range(connections)]
+        for connection in open_connections:
+            await loop.create_connection(lambda each=connection: each, "127.0.0.1", self._port)
+        await asyncio.gather(*(connection.done for connection in open_connections))
+        result.wall_s = time.perf_counter() - started
+        return result
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(
+        self, requests: Iterator[bytes], result: Result, keep_bodies: bool, done: "asyncio.Future[None]"
+    ) -> None:
+        self._requests = requests
+        self._result = result
+        self._keep_bodies = keep_bodies
+        self.done = done
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionError("the service closed the connection"))
+
+    def data_received(self, data: bytes) -> None:
+        self._came += data
+        if self._length is None:
+            end = self._came.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = bytes(self._came[:end]).lower() + b"\r\n"
+            at = head.index(b"content-length:") + 15
+            self._length = end + 4 + int(head[at : head.index(b"\r\n", at)])
+        if len(self._came) < self._length:
+            return
+        result = self._result
+        result.latencies_s.append(time.perf_counter() - self._sent_at)
+        status = int(self._came[9:12])
+        result.statuses[status] = result.statuses.get(status, 0) + 1
+        if self._keep_bodies:
+            result.bodies.append(bytes(self._came).partition(b"\r\n\r\n")[2])
+        self._next()
+
+    def _next(self) -> None:
+        request = next(self._requests, None)
+        if request is None:
+            self.done.set_result(None)
+            self._transport.close()
+            return
+        self._came = bytearray()
+        self._length: int | None = None
+        self._sent_at = time.perf_counter()
+        self._transport.write(request)

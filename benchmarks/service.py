@@ -1,0 +1,95 @@
+"""The service under measurement: a process of its own, with a file database and a sandbox carrier."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+PASSWORD = "benchmark"
+
+
+class Service:
+    """A running `heliograph serve`."""
+
+    def __init__(self, folder: Path, port: int, process: "subprocess.Popen[bytes]") -> None:
+        self.folder = folder
+        self.port = port
+        self._process = process
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time used so far, user and system."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def memory_mb(self) -> float:
+        """Resident memory that is not shared files' pages."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) / 1024
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+
+    def wait_for(self, name: str, value: float, timeout_s: float) -> None:
+        """Return when a metric has come to a value."""
+        deadline = time.monotonic() + timeout_s
+        while self.metric(name) < value:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} came to {self.metric(name)} only, of {value}")
+            time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def service(folder: Path, *, accounts: tuple[str, ...] = ("bench",), carrier: str = "") -> Iterator[Service]:
+    """Start the service on a folder; stop it at the end. carrier: further lines for its sandbox."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    config = folder / "heliograph.toml"
+    config.write_text(
+        f'[server]\nlisten = "127.0.0.1:{port}"\n[database]\nurl = "sqlite:///{folder}/bench.db"\n'
+        f'[[carriers]]\nname = "sandbox"\nkind = "sandbox"\ndelay = 0.05\n{carrier}\n'
+    )
+    program = [sys.executable, "-m", "heliograph"]
+    for name in accounts:
+        subprocess.run(
+            [*program, "account", "add", name, "--rate-limit", "none", "--password-stdin", "--config", str(config)],
+            input=f"{PASSWORD}\n".encode(), capture_output=True, check=True,
+        )  # fmt: skip
+    process = subprocess.Popen([*program, "serve", "--config", str(config)], stderr=(folder / "log").open("wb"))
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
+                break
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise RuntimeError(f"the service didn't start: {(folder / 'log').read_text()}")
+            time.sleep(0.05)
+        yield Service(folder, port, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def job(text: str, recipients: int, *, status_requested: bool = True, **options: object) -> dict[str, object]:
+    """A job to numbers that the sandbox delivers to."""
+    return {
+        "options": {"statusRequested": status_requested, **options},
+        "messages": [{"text": text, "recipients": [{"dst": f"+49176{4000000 + 10 * i + 9}"} for i in range(recipients)]}],
+    }
+
+
+def json_of(body: bytes) -> object:
+    """A body's value."""
+    return json.loads(body)
