@@ -69,7 +69,10 @@ def waiting() -> None:
         before = running.memory_mb
         _load(running, [request] * 100, 4)
         disk_mb = sum(path.stat().st_size for path in Path(folder).glob("bench.db*")) / 2**20
-        _report("100 000 waiting SMS", f"{running.memory_mb - before:+8.1f} MB of memory, {disk_mb:.0f} MB on disk (110 000)")
+        _report(
+            "100 000 waiting SMS",
+            f"{running.memory_mb - before:+8.1f} MB of memory, {disk_mb:.0f} MB on disk (110 000)",
+        )
 
 
 def history() -> None:

@@ -52,7 +52,9 @@ class Client:
         loop = asyncio.get_running_loop()
         result = Result()
         started = time.perf_counter()
-        open_connections = [_Connection(requests, result, keep_bodies, loop.create_future()) for _ in range(connections)]
+        open_connections = [
+            _Connection(requests, result, keep_bodies, loop.create_future()) for _ in range(connections)
+        ]
         for connection in open_connections:
             await loop.create_connection(lambda each=connection: each, "127.0.0.1", self._port)
         await asyncio.gather(*(connection.done for connection in open_connections))

@@ -86,7 +86,9 @@ def job(text: str, recipients: int, *, status_requested: bool = True, **options:
     """A job to numbers that the sandbox delivers to."""
     return {
         "options": {"statusRequested": status_requested, **options},
-        "messages": [{"text": text, "recipients": [{"dst": f"+49176{4000000 + 10 * i + 9}"} for i in range(recipients)]}],
+        "messages": [
+            {"text": text, "recipients": [{"dst": f"+49176{4000000 + 10 * i + 9}"} for i in range(recipients)]}
+        ],
     }
 
 

@@ -34,6 +34,8 @@ CLIENT_VARIABLES = frozenset({"HELIOGRAPH_URL", "HELIOGRAPH_USERNAME", "HELIOGRA
 """What the client commands read; a service that shares their environment takes no offence."""
 
 DAY_S = 86_400
+FLAGS = {"server.listen": "listen", "server.roles": "roles", "database.url": "database"}
+"""The settings that have a flag."""
 LONGEST_WAIT_S = 2 * DAY_S  # The longest validity: a longer wait is never waited to its end.
 
 
@@ -86,25 +88,19 @@ class SqliteUrl(msgspec.Struct, frozen=True):
         """`sqlite:///heliograph.db` or, absolute, `sqlite:////var/lib/heliograph.db`. Raises ValueError."""
         scheme, separator, rest = text.partition("://")
         if scheme.lower() in ("postgresql", "postgres"):
-            raise ValueError(
-                f"names PostgreSQL, which is not supported by this version yet; {_SQLITE_EXAMPLE}"
-            )
+            raise ValueError(f"names PostgreSQL, which is not supported by this version yet; {_SQLITE_EXAMPLE}")
         if not separator or scheme.lower() != "sqlite":
             # Not what it is: there may be a password in it.
             raise ValueError(f"must be a database URL that begins with sqlite:///; {_SQLITE_EXAMPLE}")
         path = rest.removeprefix("/")
         if not rest.startswith("/"):
-            raise ValueError(
-                f"must have three slashes after sqlite: before a relative path; {_SQLITE_EXAMPLE}"
-            )
+            raise ValueError(f"must have three slashes after sqlite: before a relative path; {_SQLITE_EXAMPLE}")
         if not path.strip("/") or path.endswith("/") or path == ":memory:" or {"?", "\0"} & set(path):
             raise ValueError(f"must name a file, and nothing after it; {_SQLITE_EXAMPLE}")
         return cls(Path(path))
 
 
-_SQLITE_EXAMPLE = (
-    "write sqlite:///heliograph.db, or sqlite:////var/lib/heliograph/heliograph.db for an absolute path"
-)
+_SQLITE_EXAMPLE = "write sqlite:///heliograph.db, or sqlite:////var/lib/heliograph/heliograph.db for an absolute path"
 
 
 class Role(Enum):
@@ -140,8 +136,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Role, ...],
         Meta(
             min_length=1,
-            description="What this process does: `api` answers HTTP requests, `dispatch` sends SMS and takes "
-            "receipts.",
+            description="What this process does: `api` answers HTTP requests, `dispatch` sends SMS and takes receipts.",
         ),
     ] = (Role.API, Role.DISPATCH)
     header_timeout: Annotated[
@@ -178,7 +173,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="The database. `sqlite:///` is followed by a path; one that begins with a slash "
             "itself (`sqlite:////var/lib/heliograph.db`) is absolute, others start from the working "
             "directory.",
-            extra={"secret": True},
+            extra={"secret": True, "form": "sqlite:/// and the path of a file"},
         ),
     ] = SqliteUrl(Path("heliograph.db"))
 
@@ -270,12 +265,8 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
     tls: Annotated[bool, Meta(description="Whether the connection is encrypted.")] = False
 
 
-CarrierSettings = SandboxSettings
-"""Of the kinds that this version has."""
-CARRIER_KINDS: dict[str, type[SandboxSettings] | type[SmppSettings]] = {
-    "sandbox": SandboxSettings,
-    "smpp": SmppSettings,
-}
+CarrierSettings = SandboxSettings | SmppSettings
+CARRIER_KINDS: dict[str, type[CarrierSettings]] = {"sandbox": SandboxSettings, "smpp": SmppSettings}
 
 
 class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -294,9 +285,7 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
         ],
         Meta(min_length=1, description="Numbers that begin with one of these; a lone `+` is everywhere."),
     ]
-    carriers: Annotated[
-        tuple[str, ...], Meta(min_length=1, description="Names of the carriers to try, in this order.")
-    ]
+    carriers: Annotated[tuple[str, ...], Meta(min_length=1, description="Names of the carriers to try, in this order.")]
 
 
 class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -373,9 +362,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def retry_policy(self, carrier: CarrierSettings) -> RetryPolicy:
         """How patient to be with one carrier."""
-        return RetryPolicy(
-            waits_s=carrier.retry, repeat_last=False, receipt_grace_s=self.delivery.receipt_grace
-        )
+        grace_s = self.delivery.receipt_grace
+        if isinstance(carrier, SandboxSettings):
+            return RetryPolicy(waits_s=carrier.retry, repeat_last=False, receipt_grace_s=grace_s)
+        return RetryPolicy(waits_s=self.delivery.retry, repeat_last=True, receipt_grace_s=grace_s)
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -413,6 +403,11 @@ class Setting(NamedTuple):
         return (self.meta.extra or {}).get("unit")
 
     @property
+    def expected(self) -> str:
+        """What a value looks like, after "must be"."""
+        return _expected(self.kind, self.unit)
+
+    @property
     def is_secret(self) -> bool:
         """Whether its value may hold a password, so that no error shows it."""
         return bool((self.meta.extra or {}).get("secret"))
@@ -421,10 +416,13 @@ class Setting(NamedTuple):
 def settings_in(section: type[msgspec.Struct]) -> dict[str, Setting]:
     """The settings of a section by their keys."""
     hints = get_type_hints(section, include_extras=True)
-    return {
-        field.name: Setting(field.name, hints[field.name], field.default, get_args(hints[field.name])[-1])
-        for field in msgspec.structs.fields(section)
-    }
+    found: dict[str, Setting] = {}
+    for field in msgspec.structs.fields(section):
+        meta: Meta = get_args(hints[field.name])[-1]
+        # Without None, which no file can say, and to which msgspec lets no range be attached.
+        kind: Any = Annotated[_plain(hints[field.name]), meta]
+        found[field.name] = Setting(field.name, kind, field.default, meta)
+    return found
 
 
 def variable_of(section: str, key: str) -> str:
@@ -437,14 +435,12 @@ def password_variable_of(carrier: str) -> str:
     return f"{PREFIX}CARRIER_{carrier.replace('-', '_')}_PASSWORD".upper()
 
 
-def load_settings(
-    config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
-) -> Settings:
+def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]) -> Settings:
     """The settings in force.
 
     config: the file; None is the one that HELIOGRAPH_CONFIG names, or ./heliograph.toml if it is there.
     environ: an empty variable is the same as none.
-    overrides: what flags say, by `section.key`; None is the same as absent.
+    overrides: what flags say, by `section.key` as in FLAGS; None is the same as absent.
     Raises SettingsInvalid, naming key, value and remedy.
     """
     variables = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
@@ -498,9 +494,7 @@ def _from_file(document: Mapping[str, object], path: Path) -> _GivenSections:
     return given
 
 
-def _given_in_table(
-    table: Mapping[str, object], section: type[msgspec.Struct], source: str
-) -> dict[str, _Given]:
+def _given_in_table(table: Mapping[str, object], section: type[msgspec.Struct], source: str) -> dict[str, _Given]:
     _check_names(table, settings_in(section), source, str)
     return {key: _Given(value, f"{source}.{key}", is_text=False) for key, value in table.items()}
 
@@ -509,9 +503,7 @@ def _check_names(names: Iterable[str], known: Iterable[str], source: str, shown:
     for name in names:
         if name not in known:
             separator = " " if source.endswith("section") else "."
-            raise SettingsInvalid(
-                f"{source}{separator}{shown(name)} is not known; {suggestion(name, known, shown)}"
-            )
+            raise SettingsInvalid(f"{source}{separator}{shown(name)} is not known; {suggestion(name, known, shown)}")
 
 
 def _section_header(name: str) -> str:
@@ -529,9 +521,7 @@ def suggestion(word: str, known: Iterable[str], shown: "type[str] | Any" = str) 
 
 def _from_environment(variables: Mapping[str, str], given: _GivenSections) -> dict[str, str]:
     """Fill in what variables say; return those that look like carriers' passwords."""
-    known = {
-        variable_of(name, key): (name, key) for name, kind in SECTIONS.items() for key in settings_in(kind)
-    }
+    known = {variable_of(name, key): (name, key) for name, kind in SECTIONS.items() for key in settings_in(kind)}
     passwords: dict[str, str] = {}
     for variable, value in variables.items():
         if variable in known:
@@ -548,9 +538,8 @@ def _from_environment(variables: Mapping[str, str], given: _GivenSections) -> di
 def _from_flags(overrides: Mapping[str, object], given: _GivenSections) -> None:
     for path, value in overrides.items():
         name, key = path.split(".")
-        assert key in settings_in(SECTIONS[name]), f"no setting has the path {path}"
         if value is not None:
-            given[name][key] = _Given(value, f"--{key.replace('_', '-')}", is_text=isinstance(value, str))
+            given[name][key] = _Given(value, f"--{FLAGS[path]}", is_text=isinstance(value, str))
 
 
 def _section(kind: type[msgspec.Struct], given: Mapping[str, _Given]) -> msgspec.Struct:
@@ -563,14 +552,14 @@ def _value(setting: Setting, given: _Given) -> object:
     kind = _plain(setting.kind)
     try:
         if kind in _PARSERS:
-            if not isinstance(value, str) or not value:
+            if not isinstance(value, str) or not value or "\0" in value:
                 raise ValueError
             return _PARSERS[kind](value)
         if given.is_text and get_origin(kind) is tuple:
             value = [item.strip() for item in str(value).split(",") if item.strip()]
         converted = msgspec.convert(value, setting.kind, strict=not given.is_text)
     except (msgspec.ValidationError, ValueError) as error:
-        own = "" if isinstance(error, msgspec.ValidationError) else str(error)
+        own = str(error) if kind in _PARSERS else ""
         remedy = own or f"must be {_expected(setting.kind, setting.unit, given.is_text)}"
         shown = "" if setting.is_secret else f"is {_shown(given.value)}; it "
         raise SettingsInvalid(f"{given.source} {shown}{remedy}") from None
@@ -602,8 +591,8 @@ def _expected(kind: Any, unit: str | None, is_text: bool = False) -> str:
         item = _expected(get_args(kind)[0], unit)
         return f"{item}, or several separated by commas" if is_text else f"a list [ ... ], each {item}"
     if get_origin(kind) is Literal or issubclass(kind, Enum):
-        values = get_args(kind) or [member.value for member in kind]
-        return f"one of {', '.join(map(_shown, values))}"
+        values = [_shown(value) for value in get_args(kind) or [member.value for member in kind]]
+        return values[0] if len(values) == 1 else f"one of {', '.join(values)}"
     if kind in (int, float):
         number = "a number" if kind is float else "a whole number"
         return number + of_unit + _range(meta)
@@ -614,8 +603,9 @@ def _expected(kind: Any, unit: str | None, is_text: bool = False) -> str:
 
 def _range(meta: Meta | None) -> str:
     assert meta is not None, "every number has a range"
-    least = f"from {meta.ge:g}" if meta.ge is not None else f"above {meta.gt:g}"
-    return f" {least} to {meta.le:g}" if meta.ge is not None else f" {least}, at most {meta.le:g}"
+    if meta.ge is not None:
+        return f" from {meta.ge} to {meta.le}"
+    return f" above {meta.gt}, at most {meta.le}"
 
 
 def _shown(value: object) -> str:
@@ -629,9 +619,7 @@ def _shown(value: object) -> str:
 
 def _tables(document: Mapping[str, object], name: str, path: Path) -> list[dict[str, object]]:
     tables = document.get(name, [])
-    if not isinstance(tables, list) or not all(
-        isinstance(each, dict) for each in cast("list[object]", tables)
-    ):
+    if not isinstance(tables, list) or not all(isinstance(each, dict) for each in cast("list[object]", tables)):
         raise SettingsInvalid(f"{path}: there can be several {name}; write [[{name}]] with two brackets")
     return cast("list[dict[str, object]]", tables)
 
@@ -640,16 +628,14 @@ def _table(table: Mapping[str, object], section: type[msgspec.Struct], source: s
     given = _given_in_table(table, section, source)
     for key, setting in settings_in(section).items():
         if setting.default is msgspec.NODEFAULT and key not in given:
-            raise SettingsInvalid(
-                f"{source} has no {key}; it must be {_expected(setting.kind, setting.unit)}"
-            )
+            raise SettingsInvalid(f"{source} has no {key}; it must be {_expected(setting.kind, setting.unit)}")
     return _section(section, given)
 
 
 def _carriers(
     tables: Sequence[dict[str, object]], path: Path, passwords: Mapping[str, str]
 ) -> tuple[CarrierSettings, ...]:
-    carriers: list[CarrierSettings | SmppSettings] = []
+    carriers: list[CarrierSettings] = []
     source_by_variable: dict[str, str] = {}
     for index, table in enumerate(tables):
         source = f"{path}: carriers[{index}]"
@@ -672,18 +658,14 @@ def _carriers(
         if variable not in source_by_variable:
             near = suggestion(variable, source_by_variable) if source_by_variable else "there are no carriers"
             raise SettingsInvalid(f"the environment variable {variable} belongs to no carrier; {near}")
-    available: list[CarrierSettings] = []
     for index, carrier in enumerate(carriers):
         if isinstance(carrier, SmppSettings):
             wrong = 'is "smpp", which is not available in this version yet; it must be "sandbox"'
             raise SettingsInvalid(f"{path}: carriers[{index}].kind {wrong}")
-        available.append(carrier)
-    return tuple(available) or Settings().carriers
+    return tuple(carriers) or Settings().carriers
 
 
-def _routes(
-    tables: Sequence[dict[str, object]], path: Path, carriers: list[str]
-) -> tuple[RouteSettings, ...]:
+def _routes(tables: Sequence[dict[str, object]], path: Path, carriers: list[str]) -> tuple[RouteSettings, ...]:
     routes: list[RouteSettings] = []
     first_by_prefix: dict[str, int] = {}
     for index, table in enumerate(tables):

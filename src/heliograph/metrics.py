@@ -9,7 +9,9 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.jobs_accepted = Counter("heliograph_jobs_accepted", "Jobs accepted.", registry=self.registry)
-        self.sms_accepted = Counter("heliograph_sms_accepted", "SMS accepted, one per recipient.", registry=self.registry)
+        self.sms_accepted = Counter(
+            "heliograph_sms_accepted", "SMS accepted, one per recipient.", registry=self.registry
+        )
         self._finished = Counter(
             "heliograph_parts_finished",
             "Final words on parts of SMS (an SMS of one part is one), by status.",
@@ -30,13 +32,22 @@ class Metrics:
             registry=self.registry,
         )
         self.in_flight = Gauge(
-            "heliograph_parts_in_flight", "Parts handed to the carrier and not answered.", ["carrier"], registry=self.registry
+            "heliograph_parts_in_flight",
+            "Parts handed to the carrier and not answered.",
+            ["carrier"],
+            registry=self.registry,
         )
         self.requests = Counter(
-            "heliograph_http_requests", "HTTP requests, by operation and status.", ["operation", "code"], registry=self.registry
+            "heliograph_http_requests",
+            "HTTP requests, by operation and status.",
+            ["operation", "code"],
+            registry=self.registry,
         )
         self.queue_depth = Gauge(
-            "heliograph_sms_not_final", "SMS that are not final, by process status.", ["process_status"], registry=self.registry
+            "heliograph_sms_not_final",
+            "SMS that are not final, by process status.",
+            ["process_status"],
+            registry=self.registry,
         )
         self.oldest_due = Gauge(
             "heliograph_oldest_due_age_seconds",

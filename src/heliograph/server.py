@@ -102,9 +102,7 @@ async def _run(
         serving = tasks.create_task(web.serve(sockets=[listener]), name="http")
         running = [
             tasks.create_task(
-                forget_old_jobs(
-                    store, clock, days=settings.retention.days, text_days=settings.retention.text_days
-                ),
+                forget_old_jobs(store, clock, days=settings.retention.days, text_days=settings.retention.text_days),
                 name="retention",
             )
         ]
@@ -125,9 +123,7 @@ async def _run(
                 running += [
                     tasks.create_task(carrier.run(), name=f"carrier {carrier.name}"),
                     tasks.create_task(dispatcher.run(), name=f"dispatch {carrier.name}"),
-                    tasks.create_task(
-                        follow_receipts(carrier, store, clock, metrics), name=f"receipts {carrier.name}"
-                    ),
+                    tasks.create_task(follow_receipts(carrier, store, clock, metrics), name=f"receipts {carrier.name}"),
                 ]
         # What is there now stays: the collector needn't look at it again and again.
         gc.collect()
@@ -164,12 +160,8 @@ class _WebServer(uvicorn.Server):
         yield
 
 
-def _api(
-    settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics, pages: Pages
-) -> Api:
-    handlers = Handlers(
-        Acceptor(store, settings.routing(), clock, ids, metrics), Reports(store), clock, _version()
-    )
+def _api(settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics, pages: Pages) -> Api:
+    handlers = Handlers(Acceptor(store, settings.routing(), clock, ids, metrics), Reports(store), clock, _version())
     served = pages.by_path()
     if Role.API not in settings.server.roles:
         served = {path: page for path, page in served.items() if not path.startswith(BASE_PATH)}
@@ -178,7 +170,7 @@ def _api(
 
 def _web_config(settings: Settings, api: Api) -> uvicorn.Config:
     server = settings.server
-    return uvicorn.Config(
+    config = uvicorn.Config(
         api,
         http=http_protocol(server.header_timeout),
         ws="none",
@@ -191,6 +183,14 @@ def _web_config(settings: Settings, api: Api) -> uvicorn.Config:
         ssl_certfile=server.tls_certificate,
         ssl_keyfile=server.tls_key,
     )
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one as well.
+        raise SettingsInvalid(
+            f"server.tls_certificate {server.tls_certificate} with server.tls_key {server.tls_key} can't be used: "
+            f"{error.strerror or error}; both must be PEM files that belong together"
+        ) from error
+    return config
 
 
 def _carrier(settings: CarrierSettings, clock: Clock) -> Carrier:
@@ -198,7 +198,7 @@ def _carrier(settings: CarrierSettings, clock: Clock) -> Carrier:
         case SandboxSettings():
             return Sandbox(settings.name, clock, window=settings.window, delay_s=settings.delay)
         case SmppSettings():
-            raise SettingsInvalid(f"carrier {settings.name}: this version has no SMPP yet; use kind = \"sandbox\"")
+            raise SettingsInvalid(f'carrier {settings.name}: this version has no SMPP yet; use kind = "sandbox"')
         case _:
             assert_never(settings)
 

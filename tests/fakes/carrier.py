@@ -1,6 +1,7 @@
 """A carrier that plays what it is told to, all kinds of trouble included."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -86,13 +87,16 @@ class ScriptedCarrier:
     """
 
     def __init__(
-        self, name: str, clock: Clock, script: Script | None = None, *, window: int = 10
+        self, name: str, clock: Clock, script: Script | None = None, *, window: int = 10, node: str = ""
     ) -> None:
+        """node: tells message ids apart where several of a name speak to the same peer."""
         self._name = name
+        self._node = node
         self._window = window
         self._clock = clock
         self.script: Script = script or (lambda _: delivered())
         self.submitted: list[tuple[datetime, Segment]] = []
+        self.submit_counts = Counter[SegmentId]()
         self.taken: list[Segment] = []
         self.delivered: set[SegmentId] = set()
         self.unanswered: set[SegmentId] = set()
@@ -128,9 +132,10 @@ class ScriptedCarrier:
         assert len(self.unanswered) <= self.window, "more than the window holds"
         play, order = self.script(segment), next(self._order)
         self.submitted.append((self._clock.now(), segment))
+        self.submit_counts[segment.id] += 1
         if play.taken:
             self.taken.append(segment)
-        message_id = f"{self._name}-{order}"
+        message_id = f"{self._name}{self._node}-{order}"
         now_s = self._clock.monotonic()
         self._answers.append((now_s + play.after_s, order, play.answer(segment, message_id)))
         self._answers.sort(key=lambda answer: answer[:2])

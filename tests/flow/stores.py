@@ -9,41 +9,42 @@ from heliograph.jobs.errors import StoreUnavailable
 from heliograph.store.interface import Store
 
 FOREVER_S = 1e9
+ALL = ("",)
+"""The beginning of every call."""
 
 
 class StoreOnClock:
     """A store around another one.
 
-    away: whether calls fail, and do nothing. unsaid: whether writing calls do their work and then seem to fail.
+    away: calls that begin so fail, and do nothing. unsaid: calls that begin so do their work and then seem to fail.
     latency_s: how long a call takes, asked once before its work and once after it.
+    answers_late_s: how long after its work a call, by name, takes to say so.
     """
 
     def __init__(self, inner: Store, clock: Clock) -> None:
         self.inner = inner
         self._clock = clock
-        self.away = False
-        self.unsaid = False
+        self.away: tuple[str, ...] = ()
+        self.unsaid: tuple[str, ...] = ()
         self.latency_s: Callable[[], float] = lambda: 0.0
-        self.call_count = 0
+        self.answers_late_s: dict[str, float] = {}
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.inner, name)
 
         async def call(*arguments: Any) -> Any:
-            self.call_count += 1
-            await self._take_time()
-            if self.away:
+            await self._pass(self.latency_s())
+            if name.startswith(self.away):
                 raise StoreUnavailable("the store is away, says the test")
             result = await method(*arguments)
-            await self._take_time()
-            if self.unsaid and name.startswith(("lease", "record")):
+            await self._pass(self.latency_s() + self.answers_late_s.get(name, 0.0))
+            if name.startswith(self.unsaid):
                 raise StoreUnavailable("the connection broke after the commit, says the test")
             return result
 
         return call
 
-    async def _take_time(self) -> None:
-        seconds = self.latency_s()
+    async def _pass(self, seconds: float) -> None:
         if seconds > 0:
             await self._clock.sleep(seconds)
 

@@ -1,13 +1,13 @@
 """The ASGI application: from the bytes of a request to its operation and back."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from heliograph.api.answers import Answer
@@ -15,11 +15,11 @@ from heliograph.api.auth import Authenticator
 from heliograph.api.handlers import Call, Handlers
 from heliograph.api.problems import HttpProblem, TooManyCalls, answer_to
 from heliograph.clock import Clock
-from heliograph.jobs.accounts import Account
+from heliograph.jobs.accounts import Account, AccountId, RateLimit
 from heliograph.metrics import Metrics
 from heliograph.store.interface import Store
 from heliograph.wire.operations import BASE_PATH, MAX_BODY_OCTETS, OPERATIONS, Credentials, Operation
-from heliograph.wire.shapes import parse_query, strictly
+from heliograph.wire.shapes import parse_query
 
 BODY_TIMEOUT_S = 30.0
 """How long a client may take to send its body."""
@@ -29,6 +29,8 @@ MAX_IGNORED_OCTETS = 2000
 """Of the Heliograph-Ignored header: proxies refuse answers with long ones."""
 
 Page = Callable[[], Awaitable[Answer]]
+Headers = list[tuple[str, str]]
+"""What an answer carries, whether it tells a success or an error."""
 
 
 class Api:
@@ -59,14 +61,17 @@ class Api:
         if scope["type"] != "http":
             raise ValueError(f"only HTTP is served, not {scope['type']}")
         request = Request(scope, receive)
-        headers: list[tuple[str, str]] = []
+        headers: Headers = []
         name = "none"
         try:
-            found = self._route(request)
-            if isinstance(found, tuple):
-                operation, path_values = found
-                name = operation.name
-                answer = await self._operate(operation, path_values, request, headers)
+            try:
+                found = self._route(request)
+            except HttpProblem:
+                await self._admit(Credentials.OPTIONAL, request, headers)
+                raise
+            if isinstance(found, _Found):
+                name = found.operation.name
+                answer = await self._operate(found, request, headers)
             else:
                 name = "page"
                 answer = await found()
@@ -75,9 +80,9 @@ class Api:
         except Exception as error:  # noqa: BLE001 # total by construction: every error has its answer
             answer = answer_to(error)
         self._metrics.requests.labels(name, int(answer.status)).inc()
-        await _send(answer, headers, scope, receive, send)
+        await _send(answer, headers, send)
 
-    def _route(self, request: Request) -> tuple[Operation, dict[str, str]] | Page:
+    def _route(self, request: Request) -> "_Found | Page":
         raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
         path = raw_path.decode("latin-1")
         segments = [unquote(segment) for segment in path.strip("/").split("/")]
@@ -92,53 +97,54 @@ class Api:
                 operation = operations.get(request.method)
                 if operation is None:
                     raise _not_allowed(request.method, list(operations))
-                return operation, values
-        raise HttpProblem(HTTPStatus.NOT_FOUND, f"there is nothing here; {BASE_PATH}/docs describes what there is")
+                return _Found(operation, values)
+        message = f"there is nothing here; {BASE_PATH}/docs describes what there is"
+        raise HttpProblem(HTTPStatus.NOT_FOUND, message)
 
-    async def _operate(
-        self, operation: Operation, path_values: dict[str, str], request: Request, headers: list[tuple[str, str]]
-    ) -> Answer:
-        account = await self._authenticate(operation, request)
-        if account is not None:
-            await self._take_call(account, headers)
+    async def _operate(self, found: "_Found", request: Request, headers: Headers) -> Answer:
+        operation = found.operation
+        account = await self._admit(operation.credentials, request, headers)
         body = b""
         if operation.body:
             _check_media_type(request)
             body = await _read_body(request)
-        zone = _ANYBODY.zone if account is None else account.zone
+        strict = _wants_strictness(request)
         query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        values, ignored = parse_query(operation.query_parameters, query, zone)
-        values.update(path_values)
-        strict = "handling=strict" in request.headers.get("prefer", "").lower().replace(" ", "")
-        call = Call(account or _ANYBODY, values, body, ignored, lambda: strictly(ignored) if strict else None)
-        if not operation.body:
-            call.check_ignored()
-        answer = await self._handlers[operation](call)
-        if ignored:
-            answer.headers.append(("Heliograph-Ignored", _listed(ignored)))
-        if strict:
-            answer.headers.append(("Preference-Applied", "handling=strict"))
-        return answer
+        values, ignored = parse_query(operation.query_parameters, query, account.zone, strict=strict)
+        values.update(found.path_values)
+        try:
+            return await self._handlers[operation](Call(account, values, body, strict, ignored))
+        finally:
+            if ignored:
+                headers.append(("Heliograph-Ignored", _listed(ignored)))
+            if strict:
+                headers.append(("Preference-Applied", "handling=strict"))
 
-    async def _authenticate(self, operation: Operation, request: Request) -> Account | None:
+    async def _admit(self, credentials: Credentials, request: Request, headers: Headers) -> Account:
+        """Who calls, with one call of theirs used up."""
         header = request.headers.get("authorization")
-        if header is None and operation.credentials is Credentials.OPTIONAL:
-            return None
-        client: Any = request.scope.get("client")
-        return await self._authenticator.authenticate(header, client[0] if client else "")
+        if header is None and credentials is Credentials.OPTIONAL:
+            return _ANYBODY
+        client: tuple[str, int] | None = request.scope.get("client")
+        account = await self._authenticator.authenticate(header, client[0] if client else "")
+        if account.rate_limit is not None:
+            await self._take_call(account, account.rate_limit, headers)
+        return account
 
-    async def _take_call(self, account: Account, headers: list[tuple[str, str]]) -> None:
-        limit = account.rate_limit
-        if limit is None:
-            return
+    async def _take_call(self, account: Account, limit: RateLimit, headers: Headers) -> None:
         quota = await self._store.take_call(account.id, limit, self._clock.now())
         headers += [
             ("RateLimit-Limit", str(limit.calls)),
             ("RateLimit-Remaining", str(quota.remaining)),
-            ("RateLimit-Reset", str(_seconds_up(quota.reset_s))),
+            ("RateLimit-Reset", str(math.ceil(quota.reset_s))),
         ]
         if not quota.allowed:
             raise TooManyCalls(f"{limit.calls} in {limit.period_s} s", quota.reset_s)
+
+
+class _Found(NamedTuple):
+    operation: Operation
+    path_values: dict[str, str]
 
 
 def _match(pattern: tuple[str, ...], segments: list[str]) -> dict[str, str] | None:
@@ -165,9 +171,25 @@ def _check_media_type(request: Request) -> None:
     if media_type != "application/json":
         message = "the body must be JSON; send it with `Content-Type: application/json`"
         raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        message = "the body must not be compressed; send it without Content-Encoding"
+        raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message, ("Accept-Encoding", "identity"))
+
+
+def _wants_strictness(request: Request) -> bool:
+    """Whether what would be ignored is to be refused (RFC 7240, 4.4)."""
+    preferences = request.headers.getlist("prefer")
+    return any(
+        preference.partition(";")[0].replace(" ", "").replace('"', "").lower() == "handling=strict"
+        for preference in ",".join(preferences).split(",")
+    )
 
 
 async def _read_body(request: Request) -> bytes:
+    announced = request.headers.get("content-length", "0")
+    waits = request.headers.get("expect", "").lower() == "100-continue"
+    if announced.isdigit() and int(announced) > (MAX_BODY_OCTETS if waits else MAX_DROPPED_OCTETS):
+        raise _too_large()
     chunks: list[bytes] = []
     size = 0
     try:
@@ -185,9 +207,13 @@ async def _read_body(request: Request) -> bytes:
         message = f"the body did not come within {BODY_TIMEOUT_S:.0f} s; nothing was accepted, send it again"
         raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, message, ("Connection", "close")) from error
     if size > MAX_BODY_OCTETS:
-        message = f"the body is over {MAX_BODY_OCTETS} octets (8 MiB); send several jobs"
-        raise HttpProblem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, ("Connection", "close"))
+        raise _too_large()
     return b"".join(chunks)
+
+
+def _too_large() -> HttpProblem:
+    message = f"the body is over {MAX_BODY_OCTETS} octets (8 MiB); send several jobs"
+    return HttpProblem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, ("Connection", "close"))
 
 
 def _listed(ignored: list[str]) -> str:
@@ -201,18 +227,16 @@ def _listed(ignored: list[str]) -> str:
     return listed
 
 
-def _seconds_up(seconds: float) -> int:
-    return -int(-seconds // 1)
-
-
-async def _send(
-    answer: Answer, headers: list[tuple[str, str]], scope: Scope, receive: Receive, send: Send
-) -> None:
-    response = Response(answer.body, int(answer.status), media_type=answer.media_type)
+async def _send(answer: Answer, headers: Headers, send: Send) -> None:
+    raw = [
+        (b"content-type", answer.media_type.encode("latin-1")),
+        (b"content-length", str(len(answer.body)).encode("latin-1")),
+    ]
     for name, value in (*headers, *answer.headers):
-        response.headers[name] = value
-    await response(scope, receive, send)
+        raw.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+    await send({"type": "http.response.start", "status": int(answer.status), "headers": raw})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
-_ANYBODY = Account(id=0, name="", password_hash="")  # type: ignore
+_ANYBODY = Account(id=AccountId(0), name="", password_hash="")
 """Whom `GET /version` without credentials is answered to: nobody's account, which owns nothing."""

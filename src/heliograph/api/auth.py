@@ -1,15 +1,16 @@
 """Credentials → Account. HTTP Basic (RFC 7617), passwords kept as Argon2id.
 
-A password is checked once and then known by a keyed digest of its header, for checking it takes 23 ms on purpose.
+A password is checked once, for that takes 23 ms on purpose; then it is known by a keyed digest of its header.
 """
 
 import asyncio
 import base64
-import binascii
 import ipaddress
-import secrets
+import secrets  # noqa: TID251 # for a secret of this process, not for ids
 from collections import OrderedDict
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from hashlib import blake2b
 
 from argon2 import PasswordHasher
@@ -26,8 +27,8 @@ FREE_FAILURES = 3
 """Wrong passwords from one address before it is slowed."""
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.25, 10.0
 FORGIVEN_AFTER_S = 300.0
-MAX_WAITING = 8
-"""Requests of one address that wait for their slowed check; more are turned away."""
+MAX_WAITING, MAX_SLOWED = 1000, 8
+"""Requests of one address that wait for their check, and while it is slowed; more are turned away."""
 MAX_REMEMBERED = 10_000
 """Addresses, and headers, that are remembered at once."""
 
@@ -51,7 +52,7 @@ class Authenticator:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._digest_key = secrets.token_bytes(32)  # noqa: TID251 # a secret of this process, not an id
+        self._digest_key = secrets.token_bytes(32)  # a secret of this process, not an id
         self._proven: OrderedDict[bytes, tuple[str, str]] = OrderedDict()
         self._accounts: dict[str, tuple[float, Account | None]] = {}
         self._slowdown = Slowdown()
@@ -65,27 +66,33 @@ class Authenticator:
         Raises CredentialsWrong, or Overloaded when too many of its requests are being slowed already.
         """
         if header is None:
-            raise CredentialsWrong("this needs an account: send its name and password with HTTP Basic authentication")
-        digest = blake2b(header.encode("utf-8", "surrogateescape"), key=self._digest_key, digest_size=16).digest()
-        proven = self._proven.get(digest)
-        if proven is not None:
-            account = await self._account(proven[0])
-            if account is not None and account.password_hash == proven[1]:
-                return _enabled(account)
+            raise CredentialsWrong("this needs an account: send its name and password (HTTP Basic authentication)")
+        digest = blake2b(header.encode(), key=self._digest_key, digest_size=16).digest()
+        known = await self._known(digest)
+        if known is not None:
+            return _enabled(known)
         name, password = _parse(header)
-        async with self._slowdown.turn(source, self._clock):
+        async with self._slowdown.turn(source, self._clock.monotonic()):
+            known = await self._known(digest)
+            if known is not None:
+                # A client opened many connections at once; the first one's check holds for all.
+                return _enabled(known)
+            await self._clock.sleep(self._slowdown.delay_s(source, self._clock.monotonic()))
             account = await self._account(name)
             password_hash = account.password_hash if account is not None else _NOBODY
-            right = await asyncio.get_running_loop().run_in_executor(
-                self._checkers, _verify, password_hash, password
-            )
+            right = await asyncio.get_running_loop().run_in_executor(self._checkers, _verify, password_hash, password)
             if account is None or not right:
                 self._slowdown.failed(source, self._clock.monotonic())
-                raise CredentialsWrong("the account's name or password is wrong; check both, or ask your operator")
+                raise CredentialsWrong("the name or the password is wrong; check both, or ask your operator")
         self._proven[digest] = (account.name, account.password_hash)
         if len(self._proven) > MAX_REMEMBERED:
             self._proven.popitem(last=False)
         return _enabled(account)
+
+    async def _known(self, digest: bytes) -> Account | None:
+        name, password_hash = self._proven.get(digest, ("", ""))
+        account = await self._account(name) if password_hash else None
+        return account if account is not None and account.password_hash == password_hash else None
 
     async def _account(self, name: str) -> Account | None:
         now = self._clock.monotonic()
@@ -114,13 +121,14 @@ def _verify(password_hash: str, password: str) -> bool:
 def _parse(header: str) -> tuple[str, str]:
     scheme, _, token = header.strip().partition(" ")
     if scheme.lower() != "basic":
-        raise CredentialsWrong("this service knows HTTP Basic authentication only: send `Authorization: Basic …`")
+        raise CredentialsWrong("only HTTP Basic authentication is known here: send `Authorization: Basic …`")
     # Clients use either alphabet of RFC 4648, and some leave out the padding.
     token = token.strip().replace("-", "+").replace("_", "/").rstrip("=")
     try:
         decoded = base64.b64decode(token + "=" * (-len(token) % 4), validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise CredentialsWrong("the Basic token can't be read; it must be base64 of name:password in UTF-8") from error
+    except ValueError as error:  # Not ASCII, not base64, or not UTF-8.
+        wrong = "the Basic token can't be read; it must be base64 of name:password in UTF-8"
+        raise CredentialsWrong(wrong) from error
     name, colon, password = decoded.partition(":")
     if not colon:
         raise CredentialsWrong("the Basic token has no colon; it must be base64 of name:password in UTF-8")
@@ -137,8 +145,8 @@ class Slowdown:
     def failed(self, source: str, now_s: float) -> None:
         """A wrong password came from an address."""
         source = _network(source)
-        count, _ = self._failures.pop(source, (0, 0.0))
-        self._failures[source] = (count + 1, now_s)
+        count, last_s = self._failures.pop(source, (0, now_s))
+        self._failures[source] = (count + 1 if now_s - last_s <= FORGIVEN_AFTER_S else 1, now_s)
         if len(self._failures) > MAX_REMEMBERED:
             self._failures.popitem(last=False)
 
@@ -149,51 +157,23 @@ class Slowdown:
             return 0.0
         return min(FIRST_DELAY_S * 2.0 ** (count - FREE_FAILURES), LONGEST_DELAY_S)
 
-    def turn(self, source: str, clock: Clock) -> "_Turn":
-        """One check at a time for each address, after its delay."""
-        return _Turn(self, _network(source), clock)
-
-    def enter(self, source: str) -> asyncio.Lock:
-        """Queue up. Raises Overloaded when the queue of an address is full."""
-        lock, waiting = self._turns.get(source, (asyncio.Lock(), 0))
-        if waiting >= MAX_WAITING:
+    @asynccontextmanager
+    async def turn(self, source: str, now_s: float) -> AsyncGenerator[None]:
+        """One check at a time for each address. Raises Overloaded when too many wait for theirs."""
+        network = _network(source)
+        lock, waiting = self._turns.get(network, (asyncio.Lock(), 0))
+        if waiting >= (MAX_SLOWED if self.delay_s(source, now_s) else MAX_WAITING):
             raise Overloaded("too many requests of your address wait for their password to be checked", 10)
-        self._turns[source] = (lock, waiting + 1)
-        return lock
-
-    def leave(self, source: str) -> None:
-        """Leave the queue."""
-        lock, waiting = self._turns[source]
-        if waiting == 1:
-            del self._turns[source]
-        else:
-            self._turns[source] = (lock, waiting - 1)
-
-
-class _Turn:
-    def __init__(self, slowdown: Slowdown, source: str, clock: Clock) -> None:
-        self._slowdown = slowdown
-        self._source = source
-        self._clock = clock
-
-    async def __aenter__(self) -> None:
-        self._lock = self._slowdown.enter(self._source)
+        self._turns[network] = (lock, waiting + 1)
         try:
-            await self._lock.acquire()
-        except BaseException:
-            self._slowdown.leave(self._source)
-            raise
-        try:
-            delay_s = self._slowdown.delay_s(self._source, self._clock.monotonic())
-            if delay_s:
-                await self._clock.sleep(delay_s)
-        except BaseException:
-            await self.__aexit__()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self._lock.release()
-        self._slowdown.leave(self._source)
+            async with lock:
+                yield
+        finally:
+            _, waiting = self._turns[network]
+            if waiting == 1:
+                del self._turns[network]
+            else:
+                self._turns[network] = (lock, waiting - 1)
 
 
 def _network(source: str) -> str:

@@ -1,5 +1,6 @@
 """What each operation does: decode, call a step, encode."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,26 +19,34 @@ from heliograph.wire import operations
 from heliograph.wire.bodies import decode_body
 from heliograph.wire.operations import BASE_PATH, LONGEST_LISTING_DAYS, Operation
 from heliograph.wire.shapes import (
+    EXAMPLE_JOB_ID,
     JobResponse,
+    ParsedRequest,
     VersionInfoResponse,
     job_report,
     parse_job_request,
     recipient_report,
 )
 
+PARSE_ASIDE_OCTETS = 256 * 1024
+"""A body of 8 MiB can take seconds to read: large ones must not hold up everybody else's requests."""
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _LONGEST = timedelta(days=LONGEST_LISTING_DAYS)
 
 
 @dataclass(slots=True)
 class Call:
-    """One request that has passed its account's limit. ignored: what in it meant nothing, added to as it is read."""
+    """One request that has passed its account's limit.
+
+    strict: what means nothing is refused. ignored: what meant nothing, added to as the request is read.
+    """
 
     account: Account
     values: Mapping[str, Any]
     body: bytes
+    strict: bool
     ignored: list[str]
-    check_ignored: Callable[[], None]
-    """Called before anything is done; refuses what is ignored if the client asked for that."""
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -60,11 +69,14 @@ class Handlers:
         }
 
     async def send_sms_job(self, call: Call) -> Answer:
-        request, ignored = parse_job_request(decode_body(call.body), call.account)
+        if len(call.body) > PARSE_ASIDE_OCTETS:
+            request, ignored = await asyncio.to_thread(_job_request, call)
+        else:
+            request, ignored = _job_request(call)
         call.ignored += ignored
-        call.check_ignored()
         job_id = await self._acceptor.accept(request, call.account)
-        return json_answer(JobResponse(job_id), HTTPStatus.CREATED, ("Location", f"{BASE_PATH}/jobs/{job_id}"))
+        location = f"{BASE_PATH}/jobs/{job_id}"
+        return json_answer(JobResponse(job_id), HTTPStatus.CREATED, ("Location", location))
 
     async def get_job_status(self, call: Call) -> Answer:
         return json_answer(job_report(await self._reports.job(call.account, _job_id(call))))
@@ -95,11 +107,14 @@ class Handlers:
         return json_answer(self._version)
 
 
+def _job_request(call: Call) -> ParsedRequest:
+    return parse_job_request(decode_body(call.body), call.account, strict=call.strict)
+
+
 def _job_id(call: Call) -> JobId:
     job_id: str = call.values["jobId"]
     if not is_job_id(job_id):
-        wrong = "must be a job's id such as J.20221116-102407.583-0lajhxlenXIZJO93PQ"
-        raise RequestInvalid.of(FieldFault("jobId", wrong))
+        raise RequestInvalid.of(FieldFault("jobId", f"must be the id of a job, such as {EXAMPLE_JOB_ID}"))
     return JobId(job_id)
 
 
@@ -123,4 +138,4 @@ def _moved(instant: datetime, by: timedelta) -> datetime:
     try:
         return instant + by
     except OverflowError:
-        return (datetime.max if by > timedelta(0) else datetime.min).replace(tzinfo=UTC)
+        return _LAST if by > timedelta(0) else _FIRST

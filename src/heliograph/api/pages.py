@@ -9,7 +9,7 @@ from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.status import ProcessStatus
 from heliograph.metrics import Metrics
 from heliograph.store.interface import Store
-from heliograph.wire.docs import docs_page
+from heliograph.wire.docs import CONTENT_SECURITY_POLICY, docs_page
 from heliograph.wire.openapi import openapi_document
 from heliograph.wire.operations import BASE_PATH
 
@@ -27,7 +27,8 @@ class Pages:
         self._counted_s = float("-inf")
         self.stopping = False
         self._openapi = json_answer(openapi_document(version))
-        self._docs = Answer(HTTPStatus.OK, docs_page(version).encode(), media_type="text/html; charset=utf-8")
+        policy = [("Content-Security-Policy", CONTENT_SECURITY_POLICY), ("X-Content-Type-Options", "nosniff")]
+        self._docs = Answer(HTTPStatus.OK, docs_page(version).encode(), policy, "text/html; charset=utf-8")
 
     def by_path(self) -> dict[str, Page]:
         """Each page under its path."""
@@ -67,7 +68,8 @@ class Pages:
             self._metrics.oldest_due.clear()
             for carrier, due_at in counts.oldest_due_at.items():
                 self._metrics.oldest_due.labels(carrier).set((now - due_at).total_seconds())
-        return Answer(HTTPStatus.OK, self._metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        media_type = "text/plain; version=0.0.4; charset=utf-8"
+        return Answer(HTTPStatus.OK, self._metrics.exposition(), media_type=media_type)
 
     async def openapi(self) -> Answer:
         """The API, described for programs."""

@@ -1,6 +1,7 @@
 """Errors → status code and body. Total: whatever is raised, the customer gets one clear answer."""
 
 import math
+import traceback
 from http import HTTPStatus
 
 import msgspec
@@ -20,8 +21,6 @@ from heliograph.jobs.errors import (
 )
 from heliograph.wire.shapes import ErrorResponse, FieldError
 
-MAX_ERRORS = 100
-"""How many fields at fault are named; a customer mends the pattern, not one by one."""
 STORE_RETRY_AFTER_S = 5
 
 log = structlog.get_logger()
@@ -64,21 +63,21 @@ def answer_to(error: Exception) -> Answer:
             return _later(HTTPStatus.SERVICE_UNAVAILABLE, str(error), error.retry_after_s)
         case StoreUnavailable():
             log.error("api.store_unavailable", error=str(error))
-            message = "the service can't use its database at the moment; nothing was accepted, try again in a moment"
+            message = "the database can't be used at the moment; nothing was accepted, try again in a moment"
             return _later(HTTPStatus.SERVICE_UNAVAILABLE, message, STORE_RETRY_AFTER_S)
         case HttpProblem():
             return problem(error.status, str(error), (), *error.headers)
         case _:
-            log.error("api.failed", exc_info=error)
+            # Where, not what: an exception may hold the value that it stumbled over, and that may be a text.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("api.failed", error=type(error).__qualname__, where=where)
             message = "the service failed; this is a defect of ours, and its log says more"
             return problem(HTTPStatus.INTERNAL_SERVER_ERROR, message)
 
 
-def problem(
-    status: HTTPStatus, message: str, faults: tuple[FieldFault, ...] = (), *headers: tuple[str, str]
-) -> Answer:
+def problem(status: HTTPStatus, message: str, faults: tuple[FieldFault, ...] = (), *headers: tuple[str, str]) -> Answer:
     """An error as JSON (contract, "Errors")."""
-    errors = [FieldError(fault.field, fault.message) for fault in faults[:MAX_ERRORS]]
+    errors = [FieldError(fault.field, fault.message) for fault in faults]
     return Answer(status, msgspec.json.encode(ErrorResponse(int(status), message, errors)), list(headers))
 
 

@@ -2,10 +2,10 @@
 
 from asyncio import TimerHandle, Transport
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from heliograph.wire.shapes import ErrorResponse
 
@@ -18,6 +18,7 @@ class HttpProtocol(HttpToolsProtocol):
     header_timeout_s: float = 10.0
     _head_timer: TimerHandle | None = None
     _head_octets = 0
+    _unread_octets = 0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -28,10 +29,15 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        idle = self._head_timer is None and (self.cycle is None or self.cycle.response_complete)
-        if idle:
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if self._head_timer is None and (cycle is None or cycle.response_complete):
             self._await_head()
         super().data_received(data)
+        if self._head_timer is not None and not self.transport.is_closing():
+            # The parser tells of a header only when it is whole, and keeps what came of it until then.
+            self._unread_octets += len(data)
+            if self._unread_octets > MAX_HEAD_OCTETS:
+                self._refuse_head()
 
     def on_message_begin(self) -> None:
         self._head_octets = 0
@@ -51,10 +57,13 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         if self._head_octets > MAX_HEAD_OCTETS:
-            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            self._refuse(status, f"the request line and headers are over {MAX_HEAD_OCTETS} octets; send fewer")
+            self._refuse_head()
         else:
             self._refuse(HTTPStatus.BAD_REQUEST, "this is not an HTTP request that can be read")
+
+    def _refuse_head(self) -> None:
+        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        self._refuse(status, f"the request line and headers are over {MAX_HEAD_OCTETS} octets; send fewer")
 
     def _count_head(self, octets: int) -> None:
         self._head_octets += octets
@@ -62,6 +71,7 @@ class HttpProtocol(HttpToolsProtocol):
             raise ValueError("the head is too large")  # The parser stops, and `send_400_response` tells why.
 
     def _await_head(self) -> None:
+        self._unread_octets = 0
         self._head_timer = self.loop.call_later(self.header_timeout_s, self._head_late)
 
     def _head_came(self) -> None:
@@ -71,13 +81,13 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _head_late(self) -> None:
         self._head_timer = None
-        message = f"the request line and headers did not come within {self.header_timeout_s:g} s; send them again"
+        message = f"the headers did not come within {self.header_timeout_s:g} s; send the request again"
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, message)
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
         body = msgspec.json.encode(ErrorResponse(int(status), message))
-        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
-        self.transport.write(STATUS_LINE[status] + head + body)
+        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        self.transport.write(STATUS_LINE[status] + head % len(body) + body)
         self.transport.close()
 
 

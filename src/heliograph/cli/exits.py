@@ -4,7 +4,6 @@ import sys
 from enum import IntEnum
 
 from heliograph.jobs.errors import (
-    AccountExists,
     HeliographError,
     Overloaded,
     RequestInvalid,
@@ -28,9 +27,9 @@ EXIT_MEANINGS = {
     Exit.OK: "It is done.",
     Exit.FAILED: "It could not be done; the line on stderr says why.",
     Exit.USAGE: "The command line is wrong: an unknown command or flag, or a value that can't be.",
-    Exit.CONFIGURATION: "`heliograph.toml`, a `HELIOGRAPH_*` variable or a flag that overrides them is wrong.",
-    Exit.UNAVAILABLE: "The database or the service can't be used as it should: not there, in use, or out of order.",
-    Exit.INTERRUPTED: "Interrupted with Ctrl-C.",
+    Exit.CONFIGURATION: "`heliograph.toml`, a `HELIOGRAPH_*` variable or a flag in their stead is wrong.",
+    Exit.UNAVAILABLE: "The database or the service can't be used: not there, in use, or out of order.",
+    Exit.INTERRUPTED: "Interrupted with Ctrl-C before it was done. (`serve` drains, and ends with 0.)",
 }
 
 
@@ -51,7 +50,7 @@ def exit_of(error: HeliographError) -> Exit:
             return Exit.CONFIGURATION
         case StoreUnavailable() | Overloaded():
             return Exit.UNAVAILABLE
-        case AccountExists() | _:
+        case _:
             return Exit.FAILED
 
 

@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from heliograph import __version__
+from heliograph.cli.examples import examples
 from heliograph.cli.exits import Exit, exit_of, tell
 from heliograph.jobs.errors import HeliographError
 
@@ -24,23 +25,25 @@ SERVER_PACKAGES = frozenset(
 app = App(
     name="heliograph",
     help="An SMS gateway: a REST service, a durable dispatcher and a command line.",
-    help_epilogue=(
-        "Examples:\n"
-        "  heliograph demo                         see it work, in ten seconds\n"
-        "  heliograph serve                        the service on 127.0.0.1:8480\n"
-        "  heliograph account add acme             an account, and its password\n"
-        "\n"
-        "heliograph COMMAND --help tells more."
+    help_epilogue=examples(
+        "heliograph demo                 see it work, in ten seconds",
+        "heliograph serve                the service on 127.0.0.1:8480",
+        "heliograph account add acme     an account, and its password",
+        "heliograph account add --help   all about one command",
     ),
     help_format="plaintext",
     version=__version__,
     version_flags=["--version"],
     help_flags=["--help", "-h"],
 )
-app.command("heliograph.cli.serve:serve", name="serve", help="Run the service, until SIGTERM or Ctrl-C.")
-app.command("heliograph.cli.account:app", name="account", help="Add, list and change accounts.")
-app.command("heliograph.cli.demo:demo", name="demo", help="Send one job through a whole gateway, and stop.")
-app.command("heliograph.cli.version:version", name="version", help="Print the version.")
+app.command("heliograph.cli.serve:app", name="serve", help="Run the service, until SIGTERM or Ctrl-C.")
+app.command(
+    "heliograph.cli.account:app",
+    name="account",
+    help="Add, list and change accounts, also while the service runs.",
+)
+app.command("heliograph.cli.demo:app", name="demo", help="Send one job through a whole gateway, and stop.")
+app.command("heliograph.cli.version:app", name="version", help="Print the version.")
 
 
 def main() -> NoReturn:
@@ -65,18 +68,21 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _failed(error: Exception) -> Exit:
-    while isinstance(error, ExceptionGroup):  # One of several tasks failed; the first says why.
-        error = error.exceptions[0]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    if isinstance(error, ExceptionGroup):  # One of several tasks failed; the first says why.
+        return _failed(cast("ExceptionGroup[Exception]", error).exceptions[0])
     match error:
         case CycloptsError():
-            tell(f"{_sentence(error)} See heliograph --help.")
+            help_command = " ".join(["heliograph", *(error.command_chain or ()), "--help"])
+            tell(f"{_sentence(error)} See {help_command}.")
             return Exit.USAGE
         case HeliographError():
             tell(str(error))
             return exit_of(error)
         case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] in SERVER_PACKAGES:
-            tell(f"this command runs the gateway itself, and {name} is not installed: pip install 'heliograph[server]'")
+            tell(f"this command needs {name}, which is not installed: pip install 'heliograph[server]'")
             return Exit.FAILED
+        case ImportError(__cause__=ImportError() as cause):  # How Cyclopts says that a command's module failed.
+            return _failed(cause)
         case OSError():
             tell(str(error))
             return Exit.FAILED
@@ -86,6 +92,8 @@ def _failed(error: Exception) -> Exit:
 
 
 def _sentence(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        return f'There is nothing for "{" ".join(error.unused_tokens or ())}" to mean.'
     error.verbose = False
     return str(error)
 

@@ -1,7 +1,7 @@
 """One flag for each option of a job, made from `jobs.options.OPTIONS`."""
 
 from collections.abc import Mapping
-from dataclasses import field, fields, make_dataclass
+from dataclasses import field, make_dataclass
 from datetime import datetime, tzinfo
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,7 @@ from cyclopts import Group, Parameter
 
 from heliograph.cli.exits import UsageInvalid
 from heliograph.jobs.errors import RequestInvalid
-from heliograph.jobs.options import OPTIONS, JobOptions, Option
+from heliograph.jobs.options import OPTIONS, Option
 from heliograph.wire.shapes import parse_option_defaults
 
 GROUP = Group("Defaults", help="Each is for the option that a request leaves out.", sort_key=1)
@@ -29,7 +29,7 @@ def given_options(flags: object, zone: tzinfo) -> dict[str, Any]:
         parsed = parse_option_defaults(raw, zone)
     except RequestInvalid as error:
         flag_by_wire_name = {option.wire_name: flag_of(option) for option in OPTIONS}
-        faults = [f"{_renamed(fault.field, flag_by_wire_name)} {fault.message}" for fault in error.faults]
+        faults = [f"{_renamed(fault.field, flag_by_wire_name)}: {fault.message}" for fault in error.faults]
         raise UsageInvalid("; ".join(faults) or str(error)) from error
     return {option.name: getattr(parsed, option.name) for option in OPTIONS if option.wire_name in raw}
 
@@ -40,21 +40,22 @@ def _renamed(field: str, flag_by_wire_name: Mapping[str, str]) -> str:
 
 
 def _flag(option: Option) -> tuple[str, Any, Any]:
-    kind, metavar = option.kind, None
-    if kind is datetime:
+    rule = option.rule
+    kind, metavar, note = option.kind, None, ""
+    if kind is str:
+        metavar = "TEXT"
+    elif kind is int:
+        metavar = "NUMBER"
+        note = f" {rule.minimum} to {rule.maximum}{', or 0' if rule.zero is not None else ''}."
+    elif kind is datetime:
         kind, metavar = str, "DATE-TIME"
     elif isinstance(kind, type) and issubclass(kind, Enum):
-        kind, metavar = str, "|".join(member.value for member in option.kind)
-    elif kind not in (str, int, bool):
-        kind, metavar = list[str], "START/END"
-    rule = option.rule
-    notes = ""
-    if rule.minimum is not None:
-        notes = f" {rule.minimum} to {rule.maximum}{', or 0' if rule.zero is not None else ''}."
-    if metavar == "START/END":
-        notes = " May be given several times."
+        note = f" One of {', '.join(member.value for member in kind)}."
+        kind, metavar = str, "CHOICE"
+    elif kind is not bool:
+        kind, metavar, note = list[str], "START/END", " May be given several times."
     parameter = Parameter(
-        name=flag_of(option), help=rule.description + notes, metavar=metavar, group=GROUP, negative_iterable=()
+        name=flag_of(option), help=rule.description + note, metavar=metavar, group=GROUP, negative_iterable=()
     )
     return option.name, Annotated[kind | None, parameter], field(default=None)
 
@@ -65,5 +66,11 @@ if TYPE_CHECKING:
         """One attribute for each option; None is a flag that was not given."""
 else:
     OptionFlags = Parameter(name="*")(
-        make_dataclass("OptionFlags", [_flag(option) for option in OPTIONS], frozen=True, kw_only=True)
+        make_dataclass(
+            "OptionFlags",
+            [_flag(option) for option in OPTIONS],
+            frozen=True,
+            kw_only=True,
+            namespace={"__module__": __name__},  # Cyclopts takes classes of the module `types` for built-in ones.
+        )
     )

@@ -3,13 +3,20 @@
 import json
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 import heliograph
+from heliograph.cli.examples import examples
+
+app = App(name="version", help_epilogue=examples("heliograph version", "heliograph version --json"))
 
 
+@app.default
 def version(
-    *, as_json: Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON, for programs.")] = False
+    *,
+    as_json: Annotated[
+        bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON, for programs.")
+    ] = False,
 ) -> None:
     """Print the version."""
     if as_json:

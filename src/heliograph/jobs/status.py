@@ -103,7 +103,8 @@ def roll_up(parts: Sequence[PartProgress]) -> SmsProgress:
 
     It is RUNNING once every part has been handed over, else OPEN; of several errors the first part's is told.
     """
-    if all(part.state in (PartState.SUBMITTED, PartState.DONE) for part in parts):
+    # With `sent_at`, a leased part is one whose overdue receipt is just being settled.
+    if all(part.state in (PartState.SUBMITTED, PartState.DONE) or part.sent_at for part in parts):
         reason = next((part.reason for part in parts if part.reason), "")
         sent_at = max((part.sent_at for part in parts if part.sent_at), default=None)
         return SmsProgress(ProcessStatus.RUNNING, Status.NONE, reason, sent_at)

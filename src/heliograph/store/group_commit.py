@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from heliograph.jobs.errors import Overloaded
+from heliograph.jobs.errors import HeliographError, Overloaded
 
 MAX_ROWS_A_COMMIT = 2000
 """Of jobs; what dispatch and receipts write comes on top. Keeps a commit, and so every wait, in tens of milliseconds."""
@@ -23,7 +23,10 @@ class GroupCommit(Generic[Write]):
     """Collects writes and hands them over in batches, one batch at a time."""
 
     def __init__(self, commit: Callable[[list[Write]], "asyncio.Future[Sequence[Any]]"]) -> None:
-        """commit: writes a batch durably; its future gives one result each, an exception as a value where one failed."""
+        """commit: writes a batch durably; its future gives one result each, an exception as a value where one failed.
+
+        It may raise a HeliographError if it can't even begin.
+        """
         self._commit = commit
         self._urgent: deque[tuple[Write, asyncio.Future[Any]]] = deque()
         self._jobs: deque[tuple[Write, int, asyncio.Future[Any]]] = deque()
@@ -40,7 +43,9 @@ class GroupCommit(Generic[Write]):
     async def write_job(self, write: Write, row_count: int) -> Any:
         """Write a job. Raises Overloaded when too many rows are waiting already."""
         if self._rows_waiting > MAX_ROWS_WAITING:
-            raise Overloaded("more jobs are coming in than can be written; send this one again in a moment", 1)
+            raise Overloaded(
+                "more jobs are coming in than can be written; send this one again in a moment", 1
+            )
         self._rows_waiting += row_count
         future = asyncio.get_running_loop().create_future()
         self._jobs.append((write, row_count, future))
@@ -54,22 +59,32 @@ class GroupCommit(Generic[Write]):
             asyncio.get_running_loop().call_soon(self._start)
 
     def _start(self) -> None:
-        batch = [*self._urgent]
+        # Whoever has given up waiting is left out: neither a lease nor a job should be there for nobody.
+        batch = [each for each in self._urgent if not each[1].done()]
         self._urgent.clear()
         row_count = 0
         while self._jobs and row_count < MAX_ROWS_A_COMMIT:
             write, rows, future = self._jobs.popleft()
-            row_count += rows
-            batch.append((write, future))
-        self._rows_waiting -= row_count
-        done = self._commit([write for write, _ in batch])
-        done.add_done_callback(lambda results: self._finish([future for _, future in batch], results))
+            self._rows_waiting -= rows
+            if not future.done():
+                row_count += rows
+                batch.append((write, future))
+        if not batch:
+            self._under_way = False
+            return
+        futures = [future for _, future in batch]
+        try:
+            done = self._commit([write for write, _ in batch])
+        except HeliographError as error:
+            done = asyncio.get_running_loop().create_future()
+            done.set_exception(error)
+        done.add_done_callback(lambda results: self._finish(futures, results))
 
     def _finish(self, futures: list[asyncio.Future[Any]], done: "asyncio.Future[Sequence[Any]]") -> None:
         error = done.exception()
-        results = [error] * len(futures) if error is not None else done.result()
+        results = done.result() if error is None else [error] * len(futures)
         for future, result in zip(futures, results, strict=True):
-            if future.cancelled():
+            if future.done():  # Cancelled: what it asked for is written all the same.
                 continue
             if isinstance(result, BaseException):
                 future.set_exception(result)

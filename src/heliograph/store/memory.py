@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -14,8 +14,10 @@ from heliograph.jobs.options import Qos
 from heliograph.jobs.plan import JobPlan, PlannedSms
 from heliograph.jobs.records import StoredJob, StoredSms
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
+from heliograph.store.in_process import SlidingWindow, WorkBell
 from heliograph.store.interface import (
     DUPLICATE_WINDOW,
+    PARKED_FOR,
     PART_BITS,
     Counts,
     DuePart,
@@ -25,8 +27,8 @@ from heliograph.store.interface import (
     Postponed,
     Quota,
     ReceiptNews,
+    Submitted,
 )
-from heliograph.store.in_process import SlidingWindow, WorkBell
 
 
 @dataclass(slots=True)
@@ -65,9 +67,9 @@ class MemoryStore:
         self._jobs: dict[str, _Job] = {}
         self._sms_count = 0
         self._sms: dict[int, _Sms] = {}
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[AccountId, Account] = {}
         self._fingerprints: dict[tuple[AccountId, bytes], tuple[datetime, str]] = {}
-        self._parked: dict[tuple[str, str], list[ReceiptNews]] = {}
+        self._parked: list[tuple[str, ReceiptNews]] = []
         self._calls: dict[AccountId, SlidingWindow] = {}
         self._last_served: dict[str, AccountId] = {}
         self._work = WorkBell()
@@ -114,7 +116,9 @@ class MemoryStore:
         job = self._jobs.get(job_id)
         if job is None or job.plan.account != account:
             return None
-        return [StoredSms(sms.index, sms.planned.dst, sms.planned.customer_ref, _progress(sms)) for sms in job.sms]
+        return [
+            StoredSms(sms.index, sms.planned.dst, sms.planned.customer_ref, _progress(sms)) for sms in job.sms
+        ]
 
     # Work that falls due
 
@@ -145,36 +149,49 @@ class MemoryStore:
         return ((self._sms[number], index) for _, number, index in sorted(due))
 
     async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
+        submitted: dict[str, datetime] = {}
+        for outcome in sorted(outcomes, key=lambda outcome: isinstance(outcome, Ended)):
             sms = self._sms.get(outcome.segment >> PART_BITS)
             if sms is None or sms.final is not None:
                 continue
             part = sms.parts[outcome.segment & (1 << PART_BITS) - 1]
-            if isinstance(outcome, Ended):
-                self._end(sms, outcome.status, outcome.reason, outcome.at)
-            elif part.state is not PartState.LEASED:
-                continue
-            elif isinstance(outcome, Postponed):
-                part.state, part.due_at = PartState.WAITING, outcome.due_at
-                part.attempt_count, part.status, part.reason = outcome.attempt_count, outcome.status, outcome.reason
-            else:
-                part.sent_at, part.status, part.reason = outcome.at, Status.NONE, ""
-                if outcome.receipt_due_at is None:
-                    self._part_done(sms, part, Status.SUC_ACC, "", outcome.at)
-                else:
-                    part.state, part.due_at = PartState.SUBMITTED, outcome.receipt_due_at
-                    part.message_id = outcome.message_id
-                    await self.record_receipts(carrier, self._parked.pop((carrier, outcome.message_id), []))
+            match outcome:
+                case Ended():
+                    self._end(sms, outcome.status, outcome.reason, outcome.at)
+                case Postponed() if part.state is PartState.LEASED:
+                    part.state, part.due_at = PartState.WAITING, outcome.due_at
+                    part.attempt_count = outcome.attempt_count
+                    part.status, part.reason = outcome.status, outcome.reason
+                case Submitted() if part.state in (PartState.WAITING, PartState.LEASED):
+                    part.sent_at, part.status, part.reason = outcome.at, Status.NONE, ""
+                    if outcome.receipt_due_at is None:
+                        self._part_done(sms, part, Status.SUC_ACC, "", outcome.at)
+                    else:
+                        part.state, part.due_at = PartState.SUBMITTED, outcome.receipt_due_at
+                        part.message_id = outcome.message_id
+                        submitted[outcome.message_id] = outcome.at
+                case _:
+                    pass  # It comes too late.
+        overtaken = [
+            (of, news)
+            for of, news in self._parked
+            if of == carrier
+            and news.message_id in submitted
+            and submitted[news.message_id] - news.at < PARKED_FOR
+        ]
+        self._parked = [parked for parked in self._parked if parked not in overtaken]
+        await self.record_receipts(carrier, [news for _, news in overtaken])
 
     async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
         for news in receipts:
-            match = self._submitted(carrier, news.message_id)
+            match = self._submitted(carrier, news.message_id) if news.message_id else None
             if match is None:
-                self._parked.setdefault((carrier, news.message_id), []).append(news)
+                if news.message_id:
+                    self._parked.append((carrier, news))
                 continue
             sms, part = match
             if sms.final is not None or part.state is PartState.DONE:
-                continue
+                continue  # The first final word holds.
             if news.status is None:
                 part.heard, part.reason = True, news.reason
             elif news.status is Status.SUC_FIN:
@@ -183,16 +200,16 @@ class MemoryStore:
                 self._end(sms, news.status, news.reason, news.at)
 
     def _submitted(self, carrier: str, message_id: str) -> tuple[_Sms, _Part] | None:
-        return next(
-            (
-                (sms, part)
-                for sms in reversed(self._sms.values())
-                if sms.planned.carrier == carrier
-                for part in sms.parts
-                if part.message_id == message_id and message_id
-            ),
-            None,
-        )
+        named = [
+            (sms, part)
+            for sms in reversed(self._sms.values())
+            if sms.planned.carrier == carrier
+            for part in reversed(sms.parts)
+            if part.message_id == message_id
+        ]
+        # Where a carrier gave one id twice, it means one that isn't done, and the newest of those.
+        named.sort(key=lambda each: each[0].final is not None or each[1].state is PartState.DONE)
+        return named[0] if named else None
 
     async def awaiting_receipts(self, carrier: str) -> list[str]:
         return [
@@ -200,7 +217,7 @@ class MemoryStore:
             for sms in self._sms.values()
             if sms.planned.carrier == carrier and sms.final is None
             for part in sms.parts
-            if part.state is PartState.SUBMITTED
+            if part.state is PartState.SUBMITTED and part.message_id
         ]
 
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
@@ -218,22 +235,25 @@ class MemoryStore:
 
     def _finish_job_if_done(self, job: _Job) -> None:
         if all(sms.final for sms in job.sms):
-            job.finished_at = max(sms.final.finished_at for sms in job.sms if sms.final and sms.final.finished_at)
+            job.finished_at = max(
+                sms.final.finished_at for sms in job.sms if sms.final and sms.final.finished_at
+            )
 
     # Accounts
 
     async def account(self, name: str) -> Account | None:
-        return self._accounts.get(name)
+        return next((account for account in self._accounts.values() if account.name == name), None)
 
     async def accounts(self) -> list[Account]:
-        return [self._accounts[name] for name in sorted(self._accounts)]
+        return sorted(self._accounts.values(), key=lambda account: account.name)
 
     async def put_account(self, account: Account) -> Account:
+        other = await self.account(account.name)
+        if other is not None and other.id != account.id:
+            raise AccountExists(f"there is an account {account.name} already; choose another name")
         if not account.id:
-            if account.name in self._accounts:
-                raise AccountExists(f"there is an account {account.name} already; choose another name")
             account = msgspec.structs.replace(account, id=AccountId(len(self._accounts) + 1))
-        self._accounts[account.name] = account
+        self._accounts[account.id] = account
         return account
 
     async def take_call(self, account: AccountId, limit: RateLimit, now: datetime) -> Quota:
@@ -243,7 +263,9 @@ class MemoryStore:
 
     async def forget_jobs(self, received_before: datetime, limit: int) -> int:
         old = [
-            job for job in self._jobs.values() if job.finished_at is not None and job.plan.received_at < received_before
+            job
+            for job in self._jobs.values()
+            if job.finished_at is not None and job.plan.received_at < received_before
         ][:limit]
         for job in old:
             del self._jobs[job.plan.job_id]
@@ -262,13 +284,19 @@ class MemoryStore:
         return len(old)
 
     async def counts(self, now: datetime) -> Counts:
-        by_process_status = Counter(_progress(sms).process_status for sms in self._sms.values() if sms.final is None)
+        by_process_status = Counter(
+            _progress(sms).process_status for sms in self._sms.values() if sms.final is None
+        )
         oldest: dict[str, datetime] = {}
         for sms in self._sms.values():
             for part in sms.parts if sms.final is None else ():
                 if part.state is PartState.WAITING and part.due_at <= now and sms.planned.carrier:
-                    oldest[sms.planned.carrier] = min(part.due_at, oldest.get(sms.planned.carrier, part.due_at))
-        return Counts(dict(by_process_status), oldest)
+                    oldest[sms.planned.carrier] = min(
+                        part.due_at, oldest.get(sms.planned.carrier, part.due_at)
+                    )
+        return Counts(
+            {each: by_process_status[each] for each in (ProcessStatus.OPEN, ProcessStatus.RUNNING)}, oldest
+        )
 
     async def ready(self) -> None:
         return
@@ -314,5 +342,7 @@ def _lease(sms: _Sms, index: int, until: datetime) -> DuePart:
         blackouts=sms.planned.blackouts,
         heard=part.heard,
     )
-    part.state, part.due_at = PartState.LEASED, until
+    part.due_at = until
+    if part.state is PartState.WAITING:
+        part.state = PartState.LEASED
     return due

@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from sqlite3 import complete_statement
 
 ROWS_A_STATEMENT = 50
 """Rows are bound by the half hundred: the interpreter's lock is given up once a statement, not once a row."""
@@ -16,6 +17,18 @@ def load_queries(package: str) -> dict[str, str]:
         name: "\n".join(line for line in text.splitlines() if line.strip() and not line.startswith("--"))
         for name, text in zip(pieces[::2], pieces[1::2], strict=True)
     }
+
+
+def split_statements(script: str) -> list[str]:
+    """The statements of a script, one by one."""
+    statements: list[str] = []
+    rest = ""
+    for line in script.splitlines(keepends=True):
+        rest += line
+        if complete_statement(rest):
+            statements.append(rest)
+            rest = ""
+    return statements
 
 
 def load_migrations(package: str) -> list[str]:

@@ -3,10 +3,15 @@
 import json
 from collections.abc import Iterator
 from hashlib import blake2b
+from itertools import islice
+from typing import cast
 
 import msgspec
 
 from heliograph.jobs.errors import FieldFault, RequestInvalid
+
+MAX_TOLD = 10_000
+"""How many fields at fault, or ignored, are told: more than a request made in good faith can have."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -22,7 +27,8 @@ def decode_body(body: bytes) -> object:
     try:
         return msgspec.json.decode(body)
     except UnicodeDecodeError as error:
-        raise RequestInvalid(f"the body is not UTF-8: byte {error.start} can't be read; send JSON in UTF-8") from error
+        wrong = f"the body is not UTF-8: byte {error.start} can't be read; send JSON in UTF-8"
+        raise RequestInvalid(wrong) from error
     except RecursionError as error:
         raise RequestInvalid("the body is nested too deeply; send a JobRequest as JSON") from error
     except msgspec.MsgspecError as error:
@@ -39,22 +45,28 @@ def fingerprint(raw: object) -> bytes:
 
 def _lone_surrogates_in(body: bytes) -> tuple[FieldFault, ...]:
     # The standard library's decoder lets lone surrogates pass, so it can tell where they are.
+    wrong = "is not valid Unicode: it has half of a surrogate pair; send both halves, or the character"
     try:
-        raw = json.loads(body)
+        paths = islice(_paths_of_broken_text(json.loads(body), ""), MAX_TOLD)
+        return tuple(FieldFault(_printable(path), wrong) for path in paths)
     except (ValueError, RecursionError):
         return ()
-    return tuple(
-        FieldFault(path, "is not valid Unicode: it has half of a surrogate pair; send both halves, or the character")
-        for path in _paths_of_broken_text(raw, "")
-    )
 
 
 def _paths_of_broken_text(value: object, path: str) -> Iterator[str]:
-    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-        yield path
+    if isinstance(value, str):
+        if _printable(value) != value:
+            yield path
     elif isinstance(value, list):
-        for index, item in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-            yield from _paths_of_broken_text(item, f"{path}[{index}]")  # pyright: ignore[reportUnknownArgumentType]
+        for index, item in enumerate(cast("list[object]", value)):
+            yield from _paths_of_broken_text(item, f"{path}[{index}]")
     elif isinstance(value, dict):
-        for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
-            yield from _paths_of_broken_text(item, f"{path}.{key}" if path else str(key))  # pyright: ignore[reportUnknownArgumentType]
+        for name, item in cast("dict[str, object]", value).items():
+            inner = f"{path}.{name}" if path else name
+            if _printable(name) != name:
+                yield inner
+            yield from _paths_of_broken_text(item, inner)
+
+
+def _printable(path: str) -> str:
+    return path.encode("utf-8", "replace").decode()

@@ -39,8 +39,8 @@ class Operation:
     """One operation.
 
     name: its operationId. path: below BASE_PATH, with `{parameters}`. body: whether it takes a JobRequest.
-    response: what a success answers; a list where `array`. errors: the status codes it can answer, besides those
-    that any operation can.
+    response: what a success answers; a list where `array`. or_else: another shape that it, or an element, can have.
+    errors: the status codes it can answer, besides those that any operation can.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Operation:
     description: str
     group: Group
     response: type
+    or_else: type | None = None
     array: bool = False
     success: HTTPStatus = HTTPStatus.OK
     credentials: Credentials = Credentials.REQUIRED
@@ -72,13 +73,14 @@ SEND_SMS_JOB = Operation(
     method="POST",
     path="/jobs",
     summary="Send SMS job",
-    description="Sends one or more SMS messages to one or more recipients each. The answer holds the id of the new job; "
-    "it comes once the job is stored so that no crash can lose it.",
+    description="Sends one or more SMS messages to one or more recipients each. The answer holds the id of "
+    "the new job; it comes once the job is stored so that no crash can lose it.",
     group=Group.JOBS,
     response=JobResponse,
     success=HTTPStatus.CREATED,
     body=True,
     errors=(
+        HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.CONFLICT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -106,16 +108,15 @@ GET_ALL_JOBS = Operation(
     description="Lists the jobs received in a span of time of at most 30 days, newest first.",
     group=Group.JOBS,
     response=JobReport,
+    or_else=JobResponse,
     array=True,
     query_parameters=(
-        Parameter(
-            "jobIdsOnly", bool, "true lists the ids of the jobs alone, false whole reports.", required=True
-        ),
+        Parameter("jobIdsOnly", bool, "true lists the ids of the jobs alone, false whole reports.", required=True),
         Parameter(
             "fromTs",
             datetime,
-            "Jobs received at or after this instant (ISO-8601). At most 30 days before toTs; given alone, the 30 days "
-            "from it on are listed.",
+            "Jobs received at or after this instant (ISO-8601). At most 30 days before toTs; given alone, "
+            "the 30 days from it on are listed.",
         ),
         Parameter(
             "toTs",
@@ -146,8 +147,8 @@ GET_VERSION = Operation(
     method="GET",
     path="/version",
     summary="Get version information",
-    description="Tells what is running. It answers without credentials, and refuses wrong ones, so that a connection can "
-    "be tested with it.",
+    description="Tells what is running. It answers without credentials, and refuses wrong ones, so that a "
+    "connection can be tested with it.",
     group=Group.SERVICE,
     response=VersionInfoResponse,
     credentials=Credentials.OPTIONAL,

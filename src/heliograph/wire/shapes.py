@@ -1,25 +1,29 @@
 """JSON ↔ jobs types. What is wrong with a request is told of all its fields at once, by path."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from difflib import get_close_matches
 from enum import Enum
-from typing import Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
+from heliograph.gsm.segmentation import Encoding
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import FieldFault, RequestInvalid
 from heliograph.jobs.naming import JobId, sms_id, sms_ids
-from heliograph.jobs.options import OPTIONS, JobOptions, Option
+from heliograph.jobs.options import OPTIONS, JobOptions, Option, Qos
+from heliograph.jobs.records import StoredJob, StoredSms
 from heliograph.jobs.request import MAX_RECIPIENTS, JobRequest, Message, Recipient
 from heliograph.jobs.schedule import Period
-from heliograph.jobs.records import StoredJob, StoredSms
-from heliograph.wire.bodies import fingerprint
-from heliograph.wire.times import format_instant, parse_instant, parse_period
+from heliograph.jobs.status import ProcessStatus, Status
+from heliograph.wire.bodies import MAX_TOLD, fingerprint
+from heliograph.wire.times import EXAMPLE, format_instant, parse_instant, parse_period
 
 MAX_REFERENCE_LENGTH = 255
+EXAMPLE_JOB_ID = "J.20221116-102407.583-0lajfsfmoXIZJO93PQ"
+EXAMPLE_SMS_ID = "S.20221116-102407.583-0lajfsfmoP4Q8ZL2DK"
 
 _ALIASES = {option.name: option.wire_name for option in OPTIONS if option.name != option.wire_name}
 """How the official Python and Node.js SDKs spell options; they lose against the right spelling."""
@@ -32,8 +36,10 @@ _RECIPIENT_FIELDS = {
     "blackoutPeriods": "blackoutPeriods",
     "blackout_periods": "blackoutPeriods",
 }
+_RECIPIENT_NAMES = ("dst", "customerRef", "blackoutPeriods")
 _MESSAGE_FIELDS = ("text", "recipients")
 _REQUEST_FIELDS = ("options", "messages")
+_SHOWN_LENGTH = 60
 
 
 class ParsedRequest(NamedTuple):
@@ -43,9 +49,13 @@ class ParsedRequest(NamedTuple):
     ignored: list[str]
 
 
-def parse_job_request(raw: object, account: Account) -> ParsedRequest:
-    """A JobRequest as the account means it. Raises RequestInvalid with every field at fault."""
-    reader = _Reader(account.zone, lenient=account.lenient)
+def parse_job_request(raw: object, account: Account, *, strict: bool = False) -> ParsedRequest:
+    """A JobRequest as the account means it.
+
+    strict: fields that mean nothing are faults (`Prefer: handling=strict`, RFC 7240).
+    Raises RequestInvalid with every field at fault.
+    """
+    reader = _Reader(account.zone, lenient=account.lenient, strict=strict)
     request = reader.request(raw, account.defaults)
     if reader.faults:
         raise RequestInvalid.of(*reader.faults)
@@ -54,26 +64,15 @@ def parse_job_request(raw: object, account: Account) -> ParsedRequest:
 
 
 def parse_option_defaults(raw: Mapping[str, object], zone: tzinfo) -> JobOptions:
-    """Options by their names on the wire, such as an account's defaults. Raises RequestInvalid; unknown ones too."""
-    reader = _Reader(zone, lenient=False)
+    """Options by their names on the wire, such as an account's defaults.
+
+    Raises RequestInvalid with every option at fault, unknown ones among them.
+    """
+    reader = _Reader(zone, lenient=False, strict=True)
     options = reader.options(raw, JobOptions(), "")
-    unknown = [FieldFault(name, _unknown(name, _OPTION_BY_WIRE_NAME)) for name in reader.ignored]
-    if reader.faults or unknown:
-        raise RequestInvalid.of(*reader.faults, *unknown)
+    if reader.faults:
+        raise RequestInvalid.of(*reader.faults)
     return options
-
-
-def strictly(ignored: Sequence[str]) -> None:
-    """For `Prefer: handling=strict` (RFC 7240): raises RequestInvalid if anything would have been ignored."""
-    known = {*_OPTION_BY_WIRE_NAME, *_RECIPIENT_FIELDS.values(), *_MESSAGE_FIELDS, *_REQUEST_FIELDS}
-    if ignored:
-        faults = [FieldFault(path, _unknown(path.rsplit(".", 1)[-1], known)) for path in ignored]
-        raise RequestInvalid.of(*faults)
-
-
-def _unknown(name: str, known: "Mapping[str, object] | set[str]") -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"is not known; did you mean {near[0]}?" if near else "is not known; leave it out"
 
 
 class _BadValue(Exception):
@@ -83,9 +82,10 @@ class _BadValue(Exception):
 class _Reader:
     """Goes through one request, collecting faults and what is ignored."""
 
-    def __init__(self, zone: tzinfo, *, lenient: bool) -> None:
+    def __init__(self, zone: tzinfo, *, lenient: bool, strict: bool) -> None:
         self._zone = zone
         self._lenient = lenient
+        self._strict = strict
         self.faults: list[FieldFault] = []
         self.ignored: list[str] = []
 
@@ -98,7 +98,7 @@ class _Reader:
         messages = self._messages(fields.get("messages"))
         if self.faults:
             return None
-        return JobRequest(options, messages, fingerprint(raw) if options.duplicate_detection else b"")
+        return JobRequest(options, messages, fingerprint(fields) if options.duplicate_detection else b"")
 
     def options(self, raw: object, defaults: JobOptions, path: str) -> JobOptions:
         if raw is None:
@@ -113,7 +113,7 @@ class _Reader:
             option = _OPTION_BY_WIRE_NAME.get(wire_name)
             field = f"{path}.{name}" if path else name
             if option is None:
-                self.ignored.append(field)
+                self._ignore(path, name, _OPTION_BY_WIRE_NAME)
             elif value is None or (wire_name != name and given.get(wire_name) is not None):
                 continue
             else:
@@ -132,7 +132,7 @@ class _Reader:
             return _text(value, option)
         if option.kind is datetime:
             return self._instant(value)
-        if issubclass(option.kind, Enum) if isinstance(option.kind, type) else False:
+        if isinstance(option.kind, type) and issubclass(option.kind, Enum):
             return _member(value, option.kind)
         return self._periods(value, field)
 
@@ -156,7 +156,7 @@ class _Reader:
 
     def _instant(self, value: object) -> datetime:
         if not isinstance(value, str):
-            raise _BadValue(f"must be an ISO-8601 date-time such as 2022-09-28T10:58:30+02:00; it is {_shown(value)}")
+            raise _BadValue(f"must be an ISO-8601 date-time such as {EXAMPLE}; it is {_shown(value)}")
         try:
             return parse_instant(value, self._zone)
         except ValueError as error:
@@ -177,6 +177,10 @@ class _Reader:
 
     def _messages(self, raw: object) -> tuple[Message, ...]:
         items = self._array(raw, "messages")
+        if len(items) > MAX_RECIPIENTS:  # Each needs a recipient, so there is no need to look closer.
+            wrong = f"must have at most {MAX_RECIPIENTS} elements; it has {len(items)}: send several jobs"
+            self._fault("messages", wrong)
+            return ()
         messages: list[Message] = []
         recipient_count = 0
         for index, item in enumerate(items):
@@ -185,12 +189,10 @@ class _Reader:
                 self._fault(path, f"must be an object with text and recipients; it is {_kind(item)}")
                 continue
             fields = cast("dict[str, object]", item)
-            if len(fields) > 2 or fields.keys() - set(_MESSAGE_FIELDS):
-                self._ignore_others(fields, _MESSAGE_FIELDS, f"{path}.")
+            self._ignore_others(fields, _MESSAGE_FIELDS, path)
             text = fields.get("text")
             if not isinstance(text, str) or not text:
-                wrong = "it is empty" if text == "" else "it is missing" if text is None else f"it is {_kind(text)}"
-                self._fault(f"{path}.text", f"must be a text that is not empty; {wrong}")
+                self._fault(f"{path}.text", f"must be a text that is not empty; it is {_state(text)}")
                 text = ""
             raw_recipients = self._array(fields.get("recipients"), f"{path}.recipients")
             recipient_count += len(raw_recipients)
@@ -198,15 +200,14 @@ class _Reader:
                 continue  # Counted, but not read: the job is refused for their number.
             messages.append(Message(text, self._recipients(raw_recipients, path)))
         if recipient_count > MAX_RECIPIENTS:
-            wrong = f"must have at most {MAX_RECIPIENTS} recipients in all; it has {recipient_count}: send several jobs"
-            self._fault("messages", wrong)
+            wrong = f"must have at most {MAX_RECIPIENTS} recipients in all; it has {recipient_count}"
+            self._fault("messages", f"{wrong}: send several jobs")
         return tuple(messages)
 
     def _array(self, raw: object, path: str) -> list[object]:
         if isinstance(raw, list) and raw:
             return cast("list[object]", raw)
-        wrong = "it is missing" if raw is None else "it is empty" if raw == [] else f"it is {_kind(raw)}"
-        self._fault(path, f"must be an array with at least one element; {wrong}")
+        self._fault(path, f"must be an array with at least one element; it is {_state(cast('object', raw))}")
         return []
 
     def _recipients(self, items: list[object], message_path: str) -> tuple[Recipient, ...]:
@@ -222,9 +223,7 @@ class _Reader:
                 if recipient is not None:
                     recipients.append(recipient)
             else:
-                self._fault(
-                    f"{message_path}.recipients[{index}]", f"must be an object with dst; it is {_kind(item)}"
-                )
+                self._fault(f"{message_path}.recipients[{index}]", f"must be an object with dst; it is {_kind(item)}")
         return tuple(recipients)
 
     def _recipient(self, fields: dict[str, object], path: str) -> Recipient | None:
@@ -233,14 +232,14 @@ class _Reader:
         for name, value in fields.items():
             right = _RECIPIENT_FIELDS.get(name)
             if right is None:
-                self.ignored.append(f"{path}.{name}")
+                self._ignore(path, name, _RECIPIENT_NAMES)
             elif value is not None and (right not in values or name == right):
                 values[right], spelled[right] = value, name
         fault_count = len(self.faults)
         dst = values.get("dst")
         if not isinstance(dst, str) or not dst:
-            wrong = "it is empty" if dst == "" else "it is missing" if dst is None else f"it is {_shown(dst)}"
-            self._fault(f"{path}.dst", f"must be a phone number such as +4917612345678, as a string; {wrong}")
+            wrong = "must be a phone number such as +4917612345678, as a string"
+            self._fault(f"{path}.dst", f"{wrong}; it is {_state(dst)}")
         reference = values.get("customerRef", dst)
         if reference is not dst:
             field = f"{path}.{spelled['customerRef']}"
@@ -259,11 +258,26 @@ class _Reader:
             return None
         return Recipient(cast("str", dst), cast("str", reference), blackouts)
 
-    def _ignore_others(self, fields: Mapping[str, object], known: Sequence[str], prefix: str) -> None:
-        self.ignored += [f"{prefix}{name}" for name in fields if name not in known]
+    def _ignore_others(self, fields: Mapping[str, object], known: Sequence[str], path: str) -> None:
+        for name in fields:
+            if name not in known:
+                self._ignore(path, name, known)
+
+    def _ignore(self, path: str, name: str, known: Iterable[str]) -> None:
+        field = f"{path}.{_cut(name)}" if path else _cut(name)
+        if self._strict:
+            self._fault(field, _unknown(name, known))
+        elif len(self.ignored) < MAX_TOLD:
+            self.ignored.append(field)
 
     def _fault(self, field: str, message: str) -> None:
-        self.faults.append(FieldFault(field, message))
+        if len(self.faults) < MAX_TOLD:
+            self.faults.append(FieldFault(field, message))
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1) if len(name) <= _SHOWN_LENGTH else []
+    return f"is not known; did you mean {near[0]}?" if near else "is not known; leave it out"
 
 
 def _boolean(value: object) -> bool:
@@ -284,7 +298,7 @@ def _text(value: object, option: Option) -> str:
 
 
 def _member(value: object, kind: type[Enum]) -> Enum:
-    if isinstance(value, str):
+    if isinstance(value, str) and value.isascii():
         for member in kind:
             if member.value == value.upper():
                 return member
@@ -294,6 +308,11 @@ def _member(value: object, kind: type[Enum]) -> Enum:
 
 def _too_long(value: str, maximum: int) -> str:
     return f"must have at most {maximum} characters; it has {len(value)}"
+
+
+def _state(value: object) -> str:
+    """What is wrong with a value that should be there, without showing it."""
+    return "missing" if value is None else "empty" if value in ("", []) else _kind(value)
 
 
 def _kind(value: object) -> str:
@@ -317,8 +336,11 @@ def _shown(value: object) -> str:
     """A JSON value as it may stand in an error, cut short."""
     if isinstance(value, (list, dict)):
         return _kind(cast("object", value))
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 60 else text[:57] + "…"
+    return _cut(msgspec.json.encode(value).decode())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…"
 
 
 # Queries
@@ -341,11 +363,13 @@ class Parameter(NamedTuple):
 
 
 def parse_query(
-    parameters: Sequence[Parameter], pairs: Sequence[tuple[str, str]], zone: tzinfo
+    parameters: Sequence[Parameter], pairs: Sequence[tuple[str, str]], zone: tzinfo, *, strict: bool = False
 ) -> tuple[dict[str, Any], list[str]]:
     """Values by name, defaults filled in, and the names of parameters that mean nothing.
 
-    An empty value is the same as none; of one given twice the first counts. Raises RequestInvalid.
+    An empty value is the same as none; of one given twice the first counts.
+    strict: parameters that mean nothing are faults.
+    Raises RequestInvalid with every parameter at fault.
     """
     known = {parameter.name: parameter for parameter in parameters}
     given: dict[str, str] = {}
@@ -354,16 +378,17 @@ def parse_query(
         if name in known:
             if value:
                 given.setdefault(name, value)
-        elif name:
-            ignored.append(name)
+        elif name and len(ignored) < MAX_TOLD:
+            ignored.append(_cut(name))
     values: dict[str, Any] = {}
-    faults: list[FieldFault] = []
+    faults = [FieldFault(name, _unknown(name, known)) for name in ignored] if strict else []
     for parameter in parameters:
         text = given.get(parameter.name)
         if text is None:
             values[parameter.name] = parameter.default
             if parameter.required:
-                faults.append(FieldFault(parameter.name, f"is missing; give it in the query: {parameter.description}"))
+                wrong = f"is missing; give it in the query: {parameter.description}"
+                faults.append(FieldFault(parameter.name, wrong))
             continue
         try:
             values[parameter.name] = _QUERY_READERS[parameter.kind](text, parameter, zone)
@@ -414,66 +439,86 @@ _QUERY_READERS: dict[type, Callable[[str, Parameter, tzinfo], Any]] = {
 # Answers
 
 
-class JobResponse(msgspec.Struct, frozen=True, rename="camel"):
-    """A job was accepted."""
+def _one_of(kind: type[Enum], description: str) -> Meta:
+    return Meta(description=description, extra_json_schema={"enum": [member.value for member in kind]})
 
-    job_id: str
+
+def _timestamped(description: str) -> Meta:
+    return Meta(description=f"{description} UTC, milliseconds.", extra_json_schema={"format": "date-time"})
+
+
+def _id(of: str, example: str) -> Meta:
+    return Meta(description=f"Id of the {of}.", extra_json_schema={"examples": [example]})
+
+
+JobIdText = Annotated[str, _id("job", EXAMPLE_JOB_ID)]
+SmsIdText = Annotated[str, _id("SMS", EXAMPLE_SMS_ID)]
+
+
+class JobResponse(msgspec.Struct, frozen=True, rename="camel"):
+    """A job was accepted: its id."""
+
+    job_id: JobIdText
 
 
 class JobReport(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """A job with the options in force, and when it was received and finished."""
 
-    job_id: str
-    src: str
-    encoding: str
-    billcode: str
-    status_requested: bool
-    flash: bool
-    validity_min: int
-    customer_ref: str
-    qos: str
-    receipt_ts: str
-    finished_ts: str | UnsetType = UNSET
-    recipient_ids: list[str]
+    job_id: JobIdText
+    src: Annotated[str, Meta(description="Sender ID in force.")]
+    encoding: Annotated[str, _one_of(Encoding, "Encoding asked for.")]
+    billcode: Annotated[str, Meta(description="Cost centre.")]
+    status_requested: Annotated[bool, Meta(description="Whether delivery receipts were asked for.")]
+    flash: Annotated[bool, Meta(description="Whether the SMS are shown at once and stored nowhere.")]
+    validity_min: Annotated[int, Meta(description="Validity in minutes; 0 is the carrier's default.")]
+    customer_ref: Annotated[str, Meta(description="Your own reference of the job.")]
+    qos: Annotated[str, _one_of(Qos, "Quality of service.")]
+    receipt_ts: Annotated[str, _timestamped("When the job was received.")]
+    finished_ts: Annotated[str, _timestamped("When the last of its SMS became final; absent before.")] | UnsetType = (
+        UNSET
+    )
+    recipient_ids: Annotated[list[SmsIdText], Meta(description="The ids of its SMS, in the order of the request.")]
 
 
 class RecipientReport(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What became of one SMS."""
 
-    sms_id: str
-    dst: str
-    process_status: str
-    status: str
-    customer_ref: str
-    reason: str
-    sent_ts: str | UnsetType = UNSET
-    finished_ts: str | UnsetType = UNSET
+    sms_id: SmsIdText
+    dst: Annotated[str, Meta(description="The number in E.164; as it was sent, if it is no possible one.")]
+    process_status: Annotated[str, _one_of(ProcessStatus, "Where the SMS stands; DONE, CANCELED and KILL are final.")]
+    status: Annotated[
+        str, _one_of(Status, "What became of the SMS, or of the last try; empty while there is nothing to tell.")
+    ]
+    customer_ref: Annotated[str, Meta(description="Your own reference of the recipient.")]
+    reason: Annotated[str, Meta(description="The carrier's own words; empty while there are none.")]
+    sent_ts: Annotated[str, _timestamped("When the carrier took it; absent before.")] | UnsetType = UNSET
+    finished_ts: Annotated[str, _timestamped("When it became final; absent before.")] | UnsetType = UNSET
 
 
 class VersionInfoResponse(msgspec.Struct, frozen=True, rename="camel"):
     """What is running."""
 
-    build_number: int
-    build_timestamp: str
-    major_version: int
-    minor_version: int
-    version_info: str
-    message: str
+    build_number: Annotated[int, Meta(description="Number of the build within the minor version.")]
+    build_timestamp: Annotated[str, _timestamped("When it was built.")]
+    major_version: Annotated[int, Meta(description="Major version.")]
+    minor_version: Annotated[int, Meta(description="Minor version.")]
+    version_info: Annotated[str, Meta(description="Program and version.")]
+    message: Annotated[str, Meta(description="What the service says of itself.")]
 
 
 class FieldError(msgspec.Struct, frozen=True):
     """One field at fault."""
 
-    field: str
-    message: str
+    field: Annotated[str, Meta(description="Path of the field, such as messages[0].recipients[2].dst.")]
+    message: Annotated[str, Meta(description="What is wrong with it, and what would be right.")]
 
 
 class ErrorResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is wrong, where, and what would be right."""
 
-    code: int
-    message: str
-    errors: list[FieldError] = []
+    code: Annotated[int, Meta(description="The HTTP status code.")]
+    message: Annotated[str, Meta(description="What is wrong, where, and what would be right.")]
+    errors: Annotated[list[FieldError], Meta(description="Every field at fault; absent where none is.")] = []
 
 
 def job_report(job: StoredJob) -> JobReport:

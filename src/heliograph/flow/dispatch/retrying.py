@@ -46,7 +46,7 @@ def before_try(part: DuePart, now: datetime) -> Outcome | None:
         )
     due_at = earliest_send(now, part.blackouts)
     if due_at > now:
-        return Postponed(segment, due_at, part.attempt_count, part.status, part.reason)
+        return _postponed(part, due_at, part.attempt_count, part.status, part.reason)
     return None
 
 

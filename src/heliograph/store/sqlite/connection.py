@@ -4,15 +4,21 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from heliograph.jobs.errors import StoreUnavailable
-from heliograph.store.sql import ROWS_A_STATEMENT, load_migrations, load_queries
+from heliograph.store.sql import ROWS_A_STATEMENT, load_migrations, load_queries, split_statements
 
 _QUERIES = load_queries("heliograph.store.sqlite")
+_MIGRATIONS = load_migrations("heliograph.store.sqlite")
+SCHEMA_VERSION = len(_MIGRATIONS)
 BUSY_TIMEOUT_S = 10
 """How long to wait for another process (`heliograph account …`) that is writing."""
+CACHE_KIB = 8192
+CACHED_STATEMENTS = 256
+"""More than all queries in all the sizes in which they come."""
 
 
 class Connection:
@@ -20,21 +26,34 @@ class Connection:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Raises StoreUnavailable if the file can't be opened."""
+        if path.is_dir():
+            raise StoreUnavailable(f"can't open the database {path}: that is a folder; name a file in it")
+        raw = None
         try:
-            self.raw = sqlite3.connect(
+            raw = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}",
                 uri=True,
                 isolation_level=None,
                 timeout=BUSY_TIMEOUT_S,
                 check_same_thread=False,
-                cached_statements=256,
+                cached_statements=CACHED_STATEMENTS,
             )
             if not read_only:
-                self.raw.execute("PRAGMA journal_mode = WAL")
-                self.raw.execute("PRAGMA synchronous = FULL")
-            self.raw.execute("PRAGMA cache_size = -8192")
-        except sqlite3.Error as error:
+                mode: str = raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+                if mode != "wal":
+                    raise StoreUnavailable(
+                        f"can't open the database {path}: where it is, no write-ahead log can be shared; "
+                        "choose a local disk"
+                    )
+                raw.execute("PRAGMA synchronous = FULL")
+            raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        except (sqlite3.Error, StoreUnavailable) as error:
+            if raw is not None:
+                raw.close()
+            if isinstance(error, StoreUnavailable):
+                raise
             raise StoreUnavailable(f"can't open the database {path}: {error}") from error
+        self.raw = raw
 
     def query(self, name: str, *parameters: object) -> list[tuple[Any, ...]]:
         """The rows of a query."""
@@ -56,30 +75,54 @@ class Connection:
         for sql, parameters in _statements(name, rows):
             self.raw.execute(sql, parameters)
 
-    def upgrade(self) -> None:
-        """Bring the schema to this version's. Raises StoreUnavailable if the file is of a newer one."""
-        scripts = load_migrations("heliograph.store.sqlite")
-        have: int = self.raw.execute("PRAGMA user_version").fetchone()[0]
-        if have > len(scripts):
+    def schema_version(self) -> int:
+        """How many migrations the file has seen. Raises StoreUnavailable if that is more than there are."""
+        version: int = self.raw.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(_MIGRATIONS):
             raise StoreUnavailable(
-                f"the database has schema {have}, and this version of heliograph knows {len(scripts)} at most: "
-                "use the newer version that wrote it"
+                f"the database has schema {version}, and this version of heliograph knows {len(_MIGRATIONS)} at "
+                "most: use the newer version that wrote it"
             )
-        for version, script in enumerate(scripts[have:], have + 1):
-            self.raw.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {version};\nCOMMIT;")
+        return version
+
+    def upgrade(self) -> None:
+        """Bring the schema to this version's, all of it or nothing."""
+        self.raw.execute(
+            "BEGIN IMMEDIATE"
+        )  # Before the version is read: of two that upgrade, one finds it done.
+        try:
+            for script in _MIGRATIONS[self.schema_version() :]:
+                for statement in split_statements(script):
+                    self.raw.execute(statement)
+            self.touch()
+            self.raw.execute("COMMIT")
+        except BaseException:
+            self.raw.execute("ROLLBACK")
+            raise
+
+    def touch(self) -> None:
+        """Write the schema's version, though it be the same: so that the file is written to at all."""
+        self.raw.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def close(self) -> None:
         self.raw.close()
 
 
 def _statements(name: str, rows: Sequence[Sequence[object]]) -> Iterable[tuple[str, list[object]]]:
-    for first in range(0, len(rows), ROWS_A_STATEMENT):
-        chunk = rows[first : first + ROWS_A_STATEMENT]
-        one = f"({','.join('?' * len(chunk[0]))})"
-        yield (
-            _QUERIES[name].replace(":rows", ",".join([one] * len(chunk))),
-            [value for row in chunk for value in row],
+    first, count = 0, len(rows)
+    while first < count:
+        # By powers of two below that, so that few different statements are prepared, and those again and again.
+        size = (
+            ROWS_A_STATEMENT if count - first >= ROWS_A_STATEMENT else 1 << (count - first).bit_length() - 1
         )
+        yield _many(name, len(rows[0]), size), [value for row in rows[first : first + size] for value in row]
+        first += size
+
+
+@cache
+def _many(name: str, width: int, size: int) -> str:
+    one = f"({','.join('?' * width)})"
+    return _QUERIES[name].replace(":rows", ",".join([one] * size))
 
 
 class FileLock:
@@ -87,6 +130,7 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         """Raises StoreUnavailable if another process has it."""
+        path = path.resolve()  # One file, by whatever links it is reached.
         lock_path = path.with_name(path.name + ".lock")
         try:
             self._file = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

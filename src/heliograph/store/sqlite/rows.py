@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,21 +12,28 @@ from heliograph.jobs.accounts import Account, OnUnknown
 from heliograph.jobs.carriage import Segment, SegmentId
 from heliograph.jobs.naming import JobId
 from heliograph.jobs.options import JobOptions, Qos
+from heliograph.jobs.records import StoredJob, StoredSms
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
-from heliograph.jobs.records import StoredJob, StoredSms
 from heliograph.store.interface import PART_BITS, DuePart
 
 COUNTER_BITS = 20
 """A job's number is its instant in milliseconds, shifted by these, plus the last bits of its first SMS's number: in
 order of time, unique, and within 64 bits until the year 2248."""
 
+_MAX_NUMBER = (1 << 63) - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_options = msgspec.json.Decoder(JobOptions)
+_options_decoder = msgspec.json.Decoder(JobOptions)
 _texts = msgspec.json.Decoder(tuple[str, ...])
 _periods = msgspec.json.Decoder(tuple[Period, ...])
 _account = msgspec.json.Decoder(Account)
+
+
+@lru_cache(maxsize=256)
+def _options(content: bytes) -> JobOptions:
+    """Options from their row; most jobs of an account have the same."""
+    return _options_decoder.decode(content)
 
 
 def instant_ms(instant: datetime) -> int:
@@ -36,6 +44,11 @@ def instant_ms(instant: datetime) -> int:
 def instant_ms_up(instant: datetime) -> int:
     """Milliseconds since 1970, rounded up: for bounds that nothing earlier may pass."""
     return -((_EPOCH - instant) // _MILLISECOND)
+
+
+def first_job_number(instant: datetime) -> int:
+    """The lowest number of jobs received from an instant on."""
+    return max(0, min(instant_ms_up(instant) << COUNTER_BITS, _MAX_NUMBER))
 
 
 def instant_of(ms: int) -> datetime:
@@ -60,11 +73,13 @@ def stored_job(row: tuple[Any, ...]) -> StoredJob:
         received_at=instant_of(number >> COUNTER_BITS),
         finished_at=_instant_or_none(finished),
         sms_count=sms_count,
-        options=_options.decode(options),
+        options=_options(options),
     )
 
 
-def stored_sms(rows: Iterable[tuple[Any, ...]], live: Iterable[tuple[Any, ...]], first_sms: int) -> list[StoredSms]:
+def stored_sms(
+    rows: Iterable[tuple[Any, ...]], live: Iterable[tuple[Any, ...]], first_sms: int
+) -> list[StoredSms]:
     """A job's SMS from their rows and from the live rows of those that are not final."""
     parts: dict[int, list[PartProgress]] = {}
     for segment, state, status, reason, sent in live:
@@ -81,19 +96,22 @@ def _progress(final: list[Any], parts: list[PartProgress]) -> SmsProgress:
     if process_status is None:
         return roll_up(parts)
     return SmsProgress(
-        ProcessStatus(process_status), Status(status), reason, _instant_or_none(sent), _instant_or_none(finished)
+        ProcessStatus(process_status),
+        Status(status),
+        reason,
+        _instant_or_none(sent),
+        _instant_or_none(finished),
     )
 
 
 def due_parts(rows: Iterable[tuple[Any, ...]]) -> Iterable[DuePart]:
     """Leased segments from the rows of the query `leased`; what their jobs share is read once."""
-    options_of: dict[int, JobOptions] = {}
     texts_of: dict[str, tuple[str, ...]] = {}
     for (
         number, state, attempts, status, reason, heard, expires, blackouts, dst, part_count,
-        text, encoding, parts, public_id, options, give_up, job,
+        text, encoding, parts, public_id, options, give_up,
     ) in rows:  # fmt: skip
-        options = options_of.get(job) or options_of.setdefault(job, _options.decode(options))
+        options = _options(options)
         index = number & (1 << PART_BITS) - 1
         if parts is not None:
             text = (texts_of.get(parts) or texts_of.setdefault(parts, _texts.decode(parts)))[index]

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,17 +12,16 @@ from typing import Any, TypeVar
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.plan import JobPlan
-from heliograph.jobs.status import PartState, ProcessStatus
-from heliograph.store.group_commit import GroupCommit
 from heliograph.jobs.records import StoredJob, StoredSms
-from heliograph.store.interface import Counts, DuePart, JobQuery, Outcome, Quota, ReceiptNews
+from heliograph.jobs.status import ProcessStatus
+from heliograph.store.group_commit import GroupCommit
 from heliograph.store.in_process import SlidingWindow, WorkBell
-from heliograph.store.sqlite.connection import Connection, FileLock
+from heliograph.store.interface import Counts, DuePart, JobQuery, Outcome, Quota, ReceiptNews
+from heliograph.store.sqlite.connection import SCHEMA_VERSION, Connection, FileLock
 from heliograph.store.sqlite.rows import (
-    COUNTER_BITS,
     account_of,
+    first_job_number,
     instant_ms,
-    instant_ms_up,
     instant_of,
     stored_job,
     stored_sms,
@@ -32,6 +31,7 @@ from heliograph.store.sqlite.writer import (
     BlankTexts,
     ForgetJobs,
     Lease,
+    Probe,
     PutAccount,
     RecordOutcomes,
     RecordReceipts,
@@ -50,27 +50,31 @@ class SqliteStore:
     """See `store.interface` for what each method promises. Made by `open_sqlite`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._reader = Connection(path, read_only=True)
-        self._far_reader = Connection(path, read_only=True)
+        with ExitStack() as connections:
+            # The one that writes comes first and is closed last: it leaves a file without a log beside it.
+            writer = connections.enter_context(closing(Connection(path)))
+            self._reader = connections.enter_context(closing(Connection(path, read_only=True)))
+            self._far_reader = connections.enter_context(closing(Connection(path, read_only=True)))
+            self.writer = Writer(writer)
+            self._connections = connections.pop_all()
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="sqlite-read")
-        connection = Connection(path)
-        self._writer_connection = connection
-        self.writer = Writer(connection)
         self._writers = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
+        self._closed = False
         self._commits = GroupCommit[Write](self._commit)
         self._calls: dict[AccountId, SlidingWindow] = {}
         self._work = WorkBell()
 
     def _commit(self, writes: list[Write]) -> "asyncio.Future[Sequence[Any]]":
+        if self._closed:
+            raise StoreUnavailable("the database has been closed")
         return asyncio.get_running_loop().run_in_executor(self._writers, self.writer.apply, writes)
 
     def close(self) -> None:
         """Close the file, after what is being written."""
+        self._closed = True
         self._writers.shutdown()
         self._readers.shutdown()
-        for connection in (self._reader, self._far_reader, self._writer_connection):
-            connection.close()
+        self._connections.close()
 
     # Jobs
 
@@ -91,7 +95,7 @@ class SqliteStore:
 
     async def find_jobs(self, query: JobQuery) -> list[StoredJob]:
         name = "open_jobs" if query.open_only else "jobs"
-        since, until = (instant_ms_up(instant) << COUNTER_BITS for instant in (query.since, query.until))
+        since, until = first_job_number(query.since), first_job_number(query.until)
 
         def read(db: Connection) -> list[StoredJob]:
             rows = db.query(name, query.account, since, until, query.limit, query.offset)
@@ -105,7 +109,7 @@ class SqliteStore:
             return None
         _, _, first, count, _, finished = row
 
-        def read(db: Connection) -> list[StoredSms]:
+        def read(db: Connection) -> list[StoredSms] | None:
             # One transaction, so that no SMS is read as not final and then found to have no parts any more.
             db.raw.execute("BEGIN")
             try:
@@ -113,7 +117,7 @@ class SqliteStore:
                 live = [] if finished else db.query("live_range", first << 5, first + count << 5)
             finally:
                 db.raw.execute("COMMIT")
-            return stored_sms(rows, live, first)
+            return stored_sms(rows, live, first) if rows else None  # None: forgotten in this moment.
 
         if count <= READ_AT_ONCE_ROWS:
             return self._read(read, self._reader)
@@ -126,6 +130,8 @@ class SqliteStore:
             raise StoreUnavailable(f"the database can't be read: {error}") from error
 
     async def _read_far(self, read: Callable[[Connection], Result]) -> Result:
+        if self._closed:
+            raise StoreUnavailable("the database has been closed")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, lambda: self._read(read, self._far_reader))
 
@@ -171,16 +177,14 @@ class SqliteStore:
 
     async def counts(self, now: datetime) -> Counts:
         def read(db: Connection) -> Counts:
-            by_state = {PartState(state): count for state, count in db.query("live_by_state")}
-            running = by_state.get(PartState.SUBMITTED, 0)
-            waiting = by_state.get(PartState.WAITING, 0) + by_state.get(PartState.LEASED, 0)
+            total, opened = db.query("live_count")[0]
             oldest = {carrier: instant_of(due) for carrier, due in db.query("oldest_due", instant_ms(now))}
-            return Counts({ProcessStatus.OPEN: waiting, ProcessStatus.RUNNING: running}, oldest)
+            return Counts({ProcessStatus.OPEN: opened, ProcessStatus.RUNNING: total - opened}, oldest)
 
         return await self._read_far(read)
 
     async def ready(self) -> None:
-        await self._commits.write(ForgetJobs(instant_of(0), 0))
+        await self._commits.write(Probe())
 
 
 @asynccontextmanager
@@ -191,23 +195,29 @@ async def open_sqlite(path: Path, now: datetime, *, serving: bool = True) -> Asy
     Raises StoreUnavailable if another process serves it, or it can't be opened, or a newer version wrote it.
     """
     if not path.parent.is_dir():
-        raise StoreUnavailable(f"there is no folder {path.parent} for the database {path.name}; make it first")
-    lock = FileLock(path) if serving else None
-    try:
-        connection = Connection(path)
+        raise StoreUnavailable(
+            f"there is no folder {path.parent} for the database {path.name}; make it first"
+        )
+    with ExitStack() as stack:
+        if serving:
+            stack.callback(FileLock(path).release)
         try:
-            connection.upgrade()
+            _upgrade(path, serving=serving)
+            store = SqliteStore(path)
+            stack.callback(store.close)
+            if serving:
+                store.writer.free_leases(now)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"can't use {path} as a database: {error}") from error
-        finally:
-            connection.close()
-        store = SqliteStore(path)
-        if serving:
-            store.writer.free_leases(now)
-        try:
-            yield store
-        finally:
-            store.close()
-    finally:
-        if lock is not None:
-            lock.release()
+        yield store
+
+
+def _upgrade(path: Path, *, serving: bool) -> None:
+    with closing(Connection(path)) as connection:
+        version = connection.schema_version()
+        if version == SCHEMA_VERSION:
+            return
+        with ExitStack() as stack:
+            if version and not serving:  # A process of the older version may be serving it.
+                stack.callback(FileLock(path).release)
+            connection.upgrade()

@@ -25,7 +25,7 @@ from heliograph.store.interface import (
     Submitted,
 )
 from heliograph.store.sqlite.connection import Connection
-from heliograph.store.sqlite.rows import COUNTER_BITS, due_parts, instant_ms, instant_ms_up
+from heliograph.store.sqlite.rows import COUNTER_BITS, due_parts, first_job_number, instant_ms, instant_ms_up
 
 ACCOUNTS_A_LEASE = 64
 """How many accounts one lease looks at; the next one goes on where it stopped."""
@@ -132,8 +132,13 @@ class Writer:
         try:
             return self._transaction(writes)
         except sqlite3.Error as error:
-            away = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-            if len(writes) == 1 or away:  # Each write would wait as long again for another process that is writing.
+            away = getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+                sqlite3.SQLITE_BUSY,
+                sqlite3.SQLITE_LOCKED,
+            )
+            if (
+                len(writes) == 1 or away
+            ):  # Each write would wait as long again for another process that is writing.
                 return [StoreUnavailable(f"the database can't be written: {error}") for _ in writes]
         except Exception as error:  # noqa: BLE001 # A bug, told to whoever ran into it; the others can't help it.
             if len(writes) == 1:
@@ -238,7 +243,15 @@ class Writer:
                     blackouts = msgspec.json.encode(periods) if periods else None
                 for part in range(planned.parts):
                     live.append(
-                        (number << PART_BITS | part, planned.carrier, lane, plan.account, due, expires, blackouts)
+                        (
+                            number << PART_BITS | part,
+                            planned.carrier,
+                            lane,
+                            plan.account,
+                            due,
+                            expires,
+                            blackouts,
+                        )
                         + (0, 0, "", "", None, None, 0)
                     )
             number += 1
@@ -398,7 +411,11 @@ class Writer:
             number = each.segment >> PART_BITS
             if all(state == PartState.DONE.value for state, _ in parts[number].values()):
                 ended[number] = _SmsEnd(status, each.reason, each.at)
-        rows = [(each.segment, each.sent, each.reason) for each in waiting if each.segment >> PART_BITS not in ended]
+        rows = [
+            (each.segment, each.sent, each.reason)
+            for each in waiting
+            if each.segment >> PART_BITS not in ended
+        ]
         self._db.run_rows("part_done", rows)
         self._end(ended, parts)
 
@@ -439,7 +456,7 @@ class Writer:
     # The rest
 
     def _forget_jobs(self, forget: ForgetJobs) -> int:
-        before = instant_ms_up(forget.received_before) << COUNTER_BITS
+        before = first_job_number(forget.received_before)
         numbers: list[tuple[int]] = []
         sms_total = 0
         for job, first_sms, sms_count in self._db.query("old_jobs", before, forget.limit):
@@ -453,7 +470,7 @@ class Writer:
         return len(numbers)
 
     def _blank_texts(self, blank: BlankTexts) -> int:
-        before = instant_ms_up(blank.received_before) << COUNTER_BITS
+        before = first_job_number(blank.received_before)
         jobs = [(row[0],) for row in self._db.query("jobs_with_texts", before, blank.limit)]
         self._db.run_rows("blank_messages", jobs)
         self._db.run_rows("blank_jobs", jobs)

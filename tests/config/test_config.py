@@ -1,0 +1,396 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from heliograph.config import (
+    SECTIONS,
+    Address,
+    LogFormat,
+    Role,
+    Settings,
+    SmppSettings,
+    SqliteUrl,
+    load_settings,
+    settings_in,
+    variable_of,
+)
+from heliograph.jobs.errors import SettingsInvalid
+from tools import settings_reference
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def settings(toml="", environ=None, **flags):
+    Path("heliograph.toml").write_text(toml, "utf-8")
+    return load_settings(None, environ or {}, {key.replace("__", "."): value for key, value in flags.items()})
+
+
+def fault(toml="", environ=None, **flags):
+    with pytest.raises(SettingsInvalid) as caught:
+        settings(toml, environ, **flags)
+    return str(caught.value)
+
+
+EVERY_SETTING = {
+    "server.listen": ('"[::1]:0"', "[::1]:0", Address("::1", 0)),
+    "server.roles": ('["api"]', "api", (Role.API,)),
+    "server.header_timeout": ("2.5", "2.5", 2.5),
+    "server.shutdown_timeout": ("0", "0", 0),
+    "server.log_format": ('"json"', "json", LogFormat.JSON),
+    "server.log_requests": ("true", "true", True),
+    "database.url": (
+        '"sqlite:////var/lib/h.db"',
+        "sqlite:////var/lib/h.db",
+        SqliteUrl(Path("/var/lib/h.db")),
+    ),
+    "delivery.retry": ("[1, 2.5]", "1, 2.5", (1, 2.5)),
+    "delivery.receipt_grace": ("3600", "3600", 3600),
+    "delivery.response_timeout": ("5", "5", 5),
+    "retention.days": ("30", "30", 30),
+    "retention.text_days": ("0.5", "0.5", 0.5),
+    "webhooks.allow_private": ("true", "1", True),
+}
+
+
+def test_every_setting_can_come_from_the_file_and_from_a_variable():
+    paths = {f"{name}.{key}" for name, kind in SECTIONS.items() for key in settings_in(kind)}
+    assert paths - {"server.tls_certificate", "server.tls_key"} == EVERY_SETTING.keys()
+    for path, (in_toml, in_variable, value) in EVERY_SETTING.items():
+        section, key = path.split(".")
+        from_file = settings(f"[{section}]\n{key} = {in_toml}")
+        from_variable = settings(environ={variable_of(section, key): in_variable})
+        assert getattr(getattr(from_file, section), key) == value, path
+        assert from_variable == from_file, path
+
+
+def test_the_defaults_are_those_of_the_contract():
+    found = settings()
+    assert str(found.server.listen) == "127.0.0.1:8480"
+    assert str(found.database.url) == "sqlite:///heliograph.db"
+    assert found.delivery.retry == (5, 15, 60, 300, 900)
+    assert (found.delivery.receipt_grace, found.delivery.response_timeout) == (86_400, 30)
+    assert (found.retention.days, found.retention.text_days) == (90, None)
+    assert [carrier.name for carrier in found.carriers] == ["sandbox"]
+    assert found.routing().carriers_for("+49176") == ("sandbox",)
+
+
+def test_flags_win_over_variables_and_these_over_the_file():
+    toml, environ = (
+        '[server]\nlisten = "a:1"\nheader_timeout = 1\nlog_requests = true',
+        {
+            "HELIOGRAPH_SERVER_LISTEN": "b:2",
+            "HELIOGRAPH_SERVER_HEADER_TIMEOUT": "2",
+        },
+    )
+    found = settings(toml, environ, server__listen="c:3", database__url=None).server
+    assert (found.listen, found.header_timeout, found.log_requests) == (Address("c", 3), 2, True)
+
+
+def test_an_empty_variable_is_the_same_as_none():
+    assert settings(environ={"HELIOGRAPH_SERVER_LISTEN": "", "HELIOGRAPH_NONSENSE": ""}) == Settings()
+
+
+def test_variables_of_the_client_and_of_others_are_left_alone():
+    names = ("HELIOGRAPH_URL", "HELIOGRAPH_USERNAME", "HELIOGRAPH_PASSWORD", "PATH")
+    assert settings(environ=dict.fromkeys(names, "x")) == Settings()
+
+
+def test_without_a_file_the_defaults_hold():
+    assert load_settings(None, {}, {}) == Settings()
+
+
+@pytest.mark.parametrize("named_by", ["flag", "variable"])
+def test_a_file_that_is_named_must_be_there(named_by):
+    config, environ = (Path("no.toml"), {}) if named_by == "flag" else (None, {"HELIOGRAPH_CONFIG": "no.toml"})
+    with pytest.raises(SettingsInvalid, match=r"^there is no configuration file no\.toml$"):
+        load_settings(config, environ, {})
+    Path("no.toml").write_bytes(b"\xef\xbb\xbf[retention]\r\ndays = 1\r\n")
+    assert load_settings(config, environ, {}).retention.days == 1
+
+
+def test_a_file_that_can_not_be_read_says_why():
+    Path("folder").mkdir()
+    with pytest.raises(SettingsInvalid, match="can't read the configuration file folder: Is a directory"):
+        load_settings(Path("folder"), {}, {})
+    assert "heliograph.toml is not TOML: " in fault("x = ")
+    assert "(at line 2, column 1)" in fault("x = 1\nx = 2\n") or "line 2" in fault("x = 1\nx = 2\n")
+    Path("latin.toml").write_bytes(b"# \xe9")
+    with pytest.raises(SettingsInvalid, match=r"latin\.toml: byte 2 is not UTF-8"):
+        load_settings(Path("latin.toml"), {}, {})
+
+
+# What is not known names the nearest that is
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("[srever]", "section [srever] is not known; did you mean [server]?"),
+        ("[carrier]", "section [carrier] is not known; did you mean [[carriers]]?"),
+        ("[server]\nlisen = 1", "server.lisen is not known; did you mean listen?"),
+        ("[server]\nLISTEN = 1", "server.LISTEN is not known; did you mean listen?"),
+        ("[webhooks]\nqqq = 1", "webhooks.qqq is not known; known are allow_private"),
+        ('[[carriers]]\nkind = "sandbox"\nwidnow = 1', "carriers[0].widnow is not known; did you mean window?"),
+        ("[[routes]]\ntoo = 1", "routes[0].too is not known; did you mean to?"),
+    ],
+)
+def test_an_unknown_name_in_the_file_is_an_error_that_names_the_nearest(toml, message):
+    assert fault(toml) == f"heliograph.toml: {message}"
+
+
+def test_an_unknown_variable_is_an_error_that_names_the_nearest():
+    assert fault(environ={"HELIOGRAPH_SERVER_LISTNE": "x"}) == (
+        "the environment variable HELIOGRAPH_SERVER_LISTNE is not known; did you mean HELIOGRAPH_SERVER_LISTEN?"
+    )
+
+
+# What can't be names key, value and remedy
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        (
+            '[server]\nshutdown_timeout = "x"',
+            'server.shutdown_timeout is "x"; it must be a number of seconds from 0 to 3600',
+        ),
+        (
+            "[server]\nheader_timeout = 0",
+            "server.header_timeout is 0; it must be a number of seconds above 0, at most 3600",
+        ),
+        (
+            "[server]\nheader_timeout = nan",
+            "server.header_timeout is nan; it must be a number of seconds above 0, at most 3600",
+        ),
+        ("[retention]\ndays = inf", "retention.days is inf; it must be a number of days above 0, at most 36500"),
+        ("[retention]\ndays = true", "retention.days is true; it must be a number of days above 0, at most 36500"),
+        ("[server]\nlog_requests = 1", "server.log_requests is 1; it must be true or false"),
+        (
+            '[server]\nlog_format = "xml"',
+            'server.log_format is "xml"; it must be one of "auto", "console", "json"',
+        ),
+        (
+            "[server]\nroles = []",
+            'server.roles is []; it must be a list [ ... ], each one of "api", "dispatch"',
+        ),
+        (
+            "[delivery]\nretry = [5, 0]",
+            "delivery.retry is [5,0]; it must be a list [ ... ], each a number of seconds above 0, at most 172800",
+        ),
+        (
+            "[server]\nlisten = 2020-01-01",
+            'server.listen is "2020-01-01"; it must be HOST:PORT with a port from 0 (any free one) to 65535, such as '
+            '"127.0.0.1:8480" or "[::1]:8480", or "0.0.0.0:8480" for every interface',
+        ),
+        ("server = 1", "server must be a section; write [server] and its keys below"),
+        ("[carriers]\n", "there can be several carriers; write [[carriers]] with two brackets"),
+        ('[[carriers]]\nname = "a"', 'carriers[0] has no kind; it must be one of "sandbox", "smpp"'),
+        (
+            '[[carriers]]\nkind = "smp"',
+            'carriers[0].kind is "smp"; it must be one of "sandbox", "smpp"',
+        ),
+        (
+            '[[carriers]]\nkind = "sandbox"',
+            "carriers[0] has no name; it must be 1 to 64 characters of A-Z, a-z, 0-9, - and _, a letter or digit first",
+        ),
+        (
+            '[[carriers]]\nkind = "sandbox"\nname = "a b"',
+            'carriers[0].name is "a b"; it must be 1 to 64 characters of A-Z, a-z, 0-9, - and _, '
+            "a letter or digit first",
+        ),
+        (
+            '[[carriers]]\nkind = "sandbox"\nname = "a-1"\n[[carriers]]\nkind = "sandbox"\nname = "A_1"',
+            'carriers[1].name is "A_1", and carriers[0] is called so too; give each carrier a name of its own',
+        ),
+        (
+            '[[routes]]\nto = ["49"]\ncarriers = ["sandbox"]',
+            'routes[0].to is ["49"]; it must be a list [ ... ], each the first digits of numbers, such as "+49", '
+            'or "+" for everywhere',
+        ),
+        (
+            '[[routes]]\nto = ["+"]\ncarriers = ["acme"]',
+            'routes[0].carriers names "acme"; the carriers are "sandbox"',
+        ),
+        (
+            '[[routes]]\nto = ["+1"]\ncarriers = ["sandbox"]\n[[routes]]\nto = ["+1"]\ncarriers = ["sandbox"]',
+            'routes[1].to names "+1", and so does routes[0]; a prefix can lead to one route only',
+        ),
+    ],
+)
+def test_a_wrong_value_names_key_value_and_remedy(toml, message):
+    assert fault(toml) == f"heliograph.toml: {message}"
+
+
+def test_a_wrong_value_names_where_it_came_from():
+    assert fault(environ={"HELIOGRAPH_DELIVERY_RETRY": "5;10"}) == (
+        'HELIOGRAPH_DELIVERY_RETRY is "5;10"; it must be a number of seconds above 0, at most 172800, '
+        "or several separated by commas"
+    )
+    assert fault(server__roles="api,web") == (
+        '--roles is "api,web"; it must be one of "api", "dispatch", or several separated by commas'
+    )
+    assert fault(environ={"HELIOGRAPH_SERVER_LOG_FORMAT": "\udcff"}) == (
+        'HELIOGRAPH_SERVER_LOG_FORMAT is "?"; it must be one of "auto", "console", "json"'
+    )
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "is_loopback"),
+    [
+        ("127.0.0.1:8480", "127.0.0.1", 8480, True),
+        ("localhost:0", "localhost", 0, True),
+        ("[::1]:8480", "::1", 8480, True),
+        ("0.0.0.0:80", "0.0.0.0", 80, False),
+        ("[::]:65535", "::", 65535, False),
+        ("sms.example:443", "sms.example", 443, False),
+    ],
+)
+def test_an_address_is_a_host_and_a_port(text, host, port, is_loopback):
+    address = Address.parse(text)
+    assert (address.host, address.port, address.is_loopback, str(address)) == (host, port, is_loopback, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["8480", ":8480", "localhost", "::1:8480", "[::1]", "[x]:1", "a:65536", "a:-1", "a b:1"]
+)
+def test_anything_else_is_no_address(text):
+    with pytest.raises(ValueError, match="must be HOST:PORT"):
+        Address.parse(text)
+
+
+# The database
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///heliograph.db", "heliograph.db"),
+        ("sqlite:///data/h.db", "data/h.db"),
+        ("sqlite:////var/h.db", "/var/h.db"),
+        ("SQLite:///h.db", "h.db"),
+    ],
+)
+def test_a_database_is_a_file(url, path):
+    assert SqliteUrl.parse(url).path == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite://h.db", "database.url must have three slashes after sqlite: before a relative path; write sqlite"),
+        ("sqlite:///", "database.url must name a file, and nothing after it; write sqlite"),
+        ("sqlite:///h.db?mode=ro", "database.url must name a file, and nothing after it; write sqlite"),
+        ("heliograph.db", "database.url must be a database URL that begins with sqlite:///; write sqlite"),
+        ("mysql://joe:secret@db/x", "database.url must be a database URL that begins with sqlite:///; write sqlite"),
+        ("postgresql://joe:secret@db/x", "database.url names PostgreSQL, which is not supported by this version yet"),
+    ],
+)
+def test_another_database_says_what_would_be_right_and_tells_no_password(url, message):
+    told = fault(f'[database]\nurl = "{url}"')
+    assert told.startswith(f"heliograph.toml: {message}")
+    assert "secret" not in told
+
+
+# Carriers and routes
+
+
+def test_a_sandbox_has_settings_of_its_own():
+    found = settings(
+        '[[carriers]]\nname = "play"\nkind = "sandbox"\nwindow = 10\ndelay = 0\nrate = 50\nretry = []\n'
+        '[[carriers]]\nname = "other"\nkind = "sandbox"\n'
+        '[[routes]]\nto = ["+49", "+43"]\ncarriers = ["other", "play"]\n'
+    )
+    play, other = found.carriers
+    assert (play.window, play.delay, play.rate) == (10, 0, 50)
+    assert (other.window, other.delay, other.rate) == (1000, 0.2, None)
+    assert (found.retry_policy(play).waits_s, found.retry_policy(play).repeat_last) == ((), False)
+    assert (found.retry_policy(other).waits_s, found.retry_policy(other).repeat_last) == ((1, 2, 5), False)
+    assert found.routing().carriers_for("+436") == ("other", "play")
+    assert found.routing().carriers_for("+336") == ()
+
+
+def test_a_carrier_that_is_no_sandbox_is_as_patient_as_delivery_says():
+    found = settings("[delivery]\nretry = [7]\nreceipt_grace = 9")
+    policy = found.retry_policy(SmppSettings(name="acme", host="smsc.example", system_id="helio"))
+    assert (policy.waits_s, policy.repeat_last, policy.receipt_grace_s) == ((7,), True, 9)
+
+
+SMPP = """
+[[carriers]]
+name = "acme"
+kind = "smpp"
+host = "smsc.example"
+port = 2775
+system_id = "helio"
+password = "secret"
+bind = "transmitter+receiver"
+binds = 1
+window = 10
+rate = 100
+response_timeout = 30
+reconnect = 1
+tls = false
+"""
+
+
+def test_smpp_is_understood_and_not_available_yet():
+    wrong = 'carriers[0].kind is "smpp", which is not available in this version yet; it must be "sandbox"'
+    for variables in ({}, {"HELIOGRAPH_CARRIER_ACME_PASSWORD": "secret"}):
+        assert fault(SMPP, variables) == f"heliograph.toml: {wrong}"
+    told = fault(SMPP.replace('"secret"', "12345"))
+    assert told == "heliograph.toml: carriers[0].password must be a text in quotes that is not empty"
+
+
+def test_the_password_of_a_carrier_that_is_not_there_is_an_error():
+    assert fault(SMPP, {"HELIOGRAPH_CARRIER_ACM_PASSWORD": "secret"}) == (
+        "the environment variable HELIOGRAPH_CARRIER_ACM_PASSWORD belongs to no carrier; "
+        "did you mean HELIOGRAPH_CARRIER_ACME_PASSWORD?"
+    )
+
+
+# TLS
+
+
+def test_certificate_and_key_go_together_and_must_be_there():
+    for name in ("c.pem", "k.pem"):
+        Path(name).touch()
+    both = settings('[server]\ntls_certificate = "c.pem"\ntls_key = "k.pem"').server
+    assert (both.tls_certificate, both.tls_key) == (Path("c.pem"), Path("k.pem"))
+    alone = fault('[server]\ntls_certificate = "c.pem"')
+    assert alone == "server.tls_key is missing; tls_certificate and tls_key go together"
+    gone = fault('[server]\ntls_certificate = "c.pem"\ntls_key = "no.pem"')
+    assert gone == 'server.tls_key is "no.pem", and there is no such file; name a PEM file'
+
+
+# The reference
+
+
+def test_every_setting_says_what_it_means():
+    for section in SECTIONS.values():
+        for setting in settings_in(section).values():
+            assert setting.meta.description, setting.key
+
+
+def test_the_example_in_the_reference_says_nothing_but_the_defaults():
+    example = re.search(r"```toml\n(.*?)```", settings_reference.files()[settings_reference.PATH], re.DOTALL)
+    found = settings(example[1])
+    assert found.routing().carriers_for("+49") == ("sandbox",)
+    assert (found.server, found.database, found.carriers) == (
+        Settings().server,
+        Settings().database,
+        Settings().carriers,
+    )
+
+
+def test_the_reference_is_up_to_date():
+    for path, content in settings_reference.files().items():
+        assert (ROOT / path).read_text("utf-8") == content, "make golden"

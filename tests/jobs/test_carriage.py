@@ -1,0 +1,52 @@
+"""Contract: section 1, "Status of one SMS", `reason`."""
+
+import pytest
+
+from heliograph.jobs.carriage import MessageState, Permanence, Receipt, answer_reason, is_final, receipt_reason
+from tests.fakes.builders import NOW
+
+FINAL = {
+    MessageState.DELIVERED,
+    MessageState.EXPIRED,
+    MessageState.DELETED,
+    MessageState.UNDELIVERABLE,
+    MessageState.REJECTED,
+}
+
+
+def test_a_receipt_in_the_carrier_s_own_words():
+    reason = receipt_reason(Receipt("1", MessageState.DELIVERED, NOW))
+    assert reason == "message_state:DELIVERED [00000002] (Final) (Message is delivered to destination.)"
+
+
+def test_what_else_the_carrier_said_is_added():
+    assert receipt_reason(Receipt("1", MessageState.UNDELIVERABLE, NOW, "err:042")).endswith(") err:042")
+
+
+def test_a_receipt_that_could_not_be_read_says_so():
+    assert "could not be read" in receipt_reason(Receipt("1", None, NOW))
+
+
+@pytest.mark.parametrize("state", MessageState)
+def test_accepted_enroute_and_unknown_are_not_final(state):  # SMPP 3.4, 5.2.28
+    assert is_final(state) == (state in FINAL)
+    word = "Final" if state in FINAL else "Intermediate"
+    assert f"message_state:{state.name} [{state.value:08x}] ({word}) (" in receipt_reason(Receipt("1", state, NOW))
+
+
+def test_what_could_not_be_read_is_not_final():
+    assert not is_final(None)
+
+
+@pytest.mark.parametrize(
+    ("permanence", "word"),
+    [
+        (Permanence.THROTTLED, "Temporary"),
+        (Permanence.PASSING, "Temporary"),
+        (Permanence.LASTING, "Permanent"),
+        (Permanence.BAD_NUMBER, "Permanent"),
+    ],
+)
+def test_an_answer_in_the_carrier_s_own_words(permanence, word):
+    reason = answer_reason("ESME_RTHROTTLED", 0x58, permanence, "Throttling error.")
+    assert reason == f"command_status:ESME_RTHROTTLED [00000058] ({word}) (Throttling error.)"

@@ -1,0 +1,183 @@
+"""Contract: section 1, JobRequest: what each option makes of a job."""
+
+from datetime import timedelta
+
+import pytest
+
+from heliograph.gsm.segmentation import Encoding
+from heliograph.gsm.transliteration import InvalidCharacters
+from heliograph.jobs.accounts import OnUnknown
+from heliograph.jobs.errors import CharactersRefused
+from heliograph.jobs.naming import JobId
+from heliograph.jobs.options import JobOptions, Qos
+from heliograph.jobs.plan import plan_job
+from heliograph.jobs.request import JobRequest, Message, Recipient
+from heliograph.jobs.routing import Route, Routing
+from heliograph.jobs.schedule import Period, SendWindow
+from heliograph.jobs.status import Status
+from tests.fakes.builders import NOW, after, an_account
+
+ID = JobId("J.20260301-120000.000-0mm7pcqo0ABCDEFGHI")
+NUMBER = "+4917612345678"
+HOUR = 3600
+
+
+def plan(*recipients, text="Hello", account=None, routes=(), messages=None, **options):
+    recipients = recipients or (NUMBER,)
+    recipients = tuple(each if isinstance(each, Recipient) else Recipient(each, each) for each in recipients)
+    request = JobRequest(JobOptions(**options), messages or (Message(text, recipients),), fingerprint=b"print")
+    return plan_job(request, account or an_account(id=1), Routing(routes, "acme"), ID, NOW)
+
+
+def window(start_s, validity_s=48 * HOUR):
+    return SendWindow(after(start_s), after(start_s + validity_s))
+
+
+# Texts
+
+
+def test_a_text_that_standard_carries_goes_as_standard():
+    [message] = plan(text="Grüße €").messages
+    assert (message.encoding, message.parts, message.truncated) == (Encoding.STANDARD, ("Grüße €",), False)
+
+
+def test_an_encoding_asked_for_is_kept():
+    assert plan(encoding=Encoding.UTF_16).messages[0].encoding is Encoding.UTF_16
+
+
+@pytest.mark.parametrize(
+    ("policy", "text", "encoding"),
+    [
+        (InvalidCharacters.TO_UTF16, "Zoë 日", Encoding.UTF_16),
+        (InvalidCharacters.REPLACE, "Zo   ", Encoding.STANDARD),
+        (InvalidCharacters.TRANSLITERATE, "Zoe  ", Encoding.STANDARD),
+    ],
+)
+def test_characters_that_standard_can_not_carry_meet_their_policy(policy, text, encoding):
+    [message] = plan(text="Zoë 日", invalid_characters=policy).messages
+    assert (message.parts, message.encoding) == ((text,), encoding)
+
+
+def test_each_message_has_an_encoding_of_its_own():
+    messages = tuple(Message(text, (Recipient(NUMBER, ""),)) for text in ("Hello", "日本"))
+    assert [message.encoding for message in plan(messages=messages).messages] == [Encoding.STANDARD, Encoding.UTF_16]
+
+
+def test_refuse_refuses_the_whole_job_and_names_every_field_at_fault():
+    messages = tuple(Message(text, (Recipient(NUMBER, ""),)) for text in ("日本", "Hello", "Zoë"))
+    with pytest.raises(CharactersRefused) as refusal:
+        plan(messages=messages, invalid_characters=InvalidCharacters.REFUSE)
+    assert [fault.field for fault in refusal.value.faults] == ["messages[0].text", "messages[2].text"]
+    assert "U+65E5 at 0" in refusal.value.faults[0].message
+
+
+def test_no_text_appears_in_a_refusal():
+    with pytest.raises(CharactersRefused) as refusal:
+        plan(text="secret 日本", invalid_characters=InvalidCharacters.REFUSE)
+    assert "secret" not in str(refusal.value)
+    assert "日" not in str(refusal.value)
+
+
+def test_a_long_text_travels_in_parts():
+    job = plan(text="x" * 400)
+    assert [len(part) for part in job.messages[0].parts] == [153, 153, 94]
+    assert job.sms[0].parts == 3
+
+
+@pytest.mark.parametrize(("max_parts", "lengths"), [(1, [160]), (2, [153, 153])])
+def test_a_text_longer_than_its_parts_is_cut(max_parts, lengths):
+    [message] = plan(text="x" * 400, max_parts=max_parts).messages
+    assert [len(part) for part in message.parts] == lengths
+    assert message.truncated
+
+
+# Numbers and routes
+
+
+def test_a_number_in_national_spelling_is_read_by_the_account_s_country():
+    [sms] = plan("0176 12345678", account=an_account(id=1, country="DE")).sms
+    assert (sms.dst, sms.customer_ref) == (NUMBER, "0176 12345678")
+
+
+def test_an_impossible_number_ends_at_once_whatever_the_schedule_and_keeps_its_spelling():
+    night = Period(after(-60), after(HOUR))
+    job = plan("12", NUMBER, job_period=after(86_400), blackout_periods=(night,))
+    bad, good = job.sms
+    assert (bad.dst, bad.carrier, bad.verdict) == ("12", None, Status.INVALID_DST)
+    assert (good.carrier, good.verdict) == ("acme", Status.NONE)
+
+
+def test_the_first_carrier_of_the_longest_route_takes_the_sms():
+    routes = [Route(("+",), ("world",)), Route(("+49", "+43"), ("near", "backup")), Route(("+49176",), ("mobile",))]
+    sms = plan(NUMBER, "+436641234567", "+12025550123", routes=routes).sms
+    assert [each.carrier for each in sms] == ["mobile", "near", "world"]
+
+
+def test_a_number_without_a_route_is_not_accepted():
+    [sms] = plan(routes=[Route(("+43",), ("near",))]).sms
+    assert (sms.carrier, sms.verdict) == (None, Status.NOT_ACC_FIN)
+
+
+def test_every_recipient_of_every_message_is_an_sms_in_the_order_of_the_request():
+    recipients = (Recipient(NUMBER, "a"), Recipient("+436641234567", "b"))
+    job = plan(messages=(Message("one", recipients), Message("two", recipients[:1])))
+    assert [(sms.message, sms.customer_ref) for sms in job.sms] == [(0, "a"), (0, "b"), (1, "a")]
+
+
+# When
+
+
+def test_without_a_schedule_an_sms_is_due_now_and_valid_for_48_hours():
+    assert plan().sms[0].window == window(0)
+
+
+def test_the_validity_counts_from_the_moment_it_falls_due():
+    assert plan(job_period=after(HOUR), validity_min=5).sms[0].window == window(HOUR, 300)
+
+
+def test_a_job_period_in_the_past_means_now():
+    assert plan(job_period=NOW - timedelta(days=1)).sms[0].window == window(0)
+
+
+def test_an_sms_due_in_a_blackout_period_is_due_at_its_end():
+    night = Period(after(-60), after(2 * HOUR))
+    [sms] = plan(blackout_periods=(night,), validity_min=60).sms
+    assert (sms.window, sms.blackouts) == (window(2 * HOUR, HOUR), (night,))
+
+
+def test_short_blackout_periods_count_as_an_hour_and_join():
+    [sms] = plan(blackout_periods=(Period(after(0), after(60)), Period(after(HOUR), after(2 * HOUR)))).sms
+    assert sms.blackouts == (Period(after(0), after(2 * HOUR)),)
+
+
+def test_a_recipient_s_blackout_periods_replace_those_of_the_options():
+    night, noon = Period(after(-60), after(8 * HOUR)), Period(after(-60), after(HOUR))
+    sms = plan(Recipient(NUMBER, "", None), Recipient(NUMBER, "", (noon,)), blackout_periods=(night,)).sms
+    assert [each.window for each in sms] == [window(8 * HOUR), window(HOUR)]
+
+
+def test_a_recipient_with_no_blackout_periods_has_none():
+    [sms] = plan(Recipient(NUMBER, "", ()), blackout_periods=(Period(after(-60), after(HOUR)),)).sms
+    assert (sms.window, sms.blackouts) == (window(0), ())
+
+
+# The job
+
+
+def test_express_goes_before_normal():
+    assert plan(qos=Qos.EXPRESS).lane < plan(qos=Qos.NORMAL).lane
+
+
+def test_only_a_job_with_duplicate_detection_keeps_a_fingerprint():
+    assert plan(duplicate_detection=True).fingerprint == b"print"
+    assert plan().fingerprint is None
+
+
+def test_what_to_do_in_doubt_is_the_account_s_choice_when_the_job_came():
+    assert plan(account=an_account(id=7, on_unknown=OnUnknown.GIVE_UP)).on_unknown is OnUnknown.GIVE_UP
+
+
+def test_a_plan_keeps_the_options_and_whose_it_is():
+    job = plan(billcode="K-12", flash=True, account=an_account(id=7))
+    assert (job.account, job.job_id, job.received_at) == (7, ID, NOW)
+    assert (job.options.billcode, job.options.flash) == ("K-12", True)

@@ -1,0 +1,50 @@
+"""Contract: section 1, "Status of one SMS"."""
+
+import pytest
+
+from heliograph.jobs.status import FINAL, MEANINGS, PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
+from tests.fakes.builders import after
+
+WAITING, LEASED, SUBMITTED, DONE = PartState
+
+
+def a_part(state, status=Status.NONE, reason="", sent_at=None):
+    return PartProgress(state, status, reason, sent_at)
+
+
+def test_final_are_done_canceled_and_kill():
+    assert {ProcessStatus.DONE, ProcessStatus.CANCELED, ProcessStatus.KILL} == FINAL
+
+
+def test_every_status_has_a_meaning():
+    assert {status for _, status in MEANINGS} == set(Status)
+    assert {process_status for process_status, _ in MEANINGS} == set(ProcessStatus)
+
+
+@pytest.mark.parametrize("state", [WAITING, LEASED])
+def test_what_waits_is_open(state):
+    assert roll_up([a_part(state)]) == SmsProgress(ProcessStatus.OPEN)
+
+
+def test_what_is_to_be_tried_again_shows_its_last_error():
+    assert roll_up([a_part(WAITING, Status.CON_ERR, "no")]) == SmsProgress(ProcessStatus.OPEN, Status.CON_ERR, "no")
+
+
+def test_of_several_errors_the_first_part_s_is_told():
+    parts = [a_part(SUBMITTED), a_part(WAITING, Status.NOT_ACC_REC, "b"), a_part(WAITING, Status.CON_ERR, "c")]
+    assert roll_up(parts) == SmsProgress(ProcessStatus.OPEN, Status.NOT_ACC_REC, "b")
+
+
+def test_an_sms_runs_once_every_part_has_been_handed_over():
+    sent = [a_part(SUBMITTED, sent_at=after(1)), a_part(DONE, sent_at=after(2))]
+    assert roll_up([*sent, a_part(LEASED)]) == SmsProgress(ProcessStatus.OPEN)
+    assert roll_up(sent) == SmsProgress(ProcessStatus.RUNNING, sent_at=after(2))
+
+
+def test_a_running_sms_shows_what_an_intermediate_receipt_said():
+    part = a_part(SUBMITTED, reason="message_state:ENROUTE", sent_at=after(1))
+    assert roll_up([part]).reason == "message_state:ENROUTE"
+
+
+def test_an_sms_runs_on_while_its_overdue_receipt_is_settled():
+    assert roll_up([a_part(LEASED, sent_at=after(1))]).process_status is ProcessStatus.RUNNING

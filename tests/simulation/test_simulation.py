@@ -1,0 +1,56 @@
+"""Many small worlds with disasters. A seed that fails: python -m tests.simulation --seed N [--store sqlite]."""
+
+import pytest
+import structlog
+
+from heliograph.jobs.status import Status
+from tests.simulation.world import World
+
+STEPS = 100
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    with structlog.testing.capture_logs():
+        yield
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_happens_no_sms_is_lost_or_sent_when_it_should_not_be(seed):
+    await World(seed).run(STEPS)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_the_same_holds_on_sqlite(seed, tmp_path):
+    await World(seed, database=tmp_path / "world.db").run(STEPS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 140))
+async def test_it_holds_in_many_worlds(seed):
+    await World(seed).run(STEPS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 106))
+async def test_it_holds_in_many_worlds_on_sqlite(seed, tmp_path):
+    await World(seed, database=tmp_path / "world.db").run(STEPS)
+
+
+async def test_a_seed_tells_the_whole_story():
+    first, second = World(17), World(17)
+    await first.run(50)
+    await second.run(50)
+    assert list(first.acknowledged) == list(second.acknowledged)
+    assert first.final == second.final
+
+
+async def test_a_world_sees_every_kind_of_end():
+    seen: set[Status] = set()
+    for seed in range(200, 206):
+        world = World(seed)
+        await world.run(STEPS)
+        seen |= set(world.verdicts)
+        assert world.crash_count
+        assert world.lost_answer_count
+    assert seen >= set(Status) - {Status.NONE, Status.BLOCKED, Status.NOT_ACC_REC}

@@ -1,0 +1,878 @@
+"""What any Store must do. A store's own test subclasses StoreConformance and provides `store`."""
+
+import asyncio
+from datetime import datetime, timedelta
+from itertools import chain
+
+import msgspec
+import pytest
+
+from heliograph.jobs.accounts import AccountId, OnUnknown, RateLimit
+from heliograph.jobs.carriage import SegmentId
+from heliograph.jobs.errors import AccountExists, JobDuplicate
+from heliograph.jobs.options import JobOptions, Qos
+from heliograph.jobs.schedule import Period
+from heliograph.jobs.status import PartState, ProcessStatus, SmsProgress, Status
+from heliograph.store.interface import (
+    PARKED_FOR,
+    DuePart,
+    Ended,
+    JobQuery,
+    Postponed,
+    ReceiptNews,
+    Store,
+    Submitted,
+)
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, numbers
+
+LONG_AGO, LONG_HENCE = after(-1_000_000), after(1_000_000)
+RECEIPT_DUE = after(200_000)
+OPEN, RUNNING, DONE = ProcessStatus.OPEN, ProcessStatus.RUNNING, ProcessStatus.DONE
+
+
+class StoreConformance:
+    """All that `store.interface` promises."""
+
+    # Jobs
+
+    async def test_a_job_is_read_back_as_it_was_added(self, store: Store):
+        plan = a_plan(src="Helio", billcode="b", customer_ref="ref", validity_min=60, flash=True)
+        await store.add_job(plan)
+        job = await store.job(AccountId(1), plan.job_id)
+        assert job is not None
+        assert (job.job_id, job.received_at, job.finished_at, job.sms_count) == (plan.job_id, NOW, None, 1)
+        assert job.options == plan.options
+
+    async def test_the_sms_of_a_job_come_in_the_order_of_the_request(self, store: Store):
+        sms = [a_planned_sms(dst, customer_ref=f"ref {dst}") for dst in reversed(numbers(150))]
+        plan = a_plan(*sms)
+        await store.add_job(plan)
+        found = await sms_of(store, plan)
+        assert [each.index for each in found] == list(range(150))
+        assert [(each.dst, each.customer_ref) for each in found] == [(each.dst, each.customer_ref) for each in sms]
+        assert {each.progress for each in found} == {SmsProgress(OPEN)}
+
+    async def test_a_job_of_another_account_is_invisible(self, store: Store):
+        plan = a_plan(account=1)
+        await store.add_job(plan)
+        assert await store.job(AccountId(2), plan.job_id) is None
+        assert await store.sms_of_job(AccountId(2), plan.job_id) is None
+        assert await listed(store, account=2) == []
+
+    @pytest.mark.parametrize(
+        "unknown",
+        [
+            "J.20221116-102407.583-0lajfsfmoXIZJO93PQ",
+            "J.20221116-102407.583-0zzzzzzzzXIZJO93PQ",
+            "J." + "-" * 30,
+        ],
+    )
+    async def test_an_unknown_job_is_none(self, store: Store, unknown: str):
+        await store.add_job(a_plan())
+        assert await store.job(AccountId(1), unknown) is None
+        assert await store.sms_of_job(AccountId(1), unknown) is None
+
+    async def test_an_sms_to_no_possible_number_is_final_from_the_start(self, store: Store):
+        plan = a_plan(a_planned_sms(), a_planned_sms("12", carrier=None))
+        await store.add_job(plan)
+        first, second = await progress_of(store, plan)
+        assert first == SmsProgress(OPEN)
+        assert second == SmsProgress(DONE, Status.INVALID_DST, "not a possible number", None, NOW)
+        assert await finished_at(store, plan) is None
+
+    async def test_a_job_of_nothing_but_such_sms_is_finished_at_once(self, store: Store):
+        plan = a_plan(a_planned_sms("12", carrier=None), a_planned_sms("13", carrier=None))
+        await store.add_job(plan)
+        assert await finished_at(store, plan) == NOW
+        assert await listed(store, open_only=True) == []
+
+    # Listing
+
+    async def test_jobs_are_listed_newest_first(self, store: Store):
+        plans = [a_plan(at=after(seconds)) for seconds in (0, 5, 5, 3)]
+        for plan in plans:
+            await store.add_job(plan)
+        assert await listed(store) == [plans[place].job_id for place in (2, 1, 3, 0)]
+
+    async def test_a_list_begins_at_its_offset_and_keeps_to_its_limit(self, store: Store):
+        plans = [a_plan(at=after(seconds)) for seconds in range(5)]
+        for plan in plans:
+            await store.add_job(plan)
+        assert await listed(store, offset=1, limit=2) == [plans[3].job_id, plans[2].job_id]
+        assert await listed(store, offset=4, limit=2) == [plans[0].job_id]
+        assert await listed(store, offset=5) == []
+        assert await listed(store, limit=0) == []
+
+    async def test_since_is_inclusive_and_until_exclusive(self, store: Store):
+        plans = [a_plan(at=after(seconds)) for seconds in (1, 2, 3)]
+        for plan in plans:
+            await store.add_job(plan)
+        assert await listed(store, since=after(1), until=after(3)) == [plans[1].job_id, plans[0].job_id]
+
+    async def test_bounds_between_two_milliseconds_leave_out_what_is_before(self, store: Store):
+        plan = a_plan(at=after(0.010))
+        await store.add_job(plan)
+        a_bit = timedelta(microseconds=1)
+        assert await listed(store, since=after(0.010) + a_bit) == []
+        assert await listed(store, until=after(0.010) + a_bit) == [plan.job_id]
+        assert await listed(store, since=after(0.010) - a_bit) == [plan.job_id]
+        assert await listed(store, until=after(0.010) - a_bit) == []
+
+    async def test_bounds_may_lie_at_the_ends_of_time(self, store: Store):
+        plan = a_plan()
+        await store.add_job(plan)
+        ends = datetime.min.replace(tzinfo=NOW.tzinfo), datetime.max.replace(tzinfo=NOW.tzinfo)
+        assert await listed(store, since=ends[0], until=ends[1]) == [plan.job_id]
+        assert await listed(store, since=ends[1], until=ends[1]) == []
+
+    async def test_the_open_ones_are_those_with_an_sms_not_final(self, store: Store):
+        finished, opened = a_plan(), a_plan(a_planned_sms(), a_planned_sms(), at=after(1))
+        await store.add_job(finished)
+        await store.add_job(opened)
+        first, second, _ = await lease(store, at=1)
+        await store.record_outcomes("acme", [ended(first), ended(second)])
+        assert await listed(store, open_only=True) == [opened.job_id]
+        assert await listed(store) == [opened.job_id, finished.job_id]
+
+    # Duplicates
+
+    async def test_an_equal_request_within_10_minutes_is_refused_with_the_first_ones_id(self, store: Store):
+        first = a_plan(fingerprint=b"same")
+        await store.add_job(first)
+        with pytest.raises(JobDuplicate) as refusal:
+            await store.add_job(a_plan(fingerprint=b"same", at=after(599.999)))
+        assert refusal.value.job_id == first.job_id
+        assert await listed(store) == [first.job_id]
+        assert len(await lease(store, at=1000)) == 1
+
+    async def test_an_equal_request_after_10_minutes_is_accepted(self, store: Store):
+        first, second = a_plan(fingerprint=b"same"), a_plan(fingerprint=b"same", at=after(600))
+        await store.add_job(first)
+        await store.add_job(second)
+        with pytest.raises(JobDuplicate) as refusal:
+            await store.add_job(a_plan(fingerprint=b"same", at=after(900)))
+        assert refusal.value.job_id == second.job_id
+
+    async def test_a_refused_request_does_not_prolong_the_10_minutes(self, store: Store):
+        await store.add_job(a_plan(fingerprint=b"same"))
+        with pytest.raises(JobDuplicate):
+            await store.add_job(a_plan(fingerprint=b"same", at=after(500)))
+        await store.add_job(a_plan(fingerprint=b"same", at=after(700)))
+
+    async def test_an_equal_request_of_another_account_is_accepted(self, store: Store):
+        await store.add_job(a_plan(fingerprint=b"same", account=1))
+        await store.add_job(a_plan(fingerprint=b"same", account=2))
+
+    async def test_of_two_equal_requests_at_the_same_moment_one_wins(self, store: Store):
+        plans = [a_plan(fingerprint=b"same") for _ in range(5)]
+        results = await asyncio.gather(*map(store.add_job, plans), return_exceptions=True)
+        (winner,) = [plan.job_id for plan, result in zip(plans, results, strict=True) if result is None]
+        assert [result.job_id for result in results if isinstance(result, JobDuplicate)] == [winner] * 4
+        assert await listed(store) == [winner]
+
+    async def test_many_requests_are_told_apart(self, store: Store):
+        for number in range(30):
+            await store.add_job(a_plan(fingerprint=b"%d" % number, at=after(100 * number)))
+        with pytest.raises(JobDuplicate):
+            await store.add_job(a_plan(fingerprint=b"29", at=after(2901)))
+        await store.add_job(a_plan(fingerprint=b"5", at=after(2901)))
+
+    # Leases
+
+    async def test_a_leased_segment_says_all_that_a_carrier_needs(self, store: Store):
+        night = Period(after(3600), after(7200))
+        sms = a_planned_sms("+491761", parts=2, expires=after(600), blackouts=(night,))
+        plan = a_plan(sms, src="Helio", flash=True, validity_min=10, qos=Qos.EXPRESS, on_unknown=OnUnknown.GIVE_UP)
+        await store.add_job(plan)
+        parts = await lease(store)
+        assert [(each.segment.part, each.segment.parts, each.segment.text) for each in parts] == [
+            (1, 2, "Hello"),
+            (2, 2, "Hello 2"),
+        ]
+        first, second = parts
+        assert first.segment.id != second.segment.id
+        assert first.segment.reference == second.segment.reference < 1 << 16
+        for part in parts:
+            segment = part.segment
+            assert (segment.job_id, segment.src, segment.dst) == (plan.job_id, "Helio", "+491761")
+            assert segment.encoding is plan.messages[0].encoding
+            assert (segment.flash, segment.express, segment.receipt_wanted) == (True, True, True)
+            assert (segment.expires_at, segment.validity_min) == (after(600), 10)
+            assert (part.was, part.attempt_count, part.status) == (PartState.WAITING, 0, Status.NONE)
+            assert (part.reason, part.heard, part.blackouts) == ("", False, (night,))
+            assert part.on_unknown is OnUnknown.GIVE_UP
+
+    async def test_blackout_periods_are_each_sms_own(self, store: Store):
+        window = a_planned_sms().window
+        night, noon = Period(after(3600), after(7200)), Period(after(7200), after(9000))
+        sms = [
+            msgspec.structs.replace(a_planned_sms(), window=window, blackouts=blackouts)
+            for blackouts in ((night,), (noon,), (), (noon, night))
+        ]
+        await store.add_job(a_plan(*sms))
+        assert [part.blackouts for part in await lease(store)] == [(night,), (noon,), (), (noon, night)]
+
+    async def test_each_sms_carries_the_text_of_its_message(self, store: Store):
+        plan = a_plan(a_planned_sms(message=1), a_planned_sms(message=0, parts=3), a_planned_sms(message=1))
+        await store.add_job(plan)
+        texts = [part.segment.text for part in await lease(store)]
+        assert texts == ["Hello", "Hello", "Hello 2", "Hello 3", "Hello"]
+
+    async def test_a_text_that_was_cut_is_sent_as_cut(self, store: Store):
+        plan = a_plan(text="Hello")
+        message = msgspec.structs.replace(plan.messages[0], text="Hello, and more", truncated=True)
+        await store.add_job(msgspec.structs.replace(plan, messages=(message,)))
+        (part,) = await lease(store)
+        assert part.segment.text == "Hello"
+
+    async def test_what_is_not_due_is_not_leased(self, store: Store):
+        await store.add_job(a_plan(a_planned_sms(due=after(60))))
+        assert await lease(store, at=59.999) == []
+        assert len(await lease(store, at=60)) == 1
+
+    async def test_nothing_is_leased_a_fraction_of_a_millisecond_early(self, store: Store):
+        await store.add_job(a_plan(a_planned_sms(due=after(60) + timedelta(microseconds=900))))
+        assert await lease(store, at=60.0001) == []
+        assert len(await lease(store, at=60.001)) == 1
+
+    async def test_a_leased_segment_is_hidden_until_its_lease_expires(self, store: Store):
+        await store.add_job(a_plan())
+        (first,) = await lease(store, for_s=60)
+        assert await lease(store, at=59.999) == []
+        (again,) = await lease(store, at=60)
+        assert (again.segment, again.was) == (first.segment, PartState.LEASED)
+
+    async def test_a_lease_takes_no_more_than_its_limit(self, store: Store):
+        await store.add_job(a_plan(*(a_planned_sms(dst) for dst in numbers(5))))
+        assert await lease(store, limit=0) == []
+        assert dsts(await lease(store, limit=2)) == numbers(5)[:2]
+        assert dsts(await lease(store, limit=99)) == numbers(5)[2:]
+
+    async def test_within_an_account_goes_first_what_fell_due_first(self, store: Store):
+        late, early, same = numbers(3)
+        await store.add_job(a_plan(a_planned_sms(late, due=after(5)), a_planned_sms(early, due=after(2))))
+        await store.add_job(a_plan(a_planned_sms(same, due=after(5)), at=after(1)))
+        assert dsts(await lease(store, at=9)) == [early, late, same]
+
+    async def test_express_goes_before_normal_however_late_it_comes(self, store: Store):
+        await store.add_job(a_plan(*(a_planned_sms() for _ in range(4))))
+        await lease(store, limit=1)
+        await store.add_job(a_plan(a_planned_sms("+491", due=after(9)), qos=Qos.EXPRESS, at=after(9)))
+        assert dsts(await lease(store, limit=2, at=9))[0] == "+491"
+
+    async def test_express_that_is_not_due_holds_nothing_up(self, store: Store):
+        await store.add_job(a_plan(a_planned_sms("+491", due=after(60)), qos=Qos.EXPRESS))
+        await store.add_job(a_plan(a_planned_sms("+492")))
+        assert dsts(await lease(store)) == ["+492"]
+
+    async def test_accounts_take_turns(self, store: Store):
+        await store.add_job(a_plan(*(a_planned_sms("+491") for _ in range(3000)), account=1))
+        await store.add_job(a_plan(*(a_planned_sms("+492") for _ in range(3)), account=2))
+        await store.add_job(a_plan(*(a_planned_sms("+493") for _ in range(5)), account=3))
+        turns = ["+491", "+492", "+493"] * 3 + ["+491", "+493"] * 2 + ["+491"] * 7
+        assert dsts(await lease(store, limit=20)) == turns
+
+    async def test_the_turns_go_on_from_lease_to_lease(self, store: Store):
+        for account in (1, 2, 3):
+            sms = [a_planned_sms(f"+49{account}") for _ in range(4)]
+            await store.add_job(a_plan(*sms, account=account))
+        taken = [dsts(await lease(store, limit=2)) for _ in range(6)]
+        assert [*chain(*taken)] == ["+491", "+492", "+493"] * 4
+
+    async def test_many_accounts_all_get_their_turn(self, store: Store):
+        for account in range(1, 151):
+            await store.add_job(a_plan(a_planned_sms(f"+49{account}"), account=account))
+        taken = dsts(await lease(store, limit=50)) + dsts(await lease(store)) + dsts(await lease(store))
+        assert taken == [f"+49{account}" for account in range(1, 151)]
+
+    async def test_carriers_do_not_see_each_others_segments(self, store: Store):
+        await store.add_job(a_plan(a_planned_sms("+491", carrier="acme"), a_planned_sms("+492", carrier="beta")))
+        assert dsts(await lease(store, "beta")) == ["+492"]
+        assert dsts(await lease(store, "acme")) == ["+491"]
+        assert await lease(store, "other") == []
+
+    # Outcomes
+
+    async def test_a_segment_taken_with_a_receipt_to_come_makes_its_sms_running(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [submitted(part, at=1)])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", after(1))]
+        assert await finished_at(store, plan) is None
+        assert await lease(store, at=1000) == []
+
+    async def test_a_segment_taken_with_no_receipt_to_come_ends_its_sms(self, store: Store):
+        plan, part = await a_leased_sms(store, receipts=False)
+        await store.record_outcomes("acme", [submitted(part, at=1, receipt_due_at=None)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_ACC, "", after(1), after(1))]
+        assert await finished_at(store, plan) == after(1)
+        assert await lease(store, at=1000) == []
+
+    async def test_a_postponed_segment_is_due_again_at_its_instant(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [postponed(part, until=30, attempts=2)])
+        assert await progress_of(store, plan) == [SmsProgress(OPEN, Status.CON_ERR, "no way")]
+        assert await lease(store, at=29.999) == []
+        (again,) = await lease(store, at=30)
+        assert (again.was, again.attempt_count) == (PartState.WAITING, 2)
+        assert (again.status, again.reason) == (Status.CON_ERR, "no way")
+
+    async def test_a_last_error_is_told_while_it_is_tried_again_and_forgotten_when_it_is_taken(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [postponed(part, until=30)])
+        (again,) = await lease(store, at=30)
+        assert await progress_of(store, plan) == [SmsProgress(OPEN, Status.CON_ERR, "no way")]
+        await store.record_outcomes("acme", [submitted(again, at=31)])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", after(31))]
+
+    async def test_a_lease_that_runs_out_after_a_try_keeps_what_is_known(self, store: Store):
+        _, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [postponed(part, until=30, attempts=2)])
+        await lease(store, at=30, for_s=10)
+        (again,) = await lease(store, at=40)
+        assert (again.was, again.attempt_count, again.status) == (PartState.LEASED, 2, Status.CON_ERR)
+
+    async def test_an_ended_segment_ends_its_sms(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [ended(part, Status.NOT_ACC_FIN, "refused", at=3)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.NOT_ACC_FIN, "refused", None, after(3))]
+        assert await finished_at(store, plan) == after(3)
+        assert await lease(store, at=1000) == []
+
+    async def test_many_outcomes_at_once_are_all_recorded(self, store: Store):
+        plan = a_plan(*(a_planned_sms(dst) for dst in numbers(333)))
+        await store.add_job(plan)
+        parts = await lease(store, limit=333)
+        outcomes = [
+            (submitted(part, f"m{place}"), postponed(part, until=50), ended(part))[place % 3]
+            for place, part in enumerate(parts)
+        ]
+        await store.record_outcomes("acme", outcomes)
+        states = [progress.process_status for progress in await progress_of(store, plan)]
+        assert states == [RUNNING, OPEN, DONE] * 111
+        await store.record_receipts("acme", [delivered(f"m{place}") for place in range(0, 333, 3)])
+        states = [progress.process_status for progress in await progress_of(store, plan)]
+        assert states == [DONE, OPEN, DONE] * 111
+
+    async def test_outcomes_of_segments_long_gone_change_nothing(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [ended(part, Status.NOT_ACC_FIN, "refused", at=3)])
+        late = [ended(part, Status.TIMEOUT, at=5), submitted(part, at=5), postponed(part, until=6)]
+        for outcome in late:
+            await store.record_outcomes("acme", [outcome])
+        unknown = SegmentId(part.segment.id + 3200)
+        await store.record_outcomes("acme", [Ended(unknown, Status.TIMEOUT, "", after(5))])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.NOT_ACC_FIN, "refused", None, after(3))]
+        assert await lease(store, at=1000) == []
+
+    async def test_a_segment_that_the_carrier_took_is_not_postponed_by_a_later_word(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [submitted(part, at=1)])
+        await store.record_outcomes("acme", [postponed(part, until=5)])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", after(1))]
+
+    async def test_a_segment_that_the_carrier_took_after_all_is_not_sent_again(self, store: Store):
+        plan, part = await a_leased_sms(store, for_s=10)
+        (again,) = await lease(store, at=10)
+        await store.record_outcomes("acme", [postponed(again, until=50)])
+        await store.record_outcomes("acme", [submitted(part, at=12)])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", after(12))]
+        assert await lease(store, at=1000) == []
+
+    async def test_no_outcomes_and_no_receipts_are_no_trouble(self, store: Store):
+        await store.record_outcomes("acme", [])
+        await store.record_receipts("acme", [])
+
+    # SMS in several parts
+
+    async def test_an_sms_is_running_once_every_part_is_handed_over(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=3)
+        for second, part in enumerate(parts[:2], 1):
+            await store.record_outcomes("acme", [submitted(part, f"m{second}", at=second)])
+            assert await progress_of(store, plan) == [SmsProgress(OPEN)]
+        await store.record_outcomes("acme", [submitted(parts[2], "m3", at=3)])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", after(3))]
+
+    async def test_an_sms_is_delivered_when_all_its_parts_are(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=3)
+        await store.record_outcomes("acme", [submitted(part, f"m{at}", at=at) for at, part in enumerate(parts)])
+        await store.record_receipts("acme", [delivered("m2", at=4)])
+        await store.record_receipts("acme", [delivered("m0", at=5)])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "yes", after(2))]
+        await store.record_receipts("acme", [delivered("m1", at=6)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", after(2), after(6))]
+        assert await finished_at(store, plan) == after(6)
+
+    async def test_an_sms_has_failed_when_one_part_has(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=3)
+        await store.record_outcomes("acme", [submitted(part, f"m{at}", at=at) for at, part in enumerate(parts)])
+        await store.record_receipts("acme", [delivered("m2", at=4), failed("m0", at=5), delivered("m1", at=6)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.FAILED_FIN, "no", after(2), after(5))]
+
+    async def test_a_part_that_ends_ends_the_others_with_it(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=3)
+        await store.record_outcomes("acme", [submitted(parts[0], at=1), ended(parts[1], at=2)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.NOT_ACC_FIN, "refused", after(1), after(2))]
+        assert await lease(store, at=1000) == []
+        assert await store.awaiting_receipts("acme") == []
+
+    async def test_of_two_parts_that_end_at_once_the_first_says_why(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=2)
+        first, second = parts
+        await store.record_outcomes(
+            "acme",
+            [ended(first, Status.NOT_ACC_FIN, "one", at=2), ended(second, Status.INVALID_DST, "two", at=3)],
+        )
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.NOT_ACC_FIN, "one", None, after(2))]
+
+    async def test_an_sms_is_accepted_when_all_its_parts_are(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=3, receipts=False)
+        first, second, third = parts
+        await store.record_outcomes("acme", [submitted(second, at=1, receipt_due_at=None)])
+        assert await progress_of(store, plan) == [SmsProgress(OPEN)]
+        await store.record_outcomes("acme", [submitted(each, at=2, receipt_due_at=None) for each in (first, third)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_ACC, "", after(2), after(2))]
+
+    async def test_a_part_that_is_through_is_not_leased_again(self, store: Store):
+        _, *parts = await a_leased_sms(store, parts=2, receipts=False, for_s=60)
+        await store.record_outcomes("acme", [submitted(parts[0], receipt_due_at=None)])
+        again = await lease(store, at=60)
+        assert [part.segment.part for part in again] == [2]
+
+    async def test_the_error_of_the_first_part_is_told(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=3)
+        await store.record_outcomes(
+            "acme",
+            [
+                submitted(parts[0], at=1),
+                Postponed(parts[2].segment.id, after(9), 1, Status.CON_ERR, "third"),
+                Postponed(parts[1].segment.id, after(9), 1, Status.NOT_ACC_REC, "second"),
+            ],
+        )
+        assert await progress_of(store, plan) == [SmsProgress(OPEN, Status.NOT_ACC_REC, "second")]
+
+    # Receipts
+
+    async def test_a_receipt_of_delivery_ends_its_sms(self, store: Store):
+        plan = await a_submitted_sms(store)
+        await store.record_receipts("acme", [delivered("m1", at=5)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", NOW, after(5))]
+        assert await finished_at(store, plan) == after(5)
+
+    @pytest.mark.parametrize("status", [Status.FAILED_FIN, Status.TIMEOUT])
+    async def test_a_receipt_of_failure_ends_its_sms(self, store: Store, status: Status):
+        plan = await a_submitted_sms(store)
+        await store.record_receipts("acme", [ReceiptNews("m1", status, "no", after(5))])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, status, "no", NOW, after(5))]
+
+    async def test_a_receipt_that_is_not_final_shows_in_the_reason_alone(self, store: Store):
+        plan = await a_submitted_sms(store)
+        await store.record_receipts("acme", [heard("m1", "on its way"), heard("m1", "nearly there")])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "nearly there", NOW)]
+        await store.record_receipts("acme", [delivered("m1", at=5)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", NOW, after(5))]
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    async def test_the_first_final_word_holds(self, store: Store, at_once: bool):
+        plan = await a_submitted_sms(store)
+        words = [delivered("m1", at=5), failed("m1", at=6), delivered("m1", at=7), heard("m1", "hm", at=8)]
+        for batch in [words] if at_once else [[word] for word in words]:
+            await store.record_receipts("acme", batch)
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", NOW, after(5))]
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    async def test_the_first_final_word_holds_for_each_part(self, store: Store, at_once: bool):
+        plan, *parts = await a_leased_sms(store, parts=2)
+        await store.record_outcomes("acme", [submitted(part, f"m{at}") for at, part in enumerate(parts, 1)])
+        words = [delivered("m1", at=5), failed("m1", at=6), heard("m1", "hm", at=8)]
+        for batch in [words] if at_once else [[word] for word in words]:
+            await store.record_receipts("acme", batch)
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "yes", NOW)]
+        await store.record_receipts("acme", [delivered("m2", at=9)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", NOW, after(9))]
+
+    async def test_a_receipt_that_overtakes_its_submit_response_is_matched(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_receipts("acme", [delivered("m1", at=1)])
+        assert await progress_of(store, plan) == [SmsProgress(OPEN)]
+        await store.record_outcomes("acme", [submitted(part, "m1", at=2)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", after(2), after(1))]
+
+    async def test_several_receipts_that_overtake_count_in_the_order_in_which_they_came(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_receipts("acme", [heard("m1", "on its way")])
+        await store.record_receipts("acme", [delivered("m1", at=1), failed("m1", at=1)])
+        await store.record_outcomes("acme", [submitted(part, "m1", at=2)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", after(2), after(1))]
+
+    async def test_receipts_that_overtake_end_an_sms_in_several_parts(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=70 % 20)
+        await store.record_receipts("acme", [delivered(f"m{place}", at=1) for place in range(10)])
+        await store.record_outcomes("acme", [submitted(each, f"m{at}", at=at) for at, each in enumerate(parts)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", after(9), after(1))]
+
+    async def test_a_receipt_that_waited_too_long_is_for_somebody_else(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_receipts("acme", [failed("m1", at=0)])
+        late = PARKED_FOR.total_seconds()
+        await store.record_outcomes("acme", [submitted(part, "m1", at=late)])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", after(late))]
+
+    async def test_a_receipt_that_overtakes_waits_through_many_others(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_receipts("acme", [delivered("m1", at=3000)])
+        for each in range(20):
+            await store.record_receipts("acme", [delivered(f"x{each}.{other}", at=each * 300) for other in range(20)])
+        await store.record_outcomes("acme", [submitted(part, "m1", at=6000)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", after(6000), after(3000))]
+
+    async def test_a_receipt_of_another_carrier_is_not_matched(self, store: Store):
+        plan = await a_submitted_sms(store)
+        await store.record_receipts("beta", [delivered("m1")])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", NOW)]
+
+    async def test_two_carriers_may_use_the_same_message_ids(self, store: Store):
+        plan = a_plan(a_planned_sms(carrier="acme"), a_planned_sms(carrier="beta"))
+        await store.add_job(plan)
+        await store.record_receipts("beta", [failed("m1", at=1)])
+        for carrier in ("acme", "beta"):
+            (part,) = await lease(store, carrier)
+            await store.record_outcomes(carrier, [submitted(part, "m1")])
+        await store.record_receipts("acme", [delivered("m1", at=2)])
+        assert [each.status for each in await progress_of(store, plan)] == [Status.SUC_FIN, Status.FAILED_FIN]
+
+    async def test_a_carrier_without_message_ids_gets_no_receipts_matched(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_receipts("acme", [delivered("")])
+        await store.record_outcomes("acme", [submitted(part, "")])
+        await store.record_receipts("acme", [delivered("")])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", NOW)]
+        assert await store.awaiting_receipts("acme") == []
+        (overdue,) = await lease(store, at=200_000)
+        assert overdue.was is PartState.SUBMITTED
+
+    async def test_parts_to_which_a_carrier_gave_one_id_take_one_receipt_each(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=2)
+        await store.record_outcomes("acme", [submitted(part, "m1") for part in parts])
+        await store.record_receipts("acme", [delivered("m1", at=5)])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "yes", NOW)]
+        await store.record_receipts("acme", [delivered("m1", at=6)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", NOW, after(6))]
+
+    async def test_the_message_ids_of_awaited_receipts_are_told(self, store: Store):
+        await store.add_job(a_plan(*(a_planned_sms(dst) for dst in numbers(4)), a_planned_sms(carrier="beta")))
+        parts = await lease(store)
+        await store.record_outcomes("acme", [submitted(part, f"m{at}") for at, part in enumerate(parts[:3])])
+        await store.record_receipts("acme", [delivered("m1"), heard("m2")])
+        assert sorted(await store.awaiting_receipts("acme")) == ["m0", "m2"]
+        assert await store.awaiting_receipts("beta") == []
+
+    async def test_an_overdue_receipt_falls_due(self, store: Store):
+        plan = await a_submitted_sms(store)
+        assert await lease(store, at=199_999) == []
+        (part,) = await lease(store, at=200_000, for_s=60)
+        assert (part.was, part.heard) == (PartState.SUBMITTED, False)
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", NOW)]
+        await store.record_outcomes("acme", [ended(part, Status.TIMEOUT, at=200_000)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.TIMEOUT, "refused", NOW, after(200_000))]
+
+    async def test_an_overdue_receipt_whose_lease_runs_out_is_overdue_still(self, store: Store):
+        await a_submitted_sms(store)
+        await lease(store, at=200_000, for_s=60)
+        (part,) = await lease(store, at=200_060)
+        assert part.was is PartState.SUBMITTED
+
+    async def test_an_overdue_part_says_whether_receipts_were_heard(self, store: Store):
+        await a_submitted_sms(store)
+        await store.record_receipts("acme", [heard("m1", "on its way")])
+        (part,) = await lease(store, at=200_000)
+        assert (part.was, part.heard, part.reason) == (PartState.SUBMITTED, True, "on its way")
+
+    async def test_a_receipt_that_comes_at_the_last_moment_counts(self, store: Store):
+        plan = await a_submitted_sms(store)
+        (part,) = await lease(store, at=200_000)
+        await store.record_receipts("acme", [delivered("m1", at=200_001)])
+        await store.record_outcomes("acme", [ended(part, Status.TIMEOUT, at=200_002)])
+        assert (await progress_of(store, plan))[0].status is Status.SUC_FIN
+
+    async def test_a_job_is_finished_when_its_last_sms_is(self, store: Store):
+        plan = a_plan(*(a_planned_sms(dst) for dst in numbers(3)), a_planned_sms("1", carrier=None))
+        await store.add_job(plan)
+        first, second, third = await lease(store)
+        await store.record_outcomes("acme", [ended(second, at=20), submitted(first), submitted(third, "m3")])
+        await store.record_receipts("acme", [delivered("m1", at=9)])
+        assert await finished_at(store, plan) is None
+        await store.record_receipts("acme", [delivered("m3", at=12)])
+        assert await finished_at(store, plan) == after(20)
+
+    # Accounts
+
+    async def test_an_account_is_read_back_as_it_was_put(self, store: Store):
+        account = an_account(
+            "zeta",
+            timezone="Europe/Berlin",
+            country="DE",
+            lenient=True,
+            on_unknown=OnUnknown.GIVE_UP,
+            rate_limit=None,
+            defaults=JobOptions(src="Z", blackout_periods=(Period(after(0), after(3600)),)),
+        )
+        kept = await store.put_account(account)
+        assert kept.id > 0
+        assert kept == msgspec.structs.replace(account, id=kept.id)
+        assert await store.account("zeta") == kept
+
+    async def test_accounts_are_listed_by_name(self, store: Store):
+        zeta, acme = await store.put_account(an_account("zeta")), await store.put_account(an_account("acme"))
+        assert zeta.id != acme.id
+        assert await store.accounts() == [acme, zeta]
+
+    async def test_an_unknown_account_is_none(self, store: Store):
+        assert await store.account("nobody") is None
+
+    async def test_an_account_is_changed(self, store: Store):
+        kept = await store.put_account(an_account("acme"))
+        changed = msgspec.structs.replace(kept, disabled=True, rate_limit=RateLimit(5, 1), name="acme2")
+        assert await store.put_account(changed) == changed
+        assert await store.accounts() == [changed]
+        assert await store.account("acme") is None
+
+    async def test_a_name_is_given_once(self, store: Store):
+        kept = await store.put_account(an_account("acme"))
+        other = await store.put_account(an_account("beta"))
+        with pytest.raises(AccountExists, match="acme"):
+            await store.put_account(an_account("acme", country="DE"))
+        with pytest.raises(AccountExists, match="acme"):
+            await store.put_account(msgspec.structs.replace(other, name="acme"))
+        assert await store.accounts() == [kept, other]
+
+    # The rate limit
+
+    async def test_calls_are_counted_down_to_the_limit(self, store: Store):
+        quotas = [await store.take_call(AccountId(1), RateLimit(3, 60), after(each)) for each in range(4)]
+        assert [quota.allowed for quota in quotas] == [True, True, True, False]
+        assert [quota.remaining for quota in quotas] == [2, 1, 0, 0]
+        assert [quota.reset_s for quota in quotas] == [60, 59, 58, 57]
+
+    async def test_a_call_makes_room_when_its_period_is_over(self, store: Store):
+        limit = RateLimit(2, 60)
+        asked = [0, 30, 59.9, 60, 61, 90, 119.9, 120]
+        allowed = [(await store.take_call(AccountId(1), limit, after(each))).allowed for each in asked]
+        assert allowed == [True, True, False, True, False, True, False, True]
+
+    async def test_in_no_period_are_there_more_calls_than_the_limit(self, store: Store):
+        limit = RateLimit(7, 10)
+        taken = [
+            tenth for tenth in range(600) if (await store.take_call(AccountId(1), limit, after(tenth / 10))).allowed
+        ]
+        assert all(later - earlier >= 100 for earlier, later in zip(taken, taken[7:], strict=False))
+        assert len(taken) == 42
+
+    async def test_accounts_have_their_own_limits(self, store: Store):
+        for account in (1, 2):
+            assert (await store.take_call(AccountId(account), RateLimit(1, 60), NOW)).allowed
+
+    async def test_a_limit_that_is_lowered_holds_at_once(self, store: Store):
+        for second in range(3):
+            await store.take_call(AccountId(1), RateLimit(10, 60), after(second))
+        quota = await store.take_call(AccountId(1), RateLimit(2, 60), after(10))
+        assert (quota.allowed, quota.remaining, quota.reset_s) == (False, 0, 51)
+
+    # Retention
+
+    async def test_old_finished_jobs_are_forgotten_and_leave_nothing(self, store: Store):
+        old, young = await a_finished_job(store), await a_finished_job(store, at=100)
+        assert await store.forget_jobs(after(100), 10) == 1
+        assert await store.job(AccountId(1), old.job_id) is None
+        assert await store.sms_of_job(AccountId(1), old.job_id) is None
+        assert await listed(store) == [young.job_id]
+        assert len(await sms_of(store, young)) == 2
+        assert await store.forget_jobs(after(100), 10) == 0
+
+    async def test_no_more_jobs_are_forgotten_at_once_than_asked_for(self, store: Store):
+        for second in range(5):
+            await a_finished_job(store, at=second)
+        assert await store.forget_jobs(after(100), 3) == 3
+        assert len(await listed(store)) == 2
+
+    async def test_a_job_with_an_sms_not_final_is_never_forgotten(self, store: Store):
+        plan = a_plan(*(a_planned_sms(dst) for dst in numbers(3)))
+        await store.add_job(plan)
+        parts = await lease(store, for_s=60)
+        await store.record_outcomes("acme", [ended(parts[0]), submitted(parts[1])])
+        await store.record_receipts("acme", [delivered("early", at=40)])
+        before = await sms_of(store, plan)
+        assert await store.forget_jobs(after(10**8), 10) == 0
+        assert await sms_of(store, plan) == before
+        assert len(await lease(store, at=60)) == 1
+        await store.record_outcomes("acme", [submitted(parts[2], "early", at=61)])
+        await store.record_receipts("acme", [delivered("m1", at=70)])
+        assert await finished_at(store, plan) == after(70)
+        assert await store.forget_jobs(after(10**8), 10) == 1
+
+    async def test_new_jobs_come_well_after_old_ones_are_forgotten(self, store: Store):
+        await a_finished_job(store)
+        await store.forget_jobs(after(10), 10)
+        plan = await a_finished_job(store, at=20)
+        assert len(await sms_of(store, plan)) == 2
+
+    async def test_blanking_the_texts_of_old_jobs_leaves_their_reports(self, store: Store):
+        plan, young = await a_finished_job(store), await a_finished_job(store, at=100)
+        job, sms = await store.job(AccountId(1), plan.job_id), await sms_of(store, plan)
+        assert await store.blank_texts(after(100), 10) == 1
+        assert await store.job(AccountId(1), plan.job_id) == job
+        assert await sms_of(store, plan) == sms
+        assert await store.blank_texts(after(100), 10) == 0
+        assert await store.blank_texts(after(1000), 10) == 1
+        assert await listed(store) == [young.job_id, plan.job_id]
+
+    async def test_texts_of_jobs_that_are_open_are_kept_until_they_are_finished(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=2, for_s=60)
+        await a_finished_job(store, at=1)
+        assert await store.blank_texts(after(1000), 10) == 1
+        again = await lease(store, at=60)
+        assert [part.segment.text for part in again] == ["Hello", "Hello 2"]
+        await store.record_outcomes("acme", [ended(parts[0])])
+        assert await store.blank_texts(after(1000), 10) == 1
+        assert await finished_at(store, plan) is not None
+
+    async def test_no_more_texts_are_blanked_at_once_than_asked_for(self, store: Store):
+        for second in range(5):
+            await a_finished_job(store, at=second)
+        assert [await store.blank_texts(after(1000), 2) for _ in range(4)] == [2, 2, 1, 0]
+
+    # The rest
+
+    async def test_counts_tell_how_many_sms_are_open_and_running(self, store: Store):
+        assert (await store.counts(NOW)).by_process_status == {OPEN: 0, RUNNING: 0}
+        await store.add_job(a_plan(*(a_planned_sms(dst) for dst in numbers(4)), a_planned_sms("1", carrier=None)))
+        await store.add_job(a_plan(a_planned_sms(parts=3), a_planned_sms(parts=3), a_planned_sms(parts=3)))
+        parts = await lease(store)
+        assert (await store.counts(NOW)).by_process_status == {OPEN: 7, RUNNING: 0}
+        # One taken, one ended; of the long ones one with all parts taken, one with the first, one with the last.
+        taken = [parts[0], *parts[4:7], parts[7], parts[12]]
+        await store.record_outcomes("acme", [submitted(part, f"m{at}") for at, part in enumerate(taken)])
+        await store.record_outcomes("acme", [ended(parts[1])])
+        assert (await store.counts(NOW)).by_process_status == {OPEN: 4, RUNNING: 2}
+        await store.record_receipts("acme", [delivered("m1")])
+        assert (await store.counts(NOW)).by_process_status == {OPEN: 4, RUNNING: 2}
+
+    async def test_counts_tell_since_when_an_sms_waits_for_each_carrier(self, store: Store):
+        assert (await store.counts(NOW)).oldest_due_at == {}
+        await store.add_job(a_plan(a_planned_sms(due=after(5)), a_planned_sms(due=after(7)), account=1))
+        await store.add_job(a_plan(a_planned_sms(due=after(3)), account=2, qos=Qos.EXPRESS))
+        await store.add_job(a_plan(a_planned_sms(due=after(6), carrier="beta"), account=3))
+        await store.add_job(a_plan(a_planned_sms(due=after(99), carrier="gamma"), account=3))
+        assert (await store.counts(after(4))).oldest_due_at == {"acme": after(3)}
+        assert (await store.counts(after(9))).oldest_due_at == {"acme": after(3), "beta": after(6)}
+        await lease(store, limit=2, at=9)
+        assert (await store.counts(after(9))).oldest_due_at == {"acme": after(7), "beta": after(6)}
+
+    async def test_a_store_that_can_be_used_is_ready(self, store: Store):
+        await store.ready()
+
+    async def test_a_job_that_arrives_wakes_who_waits_for_its_carrier(self, store: Store):
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(store.work_arrived("acme", 4))
+            await store.add_job(a_plan(a_planned_sms(carrier="beta")))
+            assert not waiting.done()
+            await store.add_job(a_plan(a_planned_sms(carrier="acme")))
+
+    async def test_work_that_arrived_before_is_told_at_once_and_once(self, store: Store):
+        await store.add_job(a_plan())
+        async with asyncio.timeout(5):
+            await store.work_arrived("acme", 60)
+            await store.work_arrived("acme", 0.01)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await store.work_arrived("acme", 60)
+
+
+# What the tests speak of
+
+
+async def lease(
+    store: Store, carrier: str = "acme", *, at: float = 0, limit: int = 100, for_s: float = 1_000_000
+) -> list[DuePart]:
+    """Lease what is due `at` seconds after NOW."""
+    return await store.lease_segments(carrier, limit, after(at + for_s), after(at))
+
+
+def dsts(parts: list[DuePart]) -> list[str]:
+    return [part.segment.dst for part in parts]
+
+
+async def a_leased_sms(store: Store, *, parts: int = 1, receipts: bool = True, for_s: float = 1_000_000):
+    """A job of one SMS, all its parts leased."""
+    plan = a_plan(a_planned_sms(parts=parts), receipts=receipts)
+    await store.add_job(plan)
+    return plan, *await lease(store, for_s=for_s)
+
+
+async def a_submitted_sms(store: Store):
+    """A job of one SMS whose receipt is awaited as m1."""
+    plan, part = await a_leased_sms(store)
+    await store.record_outcomes("acme", [submitted(part)])
+    return plan
+
+
+async def a_finished_job(store: Store, *, at: float = 0):
+    """A job of two SMS that came to their end."""
+    plan = a_plan(a_planned_sms(due=after(at)), a_planned_sms(due=after(at)), at=after(at))
+    await store.add_job(plan)
+    await store.record_outcomes("acme", [ended(part, at=at) for part in await lease(store, at=at)])
+    return plan
+
+
+def submitted(part: DuePart, message_id: str = "m1", *, at: float = 0, receipt_due_at: datetime | None = RECEIPT_DUE):
+    return Submitted(part.segment.id, message_id, after(at), receipt_due_at)
+
+
+def postponed(part: DuePart, *, until: float, attempts: int = 1):
+    return Postponed(part.segment.id, after(until), attempts, Status.CON_ERR, "no way")
+
+
+def ended(part: DuePart, status: Status = Status.NOT_ACC_FIN, reason: str = "refused", *, at: float = 0):
+    return Ended(part.segment.id, status, reason, after(at))
+
+
+def delivered(message_id: str, *, at: float = 0):
+    return ReceiptNews(message_id, Status.SUC_FIN, "yes", after(at))
+
+
+def failed(message_id: str, *, at: float = 0):
+    return ReceiptNews(message_id, Status.FAILED_FIN, "no", after(at))
+
+
+def heard(message_id: str, reason: str = "on its way", *, at: float = 0):
+    return ReceiptNews(message_id, None, reason, after(at))
+
+
+async def sms_of(store: Store, plan):
+    found = await store.sms_of_job(plan.account, plan.job_id)
+    assert found is not None
+    return found
+
+
+async def progress_of(store: Store, plan) -> list[SmsProgress]:
+    return [sms.progress for sms in await sms_of(store, plan)]
+
+
+async def finished_at(store: Store, plan) -> datetime | None:
+    job = await store.job(plan.account, plan.job_id)
+    assert job is not None
+    return job.finished_at
+
+
+async def listed(
+    store: Store,
+    *,
+    account: int = 1,
+    since: datetime = LONG_AGO,
+    until: datetime = LONG_HENCE,
+    open_only: bool = False,
+    offset: int = 0,
+    limit: int = 100,
+) -> list[str]:
+    """The ids of the jobs listed."""
+    query = JobQuery(AccountId(account), since, until, open_only, offset, limit)
+    return [job.job_id for job in await store.find_jobs(query)]

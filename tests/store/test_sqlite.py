@@ -1,0 +1,409 @@
+"""SqliteStore does what any Store must do, and what only a file can."""
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from heliograph.jobs.accounts import AccountId
+from heliograph.jobs.errors import JobDuplicate, Overloaded, StoreUnavailable
+from heliograph.jobs.naming import JobId
+from heliograph.jobs.status import PartState, Status
+from heliograph.store import group_commit
+from heliograph.store.interface import Store
+from heliograph.store.sqlite import connection as sqlite_connection
+from heliograph.store.sqlite.store import SqliteStore, open_sqlite
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, numbers
+from tests.store.conformance import (
+    StoreConformance,
+    a_finished_job,
+    a_leased_sms,
+    a_submitted_sms,
+    delivered,
+    failed,
+    finished_at,
+    lease,
+    listed,
+    progress_of,
+    sms_of,
+    submitted,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "heliograph.db"
+
+
+@pytest.fixture
+async def store(path):
+    async with open_sqlite(path, NOW) as store:
+        yield store
+
+
+class TestSqliteStore(StoreConformance):
+    """With the fixture above."""
+
+
+# The file
+
+
+async def test_everything_is_there_after_reopening(path):
+    async with open_sqlite(path, NOW) as store:
+        account = await store.put_account(an_account("acme", country="DE"))
+        finished, running = await a_finished_job(store), await a_submitted_sms(store)
+        waiting = a_plan(a_planned_sms(parts=3, due=after(60)), fingerprint=b"same", src="Helio")
+        await store.add_job(waiting)
+        await store.record_receipts("acme", [failed("early", at=1)])
+        plans = finished, running, waiting
+        before = [(await store.job(plan.account, plan.job_id), await sms_of(store, plan)) for plan in plans]
+    async with open_sqlite(path, after(1)) as store:
+        assert await store.accounts() == [account]
+        assert [(await store.job(plan.account, plan.job_id), await sms_of(store, plan)) for plan in plans] == before
+        assert await store.awaiting_receipts("acme") == ["m1"]
+        with pytest.raises(JobDuplicate, match=waiting.job_id):
+            await store.add_job(a_plan(fingerprint=b"same", at=after(2)))
+        first, *_ = await lease(store, at=60)
+        assert first.segment.src == "Helio"
+        await store.record_outcomes("acme", [submitted(first, "early", at=61)])
+        assert (await progress_of(store, waiting))[0].status is Status.FAILED_FIN
+        await store.record_receipts("acme", [delivered("m1", at=62)])
+        assert await finished_at(store, running) == after(62)
+        assert await finished_at(store, await a_finished_job(store, at=70)) == after(70)
+
+
+async def test_leases_of_the_process_before_fall_due_at_once(path):
+    async with open_sqlite(path, NOW) as store:
+        _, part = await a_leased_sms(store, for_s=1000)
+    async with open_sqlite(path, after(5)) as store:
+        (again,) = await lease(store, at=5)
+    assert (again.segment, again.was) == (part.segment, PartState.LEASED)
+
+
+async def test_overdue_receipts_are_not_freed_but_due_again_in_time(path):
+    async with open_sqlite(path, NOW) as store:
+        await a_submitted_sms(store)
+        await lease(store, at=200_000, for_s=60)
+    async with open_sqlite(path, after(200_001)) as store:
+        assert await lease(store, at=200_001) == []
+        (part,) = await lease(store, at=200_060)
+    assert part.was is PartState.SUBMITTED
+
+
+async def test_a_closed_file_has_nothing_beside_it_but_its_lock(path):
+    async with open_sqlite(path, NOW) as store:
+        await store.add_job(a_plan())
+    assert sorted(each.name for each in path.parent.iterdir()) == [path.name, f"{path.name}.lock"]
+
+
+async def test_a_closed_store_is_unavailable(path):
+    async with open_sqlite(path, NOW) as store:
+        pass
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.add_job(a_plan())
+    with pytest.raises(StoreUnavailable):
+        await store.job(AccountId(1), a_plan().job_id)
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await listed(store)
+
+
+async def test_a_path_may_have_any_characters(tmp_path):
+    path = tmp_path / "a b?c#d%20é.db"
+    async with open_sqlite(path, NOW) as store:
+        await store.add_job(a_plan())
+    assert path.is_file()
+
+
+async def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(StoreUnavailable, match=r"no folder .*nowhere.*make it"):
+        async with open_sqlite(tmp_path / "nowhere" / "heliograph.db", NOW):
+            pass
+
+
+@pytest.mark.parametrize("serving", [True, False])
+async def test_a_folder_is_no_database(tmp_path, serving):
+    with pytest.raises(StoreUnavailable, match="is a folder"):
+        async with open_sqlite(tmp_path, NOW, serving=serving):
+            pass
+
+
+@pytest.mark.parametrize("content", [b"Dear diary, " * 1000, b"SQLite format 3\0" + b"\xff" * 5000])
+async def test_another_kind_of_file_is_no_database(path, content):
+    path.write_bytes(content)
+    with pytest.raises(StoreUnavailable, match=r"heliograph\.db.*(not a database|malformed|disk image)"):
+        async with open_sqlite(path, NOW):
+            pass
+    assert path.read_bytes() == content
+
+
+async def test_a_newer_schema_is_refused(path):
+    async with open_sqlite(path, NOW):
+        pass
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreUnavailable, match=r"schema 99.*newer version"):
+        async with open_sqlite(path, NOW):
+            pass
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(path, monkeypatch):
+    scripts = [*sqlite_connection._MIGRATIONS, "CREATE TABLE one (id);\nCREATE TABLE account (id);\n"]
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_connection, "_MIGRATIONS", scripts)
+        with pytest.raises(StoreUnavailable, match="account already exists"):
+            async with open_sqlite(path, NOW):
+                pass
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+    async with open_sqlite(path, NOW) as store:
+        await store.add_job(a_plan())
+
+
+# Several processes
+
+SERVE = """
+import asyncio, sys
+from pathlib import Path
+from heliograph.store.sqlite.store import open_sqlite
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, numbers
+
+async def customer(store):
+    while True:
+        plan = a_plan(*[a_planned_sms(dst) for dst in numbers(3)])
+        await store.add_job(plan)
+        print(plan.job_id, flush=True)
+
+async def main(path, customer_count):
+    async with open_sqlite(path, NOW) as store:
+        print("serving", flush=True)
+        await asyncio.gather(*(customer(store) for _ in range(customer_count)), asyncio.sleep(60))
+
+asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+"""
+
+
+@contextmanager
+def a_process(path, customer_count=0):
+    """Another process that serves the file, to so many customers who send one job after the other."""
+    arguments = [sys.executable, "-c", SERVE, path, str(customer_count)]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "serving\n"
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def served(path):
+    """The file, while another process serves it."""
+    with a_process(path):
+        yield path
+
+
+async def test_a_second_process_cannot_serve_the_file(served, tmp_path):
+    by_another_name = tmp_path / "link.db"
+    by_another_name.symlink_to(served)
+    for path in (served, by_another_name):
+        with pytest.raises(StoreUnavailable, match=r"another process is serving .*stop it first"):
+            async with open_sqlite(path, NOW):
+                pass
+
+
+async def test_accounts_can_be_changed_while_another_process_serves(served):
+    async with open_sqlite(served, NOW, serving=False) as store:
+        kept = await store.put_account(an_account("acme"))
+    async with open_sqlite(served, NOW, serving=False) as store:
+        assert await store.put_account(msgspec.structs.replace(kept, disabled=True)) != kept
+
+
+async def test_who_serves_sees_accounts_that_another_process_changed(path, store):
+    async with open_sqlite(path, NOW, serving=False) as other:
+        kept = await other.put_account(an_account("acme"))
+    assert await store.account("acme") == kept
+
+
+async def test_who_only_changes_accounts_frees_no_leases(path, store):
+    await a_leased_sms(store, for_s=1000)
+    async with open_sqlite(path, after(5), serving=False):
+        pass
+    assert await lease(store, at=5) == []
+
+
+async def test_the_schema_is_not_changed_under_a_process_that_serves_the_older_one(path, store, monkeypatch):
+    monkeypatch.setattr(sqlite_connection, "_MIGRATIONS", [*sqlite_connection._MIGRATIONS, "CREATE TABLE one (id);\n"])
+    monkeypatch.setattr("heliograph.store.sqlite.store.SCHEMA_VERSION", 2)
+    with pytest.raises(StoreUnavailable, match="another process is serving"):
+        async with open_sqlite(path, NOW, serving=False):
+            pass
+    await store.add_job(a_plan())
+
+
+async def test_no_acknowledged_job_is_lost_when_the_process_is_killed(path):
+    for enough in (50, 333, 1234):
+        with a_process(path, customer_count=20) as process:
+            acknowledged = [process.stdout.readline().strip() for _ in range(enough)]
+            process.send_signal(signal.SIGKILL)
+            acknowledged += process.stdout.read().split()
+        async with open_sqlite(path, NOW) as store:
+            for job_id in acknowledged:
+                found = await store.sms_of_job(AccountId(1), JobId(job_id))
+                assert found is not None, f"{job_id} is lost"
+                assert [sms.dst for sms in found] == numbers(3)
+        path.unlink()  # The next process gives the same ids once more.
+
+
+# Group commit
+
+
+@pytest.fixture
+def commits(store: SqliteStore):
+    """The statements that have ended a transaction of the writer."""
+    seen: list[str] = []
+    store.writer._db.raw.set_trace_callback(lambda sql: seen.append(sql) if sql in ("COMMIT", "ROLLBACK") else None)
+    return seen
+
+
+async def test_jobs_that_come_together_share_a_commit(store, commits):
+    await asyncio.gather(*(store.add_job(a_plan()) for _ in range(64)))
+    assert commits == ["COMMIT"]
+
+
+async def test_jobs_that_come_during_a_commit_share_the_next_one(store, commits):
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(store.add_job(a_plan()))
+        await turns(3)  # Now the first commit is under way.
+        for _ in range(30):
+            tasks.create_task(store.add_job(a_plan()))
+    assert commits == ["COMMIT", "COMMIT"]
+
+
+async def test_a_commit_takes_no_more_jobs_than_its_share(store, commits):
+    sms = [a_planned_sms(dst) for dst in numbers(900)]
+    await asyncio.gather(*(store.add_job(a_plan(*sms)) for _ in range(6)))
+    assert commits == ["COMMIT"] * 2
+
+
+async def test_what_dispatch_waits_for_goes_before_all_jobs(store):
+    done: list[str] = []
+
+    async def job():
+        await store.add_job(a_plan(*(a_planned_sms() for _ in range(1500))))
+        done.append("job")
+
+    async def receipt():
+        await store.record_receipts("acme", [delivered("x")])
+        done.append("receipt")
+
+    await asyncio.gather(*(job() for _ in range(4)), receipt())
+    assert done[0] == "receipt" or done[:3] == ["job", "job", "receipt"]
+
+
+async def test_one_write_that_fails_does_not_take_the_others_down(store):
+    plans = [a_plan(), a_plan(text="a lone \ud800"), a_plan()]
+    results = await asyncio.gather(*map(store.add_job, plans), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), UnicodeEncodeError, type(None)]
+    assert await listed(store) == [plans[2].job_id, plans[0].job_id]
+    assert len(await lease(store)) == 2
+
+
+async def test_a_write_that_nobody_waits_for_any_more_is_left_out(store):
+    plan = a_plan()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(store.add_job(plan))
+        await turns(1)
+        task.cancel()
+    await store.add_job(a_plan())
+    assert await store.job(plan.account, plan.job_id) is None
+
+
+async def test_too_many_jobs_at_once_are_turned_away(store):
+    sms = tuple(a_planned_sms() for _ in range(3000))
+    enough = group_commit.MAX_ROWS_WAITING // 3000 + 1
+    results = await asyncio.gather(*(store.add_job(a_plan(*sms)) for _ in range(enough + 2)), return_exceptions=True)
+    assert results[:enough] == [None] * enough
+    assert [type(result) for result in results[enough:]] == [Overloaded, Overloaded]
+    await store.add_job(a_plan())
+
+
+# Disks
+
+
+async def test_a_full_disk_leaves_nothing_half_written(store):
+    await store.add_job(a_plan())
+    raw = store.writer._db.raw
+    (pages,) = raw.execute("PRAGMA page_count").fetchone()
+    raw.execute(f"PRAGMA max_page_count = {pages + 3}")
+    big, small = a_plan(*(a_planned_sms() for _ in range(3000))), a_plan()
+    results = await asyncio.gather(store.add_job(big), store.add_job(small), return_exceptions=True)
+    assert [type(result) for result in results] == [StoreUnavailable, type(None)]
+    assert "full" in str(results[0])
+    assert await store.job(big.account, big.job_id) is None
+    raw.execute("PRAGMA max_page_count = 1000000")
+    await store.add_job(big)
+    assert len(await sms_of(store, big)) == 3000
+    assert len(await lease(store, limit=4000)) == 3002
+
+
+async def test_a_file_that_another_process_keeps_locked_is_unavailable(path, store):
+    store.writer._db.raw.execute("PRAGMA busy_timeout = 20")
+    plans = [a_plan() for _ in range(10)]
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await store.ready()
+        async with asyncio.timeout(0.15):  # One wait for all, not one each.
+            results = await asyncio.gather(*map(store.add_job, plans), return_exceptions=True)
+        assert [type(result) for result in results] == [StoreUnavailable] * 10
+        assert await listed(store) == []
+    await store.ready()
+    await asyncio.gather(*map(store.add_job, plans))
+    assert len(await listed(store)) == 10
+
+
+# What a running service must not do: grow, or get slower with what is past
+
+
+async def test_receipts_for_nobody_are_not_kept_for_ever(store: Store):
+    for hour in range(20):
+        receipts = [delivered(f"{hour}.{each}", at=hour * 3600) for each in range(50)]
+        await store.record_receipts("acme", receipts)
+    assert rows(store, "parked") <= 100
+
+
+async def test_fingerprints_are_not_kept_for_ever(store):
+    for minute in range(100):
+        await store.add_job(a_plan(at=after(60 * minute), fingerprint=b"%d" % minute))
+    assert rows(store, "fingerprint") <= 11
+
+
+async def test_big_jobs_are_forgotten_in_small_steps(store):
+    for second in range(4):
+        sms = [a_planned_sms("1", carrier=None) for _ in range(3000)]
+        await store.add_job(a_plan(*sms, at=after(second)))
+    assert [await store.forget_jobs(after(100), 100) for _ in range(5)] == [1, 1, 1, 1, 0]
+    assert [rows(store, table) for table in ("job", "message", "sms", "live")] == [0, 0, 0, 0]
+
+
+async def test_blanked_texts_are_gone(store):
+    await store.add_job(a_plan(a_planned_sms("1", parts=3, carrier=None)))
+    await store.blank_texts(after(1), 10)
+    assert store.writer._db.raw.execute("SELECT text, parts FROM message").fetchall() == [("", None)]
+
+
+def rows(store, table):
+    return store.writer._db.raw.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+async def turns(count):
+    """Let the other tasks run so many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)  # noqa: TID251 # waits for nothing

@@ -1,0 +1,243 @@
+"""SQLite answers like memory, whatever is asked of them and in whatever order."""
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from heliograph.jobs.accounts import AccountId, OnUnknown, RateLimit
+from heliograph.jobs.errors import HeliographError
+from heliograph.jobs.options import Qos
+from heliograph.jobs.schedule import Period
+from heliograph.jobs.status import FINAL, SmsProgress, Status
+from heliograph.store.interface import (
+    PART_BITS,
+    DuePart,
+    Ended,
+    JobQuery,
+    Outcome,
+    Postponed,
+    ReceiptNews,
+    Store,
+    Submitted,
+)
+from heliograph.store.memory import MemoryStore
+from heliograph.store.sqlite.store import open_sqlite
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, an_account
+
+ACCOUNTS = (1, 2, 3)
+CARRIERS = ("acme", "beta")
+FAILURES = (Status.FAILED_FIN, Status.TIMEOUT, Status.NOT_ACC_FIN)
+
+seconds = st.sampled_from((0, 1, 5, 60, 599, 600, 3599, 3600, 90_000))
+carriers = st.sampled_from(CARRIERS)
+sms = st.fixed_dictionaries(
+    {
+        "parts": st.sampled_from((1, 1, 2, 3)),
+        "carrier": st.sampled_from((*CARRIERS, *CARRIERS, None)),
+        "wait_s": st.sampled_from((0, 0, 0, 1, 60, 4000)),
+        "night": st.booleans(),
+    }
+)
+
+
+class StoresAgree(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.Runner()
+        self.resources = AsyncExitStack()
+        folder = self.resources.enter_context(tempfile.TemporaryDirectory())
+        opening = self.resources.enter_async_context(open_sqlite(Path(folder, "heliograph.db"), NOW))
+        self.stores: tuple[Store, Store] = (MemoryStore(), self.loop.run(opening))
+        self.now = NOW
+        self.plans = []
+        self.leased: dict[str, list[DuePart]] = {carrier: [] for carrier in CARRIERS}
+        self.finals: dict[tuple[str, int], SmsProgress] = {}
+
+    def teardown(self) -> None:
+        self.loop.run(self.resources.aclose())
+        self.loop.close()
+
+    def ask(self, question: Callable[[Store], Awaitable[object]]) -> object:
+        """What both stores answer, be it an error."""
+        memory, sqlite = (self.loop.run(_answer(question, store)) for store in self.stores)
+        assert sqlite == memory
+        return memory
+
+    # What happens
+
+    @rule(wait_s=seconds)
+    def time_passes(self, wait_s):
+        self.now += timedelta(seconds=wait_s)
+
+    @rule(
+        account=st.sampled_from(ACCOUNTS),
+        several=st.lists(sms, min_size=1, max_size=4),
+        qos=st.sampled_from((Qos.NORMAL, Qos.NORMAL, Qos.EXPRESS)),
+        receipts=st.booleans(),
+        on_unknown=st.sampled_from(OnUnknown),
+        fingerprint=st.sampled_from((None, None, b"one", b"two")),
+        then=st.sampled_from(("nothing", "hand over", "hand over")),
+    )
+    def a_job_comes_in(self, account, several, qos, receipts, on_unknown, fingerprint, then):
+        messages = {parts: place for place, parts in enumerate(sorted({each["parts"] for each in several}))}
+        planned = [
+            a_planned_sms(
+                f"+49{place}",
+                message=messages[each["parts"]],
+                parts=each["parts"],
+                carrier=each["carrier"],
+                due=self.now + timedelta(seconds=each["wait_s"]),
+                blackouts=(Period(self.now, self.now + timedelta(hours=1)),) if each["night"] else (),
+            )
+            for place, each in enumerate(several)
+        ]
+        plan = a_plan(
+            *planned,
+            account=account,
+            at=self.now,
+            qos=qos,
+            receipts=receipts,
+            on_unknown=on_unknown,
+            fingerprint=fingerprint,
+        )
+        if self.ask(lambda store: store.add_job(plan)) is None:
+            self.plans.append(plan)
+            if then == "hand over":
+                for carrier in CARRIERS:
+                    self.whatever_is_due_is_handed_over(carrier, 90_000)
+
+    @rule(carrier=carriers, limit=st.sampled_from((1, 2, 3, 50)), for_s=seconds)
+    def segments_are_leased(self, carrier, limit, for_s):
+        until = self.now + timedelta(seconds=for_s)
+        self.leased[carrier] += self.ask(lambda store: store.lease_segments(carrier, limit, until, self.now))
+
+    @rule(carrier=carriers, receipt_due_s=st.sampled_from((60, 90_000, 90_000)))
+    def whatever_is_due_is_handed_over(self, carrier, receipt_due_s):
+        self.segments_are_leased(carrier, 50, 600)
+        due_at = self.now + timedelta(seconds=receipt_due_s)
+        parts = self.leased[carrier][-50:]
+        outcomes = [Submitted(part.segment.id, f"m{part.segment.id}", self.now, due_at) for part in parts]
+        self.ask(lambda store: store.record_outcomes(carrier, outcomes))
+
+    @precondition(lambda self: any(self.leased.values()))
+    @rule(data=st.data(), carrier=carriers)
+    def outcomes_are_recorded(self, data, carrier):
+        outcomes = [self._outcome(data, part) for part in self._some_segments(data, carrier)]
+        self.ask(lambda store: store.record_outcomes(carrier, outcomes))
+
+    def _some_segments(self, data, carrier) -> list[int]:
+        segments = sorted({part.segment.id for part in self.leased[carrier]})
+        return (
+            data.draw(st.lists(st.sampled_from(segments[-8:]), min_size=1, max_size=6, unique=True)) if segments else []
+        )
+
+    def _outcome(self, data, segment) -> Outcome:
+        later = self.now + timedelta(seconds=data.draw(seconds))
+        match data.draw(st.sampled_from(("submitted", "submitted", "submitted", "taken", "postponed", "ended"))):
+            case "submitted":
+                return Submitted(segment, f"m{segment}", self.now, later)
+            case "taken":
+                return Submitted(segment, f"m{segment}", self.now, None)
+            case "postponed":
+                status = data.draw(st.sampled_from((Status.CON_ERR, Status.NOT_ACC_REC)))
+                return Postponed(segment, later, data.draw(st.integers(0, 9)), status, f"later {segment}")
+            case _:
+                return Ended(segment, data.draw(st.sampled_from(FAILURES)), f"ended {segment}", self.now)
+
+    @precondition(lambda self: any(self.leased.values()))
+    @rule(data=st.data(), carrier=carriers, rounds=st.integers(1, 2))
+    def receipts_come(self, data, carrier, rounds):
+        """For segments submitted or not yet, final or not, once or again, or for nobody."""
+        segments = {*self._some_segments(data, carrier)}
+        for message_id in self.ask(lambda store: store.awaiting_receipts(carrier)):
+            first = int(message_id[1:]) >> PART_BITS << PART_BITS
+            segments |= {first, first + 1}  # All the parts of an SMS that has any on the way, or nearly.
+        words = st.sampled_from((None, Status.SUC_FIN, Status.SUC_FIN, *FAILURES))
+        news = st.tuples(st.sampled_from(sorted(segments) or [0]), words)
+        for _ in range(rounds):
+            receipts = [
+                ReceiptNews(f"m{segment}", status, f"{status} for {segment}", self.now)
+                for segment, status in data.draw(st.lists(news, min_size=1, max_size=6))
+            ]
+            self.ask(lambda store, receipts=receipts: store.record_receipts(carrier, receipts))
+
+    @rule(name=st.sampled_from(("acme", "beta", "gamma")), new_name=st.sampled_from(("acme", "beta", "delta")))
+    def an_account_is_put_and_calls(self, name, new_name):
+        self.ask(lambda store: store.put_account(an_account(name)))
+        account = self.ask(lambda store: store.account(name))
+        if account is not None:
+            changed = msgspec.structs.replace(account, name=new_name)
+            self.ask(lambda store: store.put_account(changed))
+            self.ask(lambda store: store.take_call(account.id, RateLimit(2, 60), self.now))
+
+    @rule(age_s=seconds, limit=st.integers(0, 3))
+    def what_is_old_is_forgotten(self, age_s, limit):
+        before = self.now - timedelta(seconds=age_s)
+        self.ask(lambda store: store.blank_texts(before, limit))
+        self.ask(lambda store: store.forget_jobs(before, limit - 1 if limit else 0))
+
+    @rule(
+        account=st.sampled_from(ACCOUNTS),
+        since_s=seconds,
+        until_s=seconds,
+        open_only=st.booleans(),
+        offset=st.integers(0, 2),
+        limit=st.integers(0, 4),
+    )
+    def jobs_are_listed(self, account, since_s, until_s, open_only, offset, limit):
+        since, until = self.now - timedelta(seconds=since_s), self.now + timedelta(seconds=1 - until_s)
+        query = JobQuery(AccountId(account), since, until, open_only, offset, limit)
+        self.ask(lambda store: store.find_jobs(query))
+
+    # What is always so
+
+    @invariant()
+    def reports_agree(self):
+        self.loop.run(self._compare_reports())
+
+    async def _compare_reports(self):
+        for plan in self.plans:
+            jobs = [await store.job(plan.account, plan.job_id) for store in self.stores]
+            reports = [await store.sms_of_job(plan.account, plan.job_id) for store in self.stores]
+            assert jobs[1] == jobs[0]
+            assert reports[1] == reports[0]
+            for each in reports[0] or ():
+                if each.progress.process_status in FINAL:
+                    final = self.finals.setdefault((plan.job_id, each.index), each.progress)
+                    assert each.progress == final, "a final status never changes"
+        counts = [await store.counts(self.now) for store in self.stores]
+        assert counts[1] == counts[0]
+
+    @invariant()
+    def what_is_awaited_agrees(self):
+        for carrier in CARRIERS:
+            self.ask(lambda store, carrier=carrier: store.awaiting_receipts(carrier))
+
+    @invariant()
+    def accounts_agree(self):
+        self.ask(lambda store: store.accounts())
+
+
+async def _answer(question: Callable[[Store], Awaitable[object]], store: Store) -> object:
+    try:
+        return await question(store)
+    except HeliographError as error:
+        return type(error), str(error)
+
+
+StoresAgree.TestCase.settings = settings(
+    max_examples=50,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+TestStoresAgree = StoresAgree.TestCase
