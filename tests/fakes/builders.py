@@ -84,9 +84,15 @@ def a_plan(
     )
 
 
-def an_account(name: str = "acme", *, id: int = 0, **fields: Any) -> Account:  # noqa: A002 # as the field is called
+def an_account(
+    name: str = "acme",
+    *,
+    id: int = 0,  # noqa: A002 # as the field is called
+    password_hash: str = "$argon2id$",
+    **fields: Any,
+) -> Account:
     """An account; id 0 is one not yet kept."""
-    return Account(id=AccountId(id), name=name, **{"password_hash": "$argon2id$", **fields})
+    return Account(id=AccountId(id), name=name, password_hash=password_hash, **fields)
 
 
 def numbers(how_many: int) -> Sequence[str]:

@@ -2,18 +2,14 @@
 
 import asyncio
 import json
-import os
-import sys
 import threading
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from subprocess import PIPE, Popen
 from typing import Any, NamedTuple
 
-import httpx2
 import msgspec
 
 from heliograph.api.app import Api
@@ -27,15 +23,16 @@ from heliograph.jobs.accounts import Account
 from heliograph.jobs.routing import Routing
 from heliograph.metrics import Metrics
 from heliograph.server import serve
-from heliograph.store.memory import MemoryStore
 from heliograph.store.sqlite.store import open_sqlite
 from heliograph.wire.shapes import VersionInfoResponse
 from tests.fakes.builders import NOW, an_account
 from tests.fakes.clock import ManualClock
 from tests.fakes.ids import SeededIds
 
-PASSWORD = "correct horse: battery"
-VERSION = VersionInfoResponse(1, "2026-02-01T08:00:00.000Z", 0, 1, "heliograph 0.1.1", "SMS for Applications REST API v1")
+PASSWORD = "correct horse battery?>"
+VERSION = VersionInfoResponse(
+    1, "2026-02-01T08:00:00.000Z", 0, 1, "heliograph 0.1.1", "SMS for Applications REST API v1"
+)
 
 
 @cache
@@ -165,38 +162,47 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def running_server(directory: Path, *accounts: Account, **settings: Any) -> Generator[Running]:
-    """`heliograph.server` in a thread, on a database of its own; settings: `server__log_requests=True`."""
+def running_server(
+    directory: Path, *accounts: Account, config: str = "", environ: Mapping[str, str] | None = None
+) -> Generator[Running]:
+    """`heliograph.server` in a thread, on a database in the directory, with these accounts or `acme` alone.
+
+    config: a heliograph.toml. environ: HELIOGRAPH_* variables.
+    """
     database = directory / "heliograph.db"
-    asyncio.run(_add_accounts(database, accounts or (an_account(password_hash=password_hash(), rate_limit=None),)))
+    file = directory / "heliograph.toml"
+    file.write_text(config, "utf-8")
     flags = {"server.listen": "127.0.0.1:0", "database.url": f"sqlite:///{database}"}
-    flags |= {name.replace("__", "."): value for name, value in settings.items()}
-    configuration = load_settings(None, {}, flags)
-    ready: threading.Event = threading.Event()
+    settings = load_settings(file, environ or {}, flags)
+    new = accounts or (an_account(password_hash=password_hash(), rate_limit=None),)
+    up = threading.Event()
     outcome: dict[str, Any] = {}
 
     async def run() -> None:
+        if not database.exists():
+            await add_accounts(database, *new)
         outcome["loop"], outcome["stop"] = asyncio.get_running_loop(), asyncio.Event()
 
         def started(url: str) -> None:
             outcome["url"] = url
-            ready.set()
+            up.set()
 
-        await serve(configuration, started=started, stop=outcome["stop"])
+        await serve(settings, started=started, stop=outcome["stop"])
 
     def body() -> None:
         try:
             asyncio.run(run())
         except BaseException as error:  # noqa: BLE001 # told to the test
             outcome["error"] = error
-            ready.set()
+        up.set()
 
     thread = threading.Thread(target=body, name="server")
     thread.start()
     try:
-        assert ready.wait(15), "the server did not start within 15 s"
-        if "url" in outcome:
-            yield Running(outcome["url"], database)
+        assert up.wait(20), "the server did not start within 20 s"
+        if "error" in outcome:
+            raise outcome["error"]
+        yield Running(outcome["url"], database)
     finally:
         if "stop" in outcome:
             outcome["loop"].call_soon_threadsafe(outcome["stop"].set)
@@ -205,7 +211,8 @@ def running_server(directory: Path, *accounts: Account, **settings: Any) -> Gene
         raise outcome["error"]
 
 
-async def _add_accounts(database: Path, accounts: Iterable[Account]) -> None:
+async def add_accounts(database: Path, *accounts: Account) -> None:
+    """Make a database with accounts."""
     async with open_sqlite(database, NOW) as store:
         for account in accounts:
             await store.put_account(account)

@@ -1,7 +1,6 @@
 """A store whose waits run on the test's clock, and which can be slow, or away."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from heliograph.clock import Clock
@@ -26,7 +25,7 @@ class StoreOnClock:
         self._clock = clock
         self.away: tuple[str, ...] = ()
         self.unsaid: tuple[str, ...] = ()
-        self.latency_s: Callable[[], float] = lambda: 0.0
+        self.latency_s = lambda: 0.0
         self.answers_late_s: dict[str, float] = {}
 
     def __getattr__(self, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -14,7 +15,7 @@ from heliograph.jobs.status import ProcessStatus, Status
 from heliograph.store.memory import MemoryStore
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, numbers
 from tests.fakes.carrier import ScriptedCarrier, delivered, refused, taken, unanswered, unreachable
-from tests.fakes.clock import ManualClock, settle
+from tests.fakes.clock import ManualClock
 from tests.flow.running import LEASE_S, flow
 from tests.flow.stores import ALL, StoreOnClock
 
@@ -26,7 +27,7 @@ def a_plan_for(how_many, **options):
 
 
 def waits_between(instants):
-    return [(later - earlier).total_seconds() for earlier, later in zip(instants, instants[1:], strict=False)]
+    return [(later - earlier).total_seconds() for earlier, later in pairwise(instants)]
 
 
 class OnceThen:
@@ -113,7 +114,7 @@ async def test_a_receipt_that_overtakes_its_answer_counts():
 
 async def test_an_sms_in_several_parts_is_delivered_when_all_parts_are():
     plan = a_plan(a_planned_sms(parts=3))
-    script = OnceThen(others=delivered(), *[delivered(), taken(MessageState.DELIVERED, receipt_after_s=20)])
+    script = OnceThen(delivered(), taken(MessageState.DELIVERED, receipt_after_s=20))
     async with flow(script) as f:
         await f.add(plan)
         assert [(segment.part, segment.parts) for _, segment in f.carrier.submitted] == [(1, 3), (2, 3), (3, 3)]

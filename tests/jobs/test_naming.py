@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 
 from heliograph.jobs.naming import RANDOM_SPACE, is_job_id, job_id, received_ms, sms_id, sms_ids
 
-RECEIVED = datetime(2022, 11, 16, 10, 24, 7, 583_000, tzinfo=UTC)
+RECEIVED = datetime(2022, 11, 16, 9, 24, 7, 583_000, tzinfo=UTC)
 PATTERN = re.compile(r"[JS]\.[0-9]{8}-[0-9]{6}\.[0-9]{3}-0[0-9a-z]{8}[0-9A-Z]{9}")
 
-instants = st.datetimes(datetime(2000, 1, 1), datetime(2059, 1, 1), timezones=st.just(UTC))
+LAST_MS = 36**8 - 1
+"""What 8 base-36 digits tell, up to May 2059."""
+
+instants = st.integers(0, LAST_MS).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
 tails = st.integers(0, RANDOM_SPACE - 1)
 
 
 def test_an_id_tells_its_instant_twice():
-    assert job_id(RECEIVED, 0) == "J.20221116-102407.583-0lajfsfmn000000000"
+    assert job_id(RECEIVED, 0) == "J.20221116-092407.583-0lajfsfmn000000000"
 
 
 def test_the_instant_is_told_in_utc():
@@ -40,7 +43,7 @@ def test_different_numbers_make_different_ids(instant, number, other):
 
 @given(instant=instants, number=tails)
 def test_the_instant_can_be_read_from_an_id(instant, number):
-    assert received_ms(job_id(instant, number)) == int(instant.timestamp() * 1000 + 0.0001)
+    assert received_ms(job_id(instant, number)) == round(instant.timestamp() * 1000)
 
 
 @given(number=tails)
@@ -56,7 +59,9 @@ def test_a_job_id_of_the_original_service_is_one(text):
     assert is_job_id(text)
 
 
-@pytest.mark.parametrize("text", ["", "J.short", "J." + "x" * 39, "S.20221116-102407.583-0lajfsfmoXIZJO93PQ", "J." + "x" * 18 + "\n"])
+@pytest.mark.parametrize(
+    "text", ["", "J.short", "J." + "x" * 39, "S.20221116-102407.583-0lajfsfmoXIZJO93PQ", "J." + "x" * 18 + "\n"]
+)
 def test_other_texts_are_no_job_ids(text):
     assert not is_job_id(text)
 

@@ -15,24 +15,23 @@ def quiet():
         yield
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 async def test_whatever_happens_no_sms_is_lost_or_sent_when_it_should_not_be(seed):
     await World(seed).run(STEPS)
 
 
-@pytest.mark.parametrize("seed", range(2))
-async def test_the_same_holds_on_sqlite(seed, tmp_path):
-    await World(seed, database=tmp_path / "world.db").run(STEPS)
+async def test_the_same_holds_on_sqlite(tmp_path):
+    await World(1, database=tmp_path / "world.db").run(STEPS // 2)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 140))
+@pytest.mark.parametrize("seed", range(100, 130))
 async def test_it_holds_in_many_worlds(seed):
     await World(seed).run(STEPS)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 106))
+@pytest.mark.parametrize("seed", range(100, 104))
 async def test_it_holds_in_many_worlds_on_sqlite(seed, tmp_path):
     await World(seed, database=tmp_path / "world.db").run(STEPS)
 
@@ -47,7 +46,7 @@ async def test_a_seed_tells_the_whole_story():
 
 async def test_a_world_sees_every_kind_of_end():
     seen: set[Status] = set()
-    for seed in range(200, 206):
+    for seed in range(200, 204):
         world = World(seed)
         await world.run(STEPS)
         seen |= set(world.verdicts)

@@ -170,7 +170,6 @@ class World:
         self._finished: set[JobId] = set()
         self._forgotten: set[JobId] = set()
         self._plans: dict[JobId, JobPlan] = {}
-        self._seen_submissions = Counter[str]()
         self._promised: dict[SegmentId, set[MessageState | None]] = {}
         self._segments: dict[tuple[JobId, str], set[SegmentId]] = {}
         # What excuses a delay, or a second sending.
@@ -227,15 +226,18 @@ class World:
     async def _accept(self, acceptor: Acceptor, request: JobRequest, account: Account) -> None:
         try:
             job_id = await acceptor.accept(request, account)
-        except JobDuplicate as error:
-            assert error.job_id in self._store.plans, f"a duplicate of {error.job_id}, of which nobody has heard"
-            self.say(f"duplicate of {error.job_id}")
+        except JobDuplicate as refusal:
+            self._check_duplicate(refusal.job_id)
         except StoreUnavailable:
             self.say("a job is turned away")
         else:
             assert job_id not in self.acknowledged, f"the id {job_id} was given twice"
             self.acknowledged[job_id] = account
             self.say(f"{job_id} accepted, {len(self._store.plans[job_id].sms)} SMS, for {account.name}")
+
+    def _check_duplicate(self, first: str) -> None:
+        assert first in self._plans, f"a duplicate of {first}, of which nobody has heard"
+        self.say(f"duplicate of {first}")
 
     def _request(self) -> JobRequest:
         draw, now = self._random, self.clock.now()
@@ -432,8 +434,17 @@ class World:
             return refused(self._fate.choice(list(Permanence)), after_s=self._latency_s())
         delivered, failed = MessageState.DELIVERED, MessageState.UNDELIVERABLE
         states = self._fate.choices(
-            [(delivered,), (failed,), (MessageState.EXPIRED,), (delivered, delivered), (delivered, failed)]
-            + [(failed, delivered), (MessageState.ENROUTE, delivered), (None,), ()],
+            [
+                (delivered,),
+                (failed,),
+                (MessageState.EXPIRED,),
+                (delivered, delivered),
+                (delivered, failed),
+                (failed, delivered),
+                (MessageState.ENROUTE, delivered),
+                (None,),
+                (),
+            ],
             [80, 5, 3, 3, 3, 3, 3, 2, 2],
         )[0]
         receipt_after_s = self._fate.choice([0.001, 0.5, 3, 60, 20_000])

@@ -385,6 +385,29 @@ async def test_fingerprints_are_not_kept_for_ever(store):
     assert rows(store, "fingerprint") <= 11
 
 
+async def test_history_makes_nothing_slower(store):
+    def work_done():
+        nonlocal steps
+        steps += 1
+
+    async def a_round(at, jobs):
+        await asyncio.gather(*(store.add_job(a_plan(a_planned_sms(due=after(at)), at=after(at))) for _ in range(jobs)))
+        parts = await lease(store, at=at, limit=jobs)
+        assert len(parts) == jobs
+        ids = {part.segment.id: f"{at}.{place}" for place, part in enumerate(parts)}
+        await store.record_outcomes("acme", [submitted(part, ids[part.segment.id], at=at) for part in parts])
+        await store.record_receipts("acme", [delivered(message_id, at=at) for message_id in ids.values()])
+
+    steps = 0
+    store.writer._db.raw.set_progress_handler(work_done, 100)
+    await a_round(1, jobs=100)
+    without_history, steps = steps, 0
+    await a_round(2, jobs=3000)
+    steps = 0
+    await a_round(3, jobs=100)
+    assert steps < 1.1 * without_history
+
+
 async def test_big_jobs_are_forgotten_in_small_steps(store):
     for second in range(4):
         sms = [a_planned_sms("1", carrier=None) for _ in range(3000)]

@@ -41,9 +41,7 @@ def test_an_instant_is_in_utc():
     assert parse_instant("2022-09-28", BERLIN).tzinfo is UTC
 
 
-@pytest.mark.parametrize(
-    "text", ["2022-09-28T10:58:30 02:00", "2022-09-28 10:58:30 02:00", "2022-09-28T10:58:30 0200"]
-)
+@pytest.mark.parametrize("text", ["2022-09-28T10:58:30 02:00", "2022-09-28 10:58:30 02:00", "2022-09-28T10:58:30 0200"])
 def test_a_plus_lost_in_url_decoding_is_read_as_a_plus(text):
     assert parse_instant(text, UTC) == utc("2022-09-28T08:58:30")
 
@@ -187,9 +185,7 @@ def test_what_is_no_interval_is_told_what_would_be_right(text):
         parse_period(text, UTC)
 
 
-@pytest.mark.parametrize(
-    "text", ["2022-09-28/P1D", "PT1H/2022-09-28", "2022-09-28T20:00/22:00", "2022-09-28/"]
-)
+@pytest.mark.parametrize("text", ["2022-09-28/P1D", "PT1H/2022-09-28", "2022-09-28T20:00/22:00", "2022-09-28/"])
 def test_both_ends_of_a_period_are_whole_instants(text):
     with pytest.raises(ValueError, match="is no ISO-8601 date-time"):
         parse_period(text, UTC)

@@ -139,7 +139,7 @@ class Api:
             ("RateLimit-Reset", str(math.ceil(quota.reset_s))),
         ]
         if not quota.allowed:
-            raise TooManyCalls(f"{limit.calls} in {limit.period_s} s", quota.reset_s)
+            raise TooManyCalls(f"{limit.calls} calls in {limit.period_s} s", quota.reset_s)
 
 
 class _Found(NamedTuple):

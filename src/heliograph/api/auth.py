@@ -125,14 +125,21 @@ def _parse(header: str) -> tuple[str, str]:
     # Clients use either alphabet of RFC 4648, and some leave out the padding.
     token = token.strip().replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        decoded = base64.b64decode(token + "=" * (-len(token) % 4), validate=True).decode("utf-8")
-    except ValueError as error:  # Not ASCII, not base64, or not UTF-8.
+        decoded = _text(base64.b64decode(token + "=" * (-len(token) % 4), validate=True))
+    except ValueError as error:
         wrong = "the Basic token can't be read; it must be base64 of name:password in UTF-8"
         raise CredentialsWrong(wrong) from error
     name, colon, password = decoded.partition(":")
     if not colon:
         raise CredentialsWrong("the Basic token has no colon; it must be base64 of name:password in UTF-8")
     return name, password
+
+
+def _text(octets: bytes) -> str:
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")  # As the Node.js SDK sends it: JavaScript's btoa knows nothing else.
 
 
 class Slowdown:

@@ -26,7 +26,9 @@ from heliograph.wire.shapes import (
     job_report,
     parse_job_request,
     recipient_report,
+    shown,
 )
+from heliograph.wire.times import format_instant
 
 PARSE_ASIDE_OCTETS = 256 * 1024
 """A body of 8 MiB can take seconds to read: large ones must not hold up everybody else's requests."""
@@ -114,16 +116,20 @@ def _job_request(call: Call) -> ParsedRequest:
 def _job_id(call: Call) -> JobId:
     job_id: str = call.values["jobId"]
     if not is_job_id(job_id):
-        raise RequestInvalid.of(FieldFault("jobId", f"must be the id of a job, such as {EXAMPLE_JOB_ID}"))
+        raise RequestInvalid.of(FieldFault("jobId", f"must be the id of a job, such as {EXAMPLE_JOB_ID}; it is {shown(job_id)}"))
     return JobId(job_id)
 
 
 def _listing_span(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
     if since is not None and until is not None:
         if since > until:
-            raise RequestInvalid.of(FieldFault("fromTs", "must not be after toTs; exchange the two"))
+            wrong = f"must not be after toTs; it is {format_instant(since)}: exchange the two"
+            raise RequestInvalid.of(FieldFault("fromTs", wrong))
         if until - since > _LONGEST:
-            wrong = f"must be at most {LONGEST_LISTING_DAYS} days before toTs; list shorter spans one by one"
+            wrong = (
+                f"must be at most {LONGEST_LISTING_DAYS} days before toTs; it is {format_instant(since)}: "
+                "list shorter spans one by one"
+            )
             raise RequestInvalid.of(FieldFault("fromTs", wrong))
         return since, until
     if since is not None:

@@ -40,7 +40,7 @@ class TooManyCalls(HeliographError):
 
     def __init__(self, limit: str, retry_after_s: float) -> None:
         self.retry_after_s = max(1, math.ceil(retry_after_s))
-        super().__init__(f"the account may make {limit} calls, and has; try again in {self.retry_after_s} s")
+        super().__init__(f"the account may make {limit}, and has; try again in {self.retry_after_s} s")
 
 
 def answer_to(error: Exception) -> Answer:

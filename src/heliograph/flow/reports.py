@@ -32,6 +32,4 @@ class Reports:
 
 
 def _unknown(job_id: str) -> JobUnknown:
-    return JobUnknown(
-        f"there is no job {job_id}; GET /rest/v1/jobs?jobIdsOnly=true lists the jobs of this account"
-    )
+    return JobUnknown(f"there is no job {job_id}; GET /rest/v1/jobs?jobIdsOnly=true lists the jobs of this account")

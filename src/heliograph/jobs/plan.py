@@ -63,9 +63,7 @@ class JobPlan(msgspec.Struct, frozen=True):
         return 0 if self.options.qos is Qos.EXPRESS else 1
 
 
-def plan_job(
-    request: JobRequest, account: Account, routing: Routing, job_id: JobId, now: datetime
-) -> JobPlan:
+def plan_job(request: JobRequest, account: Account, routing: Routing, job_id: JobId, now: datetime) -> JobPlan:
     """Decide all that can be decided when a job comes in.
 
     Raises CharactersRefused when a text has characters that its options refuse to send.
@@ -129,9 +127,7 @@ def _plan_messages(messages: tuple[Message, ...], options: JobOptions) -> list[P
             faults.append(FieldFault(f"messages[{index}].text", _refusal(carried)))
             continue
         cut = segment(carried.text, carried.encoding, options.max_parts)
-        planned.append(
-            PlannedMessage(message.text, carried.encoding, cut.parts, cut.truncated, carried.replaced)
-        )
+        planned.append(PlannedMessage(message.text, carried.encoding, cut.parts, cut.truncated, carried.replaced))
     if faults:
         raise CharactersRefused.of(*faults)
     return planned
@@ -139,9 +135,7 @@ def _plan_messages(messages: tuple[Message, ...], options: JobOptions) -> list[P
 
 def _refusal(refused: Refused) -> str:
     # Code points, not the characters themselves: no part of a text appears in an error.
-    shown = ", ".join(
-        f"U+{ord(each.character):04X} at {each.positions[0]}" for each in refused.characters[:5]
-    )
+    shown = ", ".join(f"U+{ord(each.character):04X} at {each.positions[0]}" for each in refused.characters[:5])
     more = f" and {len(refused.characters) - 5} more" if len(refused.characters) > 5 else ""
     return (
         f"has characters that STANDARD can't carry ({shown}{more}); "

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from heliograph.jobs.errors import HeliographError, Overloaded
 
 MAX_ROWS_A_COMMIT = 2000
-"""Of jobs; what dispatch and receipts write comes on top. Keeps a commit, and so every wait, in tens of milliseconds."""
+"""Of jobs; what dispatch and receipts write comes on top. Keeps a commit, and so any wait, in tens of milliseconds."""
 MAX_ROWS_WAITING = 60_000
 """Of jobs that wait for their commit: 20 jobs of 3000 SMS. More are turned away, so that dispatch keeps its share."""
 
@@ -43,9 +43,7 @@ class GroupCommit(Generic[Write]):
     async def write_job(self, write: Write, row_count: int) -> Any:
         """Write a job. Raises Overloaded when too many rows are waiting already."""
         if self._rows_waiting > MAX_ROWS_WAITING:
-            raise Overloaded(
-                "more jobs are coming in than can be written; send this one again in a moment", 1
-            )
+            raise Overloaded("more jobs are coming in than can be written; send this one again in a moment", 1)
         self._rows_waiting += row_count
         future = asyncio.get_running_loop().create_future()
         self._jobs.append((write, row_count, future))

@@ -116,9 +116,7 @@ class MemoryStore:
         job = self._jobs.get(job_id)
         if job is None or job.plan.account != account:
             return None
-        return [
-            StoredSms(sms.index, sms.planned.dst, sms.planned.customer_ref, _progress(sms)) for sms in job.sms
-        ]
+        return [StoredSms(sms.index, sms.planned.dst, sms.planned.customer_ref, _progress(sms)) for sms in job.sms]
 
     # Work that falls due
 
@@ -175,9 +173,7 @@ class MemoryStore:
         overtaken = [
             (of, news)
             for of, news in self._parked
-            if of == carrier
-            and news.message_id in submitted
-            and submitted[news.message_id] - news.at < PARKED_FOR
+            if of == carrier and news.message_id in submitted and submitted[news.message_id] - news.at < PARKED_FOR
         ]
         self._parked = [parked for parked in self._parked if parked not in overtaken]
         await self.record_receipts(carrier, [news for _, news in overtaken])
@@ -235,9 +231,7 @@ class MemoryStore:
 
     def _finish_job_if_done(self, job: _Job) -> None:
         if all(sms.final for sms in job.sms):
-            job.finished_at = max(
-                sms.final.finished_at for sms in job.sms if sms.final and sms.final.finished_at
-            )
+            job.finished_at = max(sms.final.finished_at for sms in job.sms if sms.final and sms.final.finished_at)
 
     # Accounts
 
@@ -263,9 +257,7 @@ class MemoryStore:
 
     async def forget_jobs(self, received_before: datetime, limit: int) -> int:
         old = [
-            job
-            for job in self._jobs.values()
-            if job.finished_at is not None and job.plan.received_at < received_before
+            job for job in self._jobs.values() if job.finished_at is not None and job.plan.received_at < received_before
         ][:limit]
         for job in old:
             del self._jobs[job.plan.job_id]
@@ -284,19 +276,13 @@ class MemoryStore:
         return len(old)
 
     async def counts(self, now: datetime) -> Counts:
-        by_process_status = Counter(
-            _progress(sms).process_status for sms in self._sms.values() if sms.final is None
-        )
+        by_process_status = Counter(_progress(sms).process_status for sms in self._sms.values() if sms.final is None)
         oldest: dict[str, datetime] = {}
         for sms in self._sms.values():
             for part in sms.parts if sms.final is None else ():
                 if part.state is PartState.WAITING and part.due_at <= now and sms.planned.carrier:
-                    oldest[sms.planned.carrier] = min(
-                        part.due_at, oldest.get(sms.planned.carrier, part.due_at)
-                    )
-        return Counts(
-            {each: by_process_status[each] for each in (ProcessStatus.OPEN, ProcessStatus.RUNNING)}, oldest
-        )
+                    oldest[sms.planned.carrier] = min(part.due_at, oldest.get(sms.planned.carrier, part.due_at))
+        return Counts({each: by_process_status[each] for each in (ProcessStatus.OPEN, ProcessStatus.RUNNING)}, oldest)
 
     async def ready(self) -> None:
         return

@@ -145,34 +145,35 @@ class _Reader:
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # JSON knows one kind of number: 60.0 is 60.
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _BadValue(f"{expected}; it is {_shown(value)}")
+            raise _BadValue(f"{expected}; it is {shown(value)}")
         if minimum <= value <= maximum or (value == 0 and rule.zero is not None):
             return value
         if not self._lenient:
-            raise _BadValue(f"{expected}; it is {_shown(value)}")
+            raise _BadValue(f"{expected}; it is {shown(value)}")
         if value <= 0 and rule.zero is not None:
             return 0
         return min(max(value, minimum), maximum)
 
     def _instant(self, value: object) -> datetime:
         if not isinstance(value, str):
-            raise _BadValue(f"must be an ISO-8601 date-time such as {EXAMPLE}; it is {_shown(value)}")
+            raise _BadValue(f"must be an ISO-8601 date-time such as {EXAMPLE}; it is {shown(value)}")
         try:
             return parse_instant(value, self._zone)
         except ValueError as error:
-            raise _BadValue(str(error)) from error
+            raise _BadValue(f"can't be read: {error}") from error
 
     def _periods(self, value: object, field: str) -> tuple[Period, ...]:
         if not isinstance(value, (list, tuple)):
             raise _BadValue(f"must be an array of ISO-8601 intervals start/end; it is {_kind(value)}")
         periods: list[Period] = []
         for index, item in enumerate(cast("Sequence[object]", value)):
+            if not isinstance(item, str):
+                self._fault(f"{field}[{index}]", f"must be an ISO-8601 interval start/end; it is {shown(item)}")
+                continue
             try:
-                if not isinstance(item, str):
-                    raise ValueError(f"must be an ISO-8601 interval start/end; it is {_shown(item)}")
                 periods.append(parse_period(item, self._zone))
             except ValueError as error:
-                self._fault(f"{field}[{index}]", str(error))
+                self._fault(f"{field}[{index}]", f"can't be read: {error}")
         return tuple(periods)
 
     def _messages(self, raw: object) -> tuple[Message, ...]:
@@ -244,7 +245,7 @@ class _Reader:
         if reference is not dst:
             field = f"{path}.{spelled['customerRef']}"
             if not isinstance(reference, str):
-                self._fault(field, f"must be a text; it is {_shown(reference)}")
+                self._fault(field, f"must be a text; it is {shown(reference)}")
             elif len(reference) > MAX_REFERENCE_LENGTH:
                 self._fault(field, _too_long(reference, MAX_REFERENCE_LENGTH))
         blackouts = None
@@ -282,18 +283,18 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 
 def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
-        raise _BadValue(f"must be true or false; it is {_shown(value)}")
+        raise _BadValue(f"must be true or false; it is {shown(value)}")
     return value
 
 
 def _text(value: object, option: Option) -> str:
     if not isinstance(value, str):
-        raise _BadValue(f"must be a text; it is {_shown(value)}")
+        raise _BadValue(f"must be a text; it is {shown(value)}")
     if option.rule.max_length is not None and len(value) > option.rule.max_length:
         raise _BadValue(_too_long(value, option.rule.max_length))
     fault = option.rule.fault(value) if option.rule.fault else None
     if fault is not None:
-        raise _BadValue(fault)
+        raise _BadValue(f"can't be used: {fault}")
     return value
 
 
@@ -303,7 +304,7 @@ def _member(value: object, kind: type[Enum]) -> Enum:
             if member.value == value.upper():
                 return member
     names = ", ".join(member.value for member in kind)
-    raise _BadValue(f"must be one of {names}; it is {_shown(value)}")
+    raise _BadValue(f"must be one of {names}; it is {shown(value)}")
 
 
 def _too_long(value: str, maximum: int) -> str:
@@ -332,7 +333,7 @@ def _kind(value: object) -> str:
             return "an object"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A JSON value as it may stand in an error, cut short."""
     if isinstance(value, (list, dict)):
         return _kind(cast("object", value))
@@ -401,7 +402,7 @@ def parse_query(
 
 def _read_boolean(text: str, parameter: Parameter, zone: tzinfo) -> bool:
     if text.lower() not in ("true", "false"):
-        raise ValueError(f"must be true or false; it is {_shown(text)}")
+        raise ValueError(f"must be true or false; it is {shown(text)}")
     return text.lower() == "true"
 
 
@@ -411,17 +412,20 @@ def _read_number(text: str, parameter: Parameter, zone: tzinfo) -> int:
         expected = f"must be a whole number from {parameter.minimum} to {parameter.maximum}"
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-        raise ValueError(f"{expected}; it is {_shown(text)}")
+        raise ValueError(f"{expected}; it is {shown(text)}")
     number = int(text)
     if (parameter.minimum is not None and number < parameter.minimum) or (
         parameter.maximum is not None and number > parameter.maximum
     ):
-        raise ValueError(f"{expected}; it is {_shown(text)}")
+        raise ValueError(f"{expected}; it is {shown(text)}")
     return number
 
 
 def _read_instant(text: str, parameter: Parameter, zone: tzinfo) -> datetime:
-    return parse_instant(text, zone)
+    try:
+        return parse_instant(text, zone)
+    except ValueError as error:
+        raise ValueError(f"can't be read: {error}") from error
 
 
 def _read_text(text: str, parameter: Parameter, zone: tzinfo) -> str:

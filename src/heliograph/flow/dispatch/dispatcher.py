@@ -113,9 +113,7 @@ class Dispatcher:
             self._settled_since_lease.clear()
             now = self._clock.now()
             due = await self._store.lease_segments(self._carrier.name, limit, now + self._lease, now)
-            decided = self._submit(due)
-            if decided:
-                await self._record(decided)
+            await self._record(self._submit(due))
         finally:
             self._leasing = False
         return bool(due)
@@ -157,9 +155,7 @@ class Dispatcher:
             for answer in answers:
                 known = self._in_flight.get(answer.segment)
                 if known is None or answer.segment in outcomes:
-                    log.error(
-                        "dispatch.answer_unexpected", carrier=self._carrier.name, segment=answer.segment
-                    )
+                    log.error("dispatch.answer_unexpected", carrier=self._carrier.name, segment=answer.segment)
                     continue
                 self._latency.observe(ended_s - known.started_s)
                 self._metrics.answered(self._carrier.name, type(answer).__name__.lower())
@@ -175,11 +171,10 @@ class Dispatcher:
         while outcomes:
             try:
                 await self._store.record_outcomes(self._carrier.name, outcomes)
+                break
             except StoreUnavailable as error:
                 log.error("dispatch.store_unavailable", carrier=self._carrier.name, error=str(error))
                 await self._clock.sleep(STORE_RETRY_S)
-                continue
-            break
         for outcome in outcomes:
             if isinstance(outcome, Ended):
                 self._metrics.sms_finished(outcome.status.value)

@@ -41,9 +41,7 @@ def before_try(part: DuePart, now: datetime) -> Outcome | None:
             return Ended(segment, Status.TIMEOUT, f"{_UNKNOWN}, and its validity ran out", now)
         if part.status is Status.CON_ERR:
             return Ended(segment, Status.CON_ERR, part.reason, now)
-        return Ended(
-            segment, Status.TIMEOUT, part.reason or "the validity ran out before it could be sent", now
-        )
+        return Ended(segment, Status.TIMEOUT, part.reason or "the validity ran out before it could be sent", now)
     due_at = earliest_send(now, part.blackouts)
     if due_at > now:
         return _postponed(part, due_at, part.attempt_count, part.status, part.reason)
@@ -59,9 +57,7 @@ def after_try(part: DuePart, outcome: SubmitOutcome, now: datetime, policy: Retr
     match outcome:
         case Accepted():
             receipt_due_at = segment.expires_at + timedelta(seconds=policy.receipt_grace_s)
-            return Submitted(
-                segment.id, outcome.message_id, now, receipt_due_at if segment.receipt_wanted else None
-            )
+            return Submitted(segment.id, outcome.message_id, now, receipt_due_at if segment.receipt_wanted else None)
         case Refused(permanence=Permanence.LASTING):
             return Ended(segment.id, Status.NOT_ACC_FIN, outcome.reason, now)
         case Refused(permanence=Permanence.BAD_NUMBER):

@@ -87,9 +87,7 @@ class Connection:
 
     def upgrade(self) -> None:
         """Bring the schema to this version's, all of it or nothing."""
-        self.raw.execute(
-            "BEGIN IMMEDIATE"
-        )  # Before the version is read: of two that upgrade, one finds it done.
+        self.raw.execute("BEGIN IMMEDIATE")  # Before the version is read: of two that upgrade, one finds it done.
         try:
             for script in _MIGRATIONS[self.schema_version() :]:
                 for statement in split_statements(script):
@@ -112,9 +110,7 @@ def _statements(name: str, rows: Sequence[Sequence[object]]) -> Iterable[tuple[s
     first, count = 0, len(rows)
     while first < count:
         # By powers of two below that, so that few different statements are prepared, and those again and again.
-        size = (
-            ROWS_A_STATEMENT if count - first >= ROWS_A_STATEMENT else 1 << (count - first).bit_length() - 1
-        )
+        size = ROWS_A_STATEMENT if count - first >= ROWS_A_STATEMENT else 1 << (count - first).bit_length() - 1
         yield _many(name, len(rows[0]), size), [value for row in rows[first : first + size] for value in row]
         first += size
 

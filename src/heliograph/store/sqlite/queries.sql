@@ -197,18 +197,25 @@ SELECT count(*) FILTER (WHERE id & 31 = 0), count(*) FILTER (WHERE state < 2 AND
   WHERE earlier.id >= live.id >> 5 << 5 AND earlier.id < live.id AND earlier.state < 2)))
 FROM live
 
--- name: oldest_due
--- Since when something is waiting to be sent, by carrier. The index leads from each account to the next.
-WITH RECURSIVE turn (id) AS (
-  SELECT * FROM (
-    SELECT id FROM live INDEXED BY live_due WHERE due IS NOT NULL ORDER BY carrier, lane, account, due LIMIT 1)
+-- name: carriers
+-- The carriers that have anything in the queue. The index leads from each to the next.
+WITH RECURSIVE turn (carrier) AS (
+  SELECT min(carrier) FROM live INDEXED BY live_due WHERE due IS NOT NULL
   UNION ALL
-  SELECT (SELECT other.id FROM live AS other INDEXED BY live_due
-    WHERE other.due IS NOT NULL AND (other.carrier, other.lane, other.account) > (this.carrier, this.lane, this.account)
-    ORDER BY other.carrier, other.lane, other.account, other.due LIMIT 1)
-  FROM turn CROSS JOIN live AS this ON this.id = turn.id
+  SELECT (SELECT min(live.carrier) FROM live INDEXED BY live_due WHERE due IS NOT NULL AND live.carrier > turn.carrier)
+  FROM turn WHERE turn.carrier IS NOT NULL
 )
-SELECT this.carrier, min((SELECT due FROM live AS waiting INDEXED BY live_due
-  WHERE waiting.carrier = this.carrier AND waiting.lane = this.lane AND waiting.account = this.account
-    AND waiting.due <= ? AND waiting.state = 0 ORDER BY waiting.due LIMIT 1)) AS oldest
-FROM turn CROSS JOIN live AS this ON this.id = turn.id GROUP BY this.carrier HAVING oldest IS NOT NULL
+SELECT carrier FROM turn WHERE carrier IS NOT NULL
+
+-- name: oldest_due
+-- Since when something in a lane is waiting to be sent; NULL if nothing is. The index leads from account to account.
+WITH RECURSIVE turn (account) AS (
+  SELECT min(account) FROM live INDEXED BY live_due WHERE due IS NOT NULL AND carrier = ? AND lane = ?
+  UNION ALL
+  SELECT (SELECT min(live.account) FROM live INDEXED BY live_due
+    WHERE due IS NOT NULL AND carrier = ? AND lane = ? AND live.account > turn.account)
+  FROM turn WHERE turn.account IS NOT NULL
+)
+SELECT min((SELECT due FROM live INDEXED BY live_due
+  WHERE carrier = ? AND lane = ? AND live.account = turn.account AND due <= ? AND state = 0 ORDER BY due LIMIT 1))
+FROM turn

@@ -77,9 +77,7 @@ def stored_job(row: tuple[Any, ...]) -> StoredJob:
     )
 
 
-def stored_sms(
-    rows: Iterable[tuple[Any, ...]], live: Iterable[tuple[Any, ...]], first_sms: int
-) -> list[StoredSms]:
+def stored_sms(rows: Iterable[tuple[Any, ...]], live: Iterable[tuple[Any, ...]], first_sms: int) -> list[StoredSms]:
     """A job's SMS from their rows and from the live rows of those that are not final."""
     parts: dict[int, list[PartProgress]] = {}
     for segment, state, status, reason, sent in live:
@@ -112,16 +110,17 @@ def due_parts(rows: Iterable[tuple[Any, ...]]) -> Iterable[DuePart]:
         text, encoding, parts, public_id, options, give_up,
     ) in rows:  # fmt: skip
         options = _options(options)
-        index = number & (1 << PART_BITS) - 1
+        part_text: str = text
+        index: int = number & (1 << PART_BITS) - 1
         if parts is not None:
-            text = (texts_of.get(parts) or texts_of.setdefault(parts, _texts.decode(parts)))[index]
+            part_text = (texts_of.get(parts) or texts_of.setdefault(parts, _texts.decode(parts)))[index]
         yield DuePart(
             segment=Segment(
                 id=SegmentId(number),
                 job_id=JobId(public_id),
                 src=options.src,
                 dst=dst,
-                text=text,
+                text=part_text,
                 encoding=Encoding(encoding),
                 part=index + 1,
                 parts=part_count,

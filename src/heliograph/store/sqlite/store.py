@@ -178,13 +178,20 @@ class SqliteStore:
     async def counts(self, now: datetime) -> Counts:
         def read(db: Connection) -> Counts:
             total, opened = db.query("live_count")[0]
-            oldest = {carrier: instant_of(due) for carrier, due in db.query("oldest_due", instant_ms(now))}
-            return Counts({ProcessStatus.OPEN: opened, ProcessStatus.RUNNING: total - opened}, oldest)
+            oldest = {carrier: _oldest_due(db, carrier, instant_ms(now)) for (carrier,) in db.query("carriers")}
+            oldest_due_at = {carrier: instant_of(due) for carrier, due in oldest.items() if due is not None}
+            return Counts({ProcessStatus.OPEN: opened, ProcessStatus.RUNNING: total - opened}, oldest_due_at)
 
         return await self._read_far(read)
 
     async def ready(self) -> None:
         await self._commits.write(Probe())
+
+
+def _oldest_due(db: Connection, carrier: str, now: int) -> int | None:
+    lanes = [(carrier, lane) for lane in (0, 1)]
+    found = [db.query("oldest_due", *lane, *lane, *lane, now)[0][0] for lane in lanes]
+    return min((due for due in found if due is not None), default=None)
 
 
 @asynccontextmanager
@@ -195,9 +202,7 @@ async def open_sqlite(path: Path, now: datetime, *, serving: bool = True) -> Asy
     Raises StoreUnavailable if another process serves it, or it can't be opened, or a newer version wrote it.
     """
     if not path.parent.is_dir():
-        raise StoreUnavailable(
-            f"there is no folder {path.parent} for the database {path.name}; make it first"
-        )
+        raise StoreUnavailable(f"there is no folder {path.parent} for the database {path.name}; make it first")
     with ExitStack() as stack:
         if serving:
             stack.callback(FileLock(path).release)

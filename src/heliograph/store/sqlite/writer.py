@@ -136,9 +136,7 @@ class Writer:
                 sqlite3.SQLITE_BUSY,
                 sqlite3.SQLITE_LOCKED,
             )
-            if (
-                len(writes) == 1 or away
-            ):  # Each write would wait as long again for another process that is writing.
+            if len(writes) == 1 or away:  # Each write would wait as long again for another process that is writing.
                 return [StoreUnavailable(f"the database can't be written: {error}") for _ in writes]
         except Exception as error:  # noqa: BLE001 # A bug, told to whoever ran into it; the others can't help it.
             if len(writes) == 1:
@@ -241,25 +239,14 @@ class Writer:
                 if planned.blackouts is not periods:
                     periods = planned.blackouts
                     blackouts = msgspec.json.encode(periods) if periods else None
-                for part in range(planned.parts):
-                    live.append(
-                        (
-                            number << PART_BITS | part,
-                            planned.carrier,
-                            lane,
-                            plan.account,
-                            due,
-                            expires,
-                            blackouts,
-                        )
-                        + (0, 0, "", "", None, None, 0)
-                    )
+                rest = (planned.carrier, lane, plan.account, due, expires, blackouts, 0, 0, "", "", None, None, 0)
+                live += [(number << PART_BITS | part, *rest) for part in range(planned.parts)]
             number += 1
         self._last_sms = number - 1
-        jobs.append(
-            (job, plan.job_id, plan.account, first_sms, len(plan.sms), plan.on_unknown is OnUnknown.GIVE_UP)
-            + (msgspec.json.encode(plan.options), False, received if len(live) == live_count_before else None)
-        )
+        give_up = plan.on_unknown is OnUnknown.GIVE_UP
+        options = msgspec.json.encode(plan.options)
+        finished = received if len(live) == live_count_before else None
+        jobs.append((job, plan.job_id, plan.account, first_sms, len(plan.sms), give_up, options, False, finished))
         for place, message in enumerate(plan.messages):
             parts = None if message.parts == (message.text,) else msgspec.json.encode(message.parts).decode()
             messages.append((job, place, message.text, message.encoding.value, parts))
@@ -320,13 +307,13 @@ class Writer:
         awaited: list[tuple[object, ...]] = []
         for outcome in record.outcomes:
             match outcome:
-                case Submitted(receipt_due_at=None):
+                case Submitted():
                     at = instant_ms(outcome.at)
-                    taken.append(_PartDone(outcome.segment, at, "", at))
-                case Submitted(receipt_due_at=datetime() as receipt_due_at):
-                    at = instant_ms(outcome.at)
+                    if outcome.receipt_due_at is None:
+                        taken.append(_PartDone(outcome.segment, at, "", at))
+                        continue
                     message_id = outcome.message_id or None
-                    submitted.append((outcome.segment, instant_ms_up(receipt_due_at), message_id, at))
+                    submitted.append((outcome.segment, instant_ms_up(outcome.receipt_due_at), message_id, at))
                     if message_id is not None:
                         awaited.append((message_id, record.carrier, at - _PARKED_FOR_MS))
                 case Postponed():
@@ -411,11 +398,7 @@ class Writer:
             number = each.segment >> PART_BITS
             if all(state == PartState.DONE.value for state, _ in parts[number].values()):
                 ended[number] = _SmsEnd(status, each.reason, each.at)
-        rows = [
-            (each.segment, each.sent, each.reason)
-            for each in waiting
-            if each.segment >> PART_BITS not in ended
-        ]
+        rows = [(each.segment, each.sent, each.reason) for each in waiting if each.segment >> PART_BITS not in ended]
         self._db.run_rows("part_done", rows)
         self._end(ended, parts)
 

@@ -1,0 +1,613 @@
+"""api/: from a request's bytes to its answer, without a socket."""
+
+import asyncio
+import base64
+
+import pytest
+import structlog
+
+from heliograph.api import app as app_module
+from heliograph.jobs.accounts import RateLimit
+from heliograph.jobs.errors import Overloaded, StoreUnavailable
+from heliograph.store.memory import MemoryStore
+from heliograph.wire.operations import MAX_BODY_OCTETS
+from tests.fakes.clock import ManualClock
+from tests.fakes.service import PASSWORD, Service, a_job, basic
+
+JOBS = "/rest/v1/jobs"
+UNKNOWN = "J.20221116-102407.583-0lajfsfmoXIZJO93PQ"
+
+
+class Store(MemoryStore):
+    """A store that can be made to fail."""
+
+    failure: Exception | None = None
+
+    async def add_job(self, plan):
+        if self.failure:
+            raise self.failure
+        return await super().add_job(plan)
+
+    async def ready(self):
+        if self.failure:
+            raise self.failure
+
+
+@pytest.fixture
+async def service() -> Service:
+    service = Service(Store(), ManualClock())
+    await service.add_account()
+    return service
+
+
+# The five operations
+
+
+async def test_a_job_is_sent_and_read_back_complete(service):
+    sent = await service.send(a_job(src="Acme", statusRequested=True, customerRef="ref", validityMin=60))
+    assert sent.status == 201
+    job_id = sent.json()["jobId"]
+    assert sent.headers["location"] == f"/rest/v1/jobs/{job_id}"
+    report = (await service.get(f"/jobs/{job_id}")).json()
+    assert report == {
+        "jobId": job_id,
+        "src": "Acme",
+        "encoding": "STANDARD",
+        "billcode": "",
+        "statusRequested": True,
+        "flash": False,
+        "validityMin": 60,
+        "customerRef": "ref",
+        "qos": "NORMAL",
+        "receiptTs": "2026-03-01T12:00:00.000Z",
+        "recipientIds": [report["recipientIds"][0]],
+    }
+    sms = (await service.get(f"/sms?jobId={job_id}")).json()
+    assert sms == [
+        {
+            "smsId": report["recipientIds"][0],
+            "dst": "+4917612345678",
+            "processStatus": "OPEN",
+            "status": "",
+            "customerRef": "+4917612345678",
+            "reason": "",
+        }
+    ]
+
+
+async def test_a_job_to_impossible_numbers_alone_is_finished_at_once(service):
+    job_id = (await service.send(a_job(dst="no number"))).json()["jobId"]
+    assert (await service.get(f"/jobs/{job_id}")).json()["finishedTs"] == "2026-03-01T12:00:00.000Z"
+    (sms,) = (await service.get(f"/sms?jobId={job_id}")).json()
+    assert (sms["dst"], sms["processStatus"], sms["status"]) == ("no number", "DONE", "INVALID_DST")
+
+
+async def test_recipients_are_reported_in_the_order_of_the_request(service):
+    numbers = [f"+4917612345{number}" for number in range(678, 688)]
+    messages = [{"text": f"text {n}", "recipients": [{"dst": dst} for dst in numbers[n::2]]} for n in (0, 1)]
+    job_id = (await service.send({"messages": messages})).json()["jobId"]
+    sms = (await service.get(f"/sms?jobId={job_id}")).json()
+    assert [each["dst"] for each in sms] == numbers[0::2] + numbers[1::2]
+    assert [each["smsId"] for each in sms] == (await service.get(f"/jobs/{job_id}")).json()["recipientIds"]
+
+
+async def test_the_version_is_told_without_credentials(service):
+    reply = await service.get("/version", auth=None)
+    assert reply.status == 200
+    assert reply.json()["versionInfo"] == "heliograph 0.1.1"
+    assert not any(name.startswith("ratelimit") for name in reply.headers)
+
+
+async def test_answers_are_json(service):
+    for path in ("/version", "/jobs?jobIdsOnly=true", "/nothing", "/jobs", "/openapi.json"):
+        assert (await service.get(path)).headers["content-type"] == "application/json"
+
+
+# Credentials
+
+
+@pytest.mark.parametrize("path", ["/jobs?jobIdsOnly=true", f"/jobs/{UNKNOWN}", f"/sms?jobId={UNKNOWN}"])
+@pytest.mark.parametrize(
+    "auth",
+    [
+        None,
+        basic(password="wrong"),
+        basic("nobody"),
+        basic("ACME"),
+        "Bearer abc",
+        "Basic",
+        "Basic !!!",
+        "Basic \xe9\xe9\xe9\xe9",
+        "Basic YQ",  # a, and no colon
+        "Basic " + base64.b64encode(b"acme:\xff").decode(),
+        "",
+    ],
+)
+async def test_without_the_right_credentials_it_is_401(service, path, auth):
+    reply = await service.get(path, auth=auth)
+    assert reply.status == 401
+    assert reply.headers["www-authenticate"].startswith("Basic ")
+    assert reply.json()["code"] == 401
+
+
+async def test_wrong_credentials_are_401_on_version_too(service):
+    assert (await service.get("/version", auth=basic(password="wrong"))).status == 401
+    assert (await service.get("/version", auth=basic())).status == 200
+
+
+@pytest.mark.parametrize("password", ["pässwörd ÿ€", "???>>>~~~", "a:b:c", ""])
+@pytest.mark.parametrize("alphabet", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("padding", ["", "="])
+async def test_basic_tokens_are_read_in_either_alphabet_and_without_padding(service, password, alphabet, padding):
+    from heliograph.api.auth import hash_password
+
+    account = await service.add_account("müller")
+    await service.store.put_account(_with(account, password_hash=hash_password(password)))
+    token = alphabet(f"müller:{password}".encode()).decode()
+    if not padding:
+        token = token.rstrip("=")
+    for scheme in ("Basic", "basic", "BASIC"):
+        assert (await service.get("/version", auth=f"{scheme} {token}")).status == 200
+
+
+def _with(account, **changes):
+    import msgspec
+
+    return msgspec.structs.replace(account, **changes)
+
+
+async def test_a_disabled_account_is_401_within_a_second(service):
+    account = await service.store.account("acme")
+    assert (await service.get("/version")).status == 200
+    await service.store.put_account(_with(account, disabled=True))
+    await service.clock.advance(1.1)
+    reply = await service.get("/version")
+    assert reply.status == 401
+    assert "disabled" in reply.message
+
+
+async def test_an_old_password_is_refused_within_a_second_of_its_change(service):
+    from heliograph.api.auth import hash_password
+
+    account = await service.store.account("acme")
+    assert (await service.get("/version")).status == 200
+    await service.store.put_account(_with(account, password_hash=hash_password("new")))
+    await service.clock.advance(1.1)
+    async with asyncio.timeout(5):
+        assert (await service.get("/version")).status == 401
+        assert (await service.get("/version", auth=basic(password="new"))).status == 200
+
+
+async def test_accounts_never_see_each_others_jobs(service):
+    await service.add_account("other")
+    job_id = (await service.send(a_job())).json()["jobId"]
+    for path in (f"/jobs/{job_id}", f"/sms?jobId={job_id}"):
+        assert (await service.get(path, auth=basic("other"))).status == 404
+        assert (await service.get(path)).status == 200
+    assert (await service.get("/jobs?jobIdsOnly=true", auth=basic("other"))).json() == []
+
+
+async def test_wrong_passwords_slow_their_source_down_and_nobody_else(service):
+    for _ in range(3):
+        assert (await service.get("/version", auth=basic(password="wrong"))).status == 401
+    async with asyncio.TaskGroup() as tasks:
+        slowed = tasks.create_task(service.get("/version", auth=basic(password="wrong")))
+        await asyncio.sleep(0.1)
+        assert not slowed.done()
+        assert (await service.get("/version", source="192.0.2.2")).status == 200
+        assert (await service.get("/version")).status == 200, "a password that is known is not slowed"
+        await service.clock.advance(0.25)
+    assert slowed.result().status == 401
+
+
+async def test_many_wrong_passwords_at_once_from_one_source_are_turned_away(service):
+    for _ in range(3):
+        await service.get("/version", auth=basic(password="wrong"))
+    async with asyncio.TaskGroup() as tasks:
+        calls = [tasks.create_task(service.get("/version", auth=basic(password=f"wrong {n}"))) for n in range(20)]
+        for _ in range(60):
+            await asyncio.sleep(0.02)
+            await service.clock.advance(10)
+            if all(call.done() for call in calls):
+                break
+    statuses = sorted(call.result().status for call in calls)
+    assert statuses == [401] * 8 + [503] * 12
+    assert all("retry-after" in call.result().headers for call in calls if call.result().status == 503)
+
+
+async def test_a_client_that_opens_many_connections_at_once_is_checked_once(service):
+    replies = await asyncio.gather(*(service.get("/version") for _ in range(50)))
+    assert [reply.status for reply in replies] == [200] * 50
+
+
+async def test_the_addresses_of_one_ipv6_customer_are_slowed_together(service):
+    for n in range(3):
+        await service.get("/version", auth=basic(password="wrong"), source=f"2001:db8::{n}")
+    call = asyncio.ensure_future(service.get("/version", auth=basic(password="wrong"), source="2001:db8::ffff"))
+    await asyncio.sleep(0.1)
+    assert not call.done()
+    await service.clock.advance(0.25)
+    assert (await call).status == 401
+
+
+# Paths and methods
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/rest", "/rest/v1", "/rest/v1/nothing", "/rest/v2/jobs", "/jobs", "/rest/v1/jobs/a/b"]
+)
+async def test_what_is_not_there_is_404(service, path):
+    for auth in (None, basic()):
+        reply = await service.call("GET", path, auth=auth)
+        assert reply.status == 404
+        assert "/rest/v1/docs" in reply.message
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/rest/v1/jobs", "GET, POST"),
+        ("HEAD", "/rest/v1/jobs", "GET, POST"),
+        ("OPTIONS", "/rest/v1/jobs", "GET, POST"),
+        ("POST", f"/rest/v1/jobs/{UNKNOWN}", "GET"),
+        ("POST", "/rest/v1/sms", "GET"),
+        ("DELETE", "/rest/v1/version", "GET"),
+        ("POST", "/rest/v1/docs", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD"),
+    ],
+)
+async def test_another_method_is_405_with_those_that_are_possible(service, method, path, allowed):
+    for auth in (None, basic()):
+        reply = await service.call(method, path, auth=auth)
+        assert (reply.status, reply.headers["allow"]) == (405, allowed)
+        assert reply.json()["code"] == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["/rest/v1/jobs/?jobIdsOnly=true", "/rest/v1/jobs?jobIdsOnly=true&", "/rest/v1/version?"]
+)
+async def test_a_slash_a_question_mark_or_an_ampersand_at_the_end_changes_nothing(service, path):
+    reply = await service.call("GET", path)
+    assert reply.status == 200
+    assert "heliograph-ignored" not in reply.headers
+
+
+async def test_a_path_may_be_percent_encoded(service):
+    job_id = (await service.send(a_job())).json()["jobId"]
+    assert (await service.get(f"/jobs/{job_id.replace('.', '%2E')}")).status == 200
+    assert (await service.get(f"/j%6Fbs/{job_id}/")).status == 200
+    assert (await service.get(f"/jobs/..%2Fjobs%2F{job_id}")).status == 400
+
+
+@pytest.mark.parametrize("job_id", ["J", "X." + "0" * 20, "J." + "0" * 17, "J." + "0" * 39, "J.%0A" + "0" * 20, "%FF"])
+async def test_an_id_of_another_shape_is_400(service, job_id):
+    for path in (f"/jobs/{job_id}", f"/sms?jobId={job_id}"):
+        reply = await service.get(path)
+        assert (reply.status, reply.fields) == (400, ["jobId"])
+
+
+@pytest.mark.parametrize("job_id", [UNKNOWN, "J." + "0" * 18, "J." + "0" * 38, "J." + "é" * 10 + "%00" * 9])
+async def test_an_unknown_id_is_404(service, job_id):
+    for path in (f"/jobs/{job_id}", f"/sms?jobId={job_id}"):
+        assert (await service.get(path)).status == 404
+
+
+async def test_sms_without_a_filter_is_400(service):
+    reply = await service.get("/sms")
+    assert (reply.status, reply.fields) == (400, ["jobId"])
+
+
+async def test_what_needs_no_credentials_answers_to_get_and_head(service):
+    for path in ("/healthz", "/readyz", "/metrics", "/rest/v1/openapi.json", "/rest/v1/docs"):
+        for method in ("GET", "HEAD"):
+            assert (await service.call(method, path, auth=None)).status == 200
+
+
+async def test_the_docs_forbid_a_browser_to_load_anything(service):
+    reply = await service.get("/docs", auth=None)
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert reply.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+async def test_a_process_that_stops_or_has_no_database_is_not_ready(service):
+    service.store.failure = StoreUnavailable("the disk is full")
+    assert (await service.call("GET", "/readyz")).status == 503
+    service.store.failure = None
+    service.pages.stopping = True
+    reply = await service.call("GET", "/readyz")
+    assert (reply.status, reply.headers["retry-after"]) == (503, "5")
+    assert (await service.call("GET", "/healthz")).status == 200
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "Application/JSON;charset=UTF-8",
+        "application/json ;x=y",
+        "",
+    ],
+)
+async def test_json_may_be_announced_in_any_way(service, content_type):
+    assert (await service.send(a_job(), headers={"content-type": content_type})).status == 201
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json"])
+async def test_anything_else_is_415(service, content_type):
+    reply = await service.send(a_job(), headers={"content-type": content_type})
+    assert reply.status == 415
+    assert "Content-Type: application/json" in reply.message
+
+
+async def test_a_compressed_body_is_415(service):
+    reply = await service.send(b"\x1f\x8b", headers={"content-encoding": "gzip"})
+    assert (reply.status, reply.headers["accept-encoding"]) == (415, "identity")
+
+
+async def test_a_body_may_have_8_mib(service):
+    body = b'{"messages":[{"text":"a","recipients":[{"dst":"+4917612345678"}]}]}'
+    assert (await service.send(body + b" " * (MAX_BODY_OCTETS - len(body)))).status == 201
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"body": b" " * (MAX_BODY_OCTETS + 1)},
+        {"body": None, "chunks": [b" " * 2**20] * 8 + [b" "]},
+        {"body": b" ", "headers": {"content-length": str(MAX_BODY_OCTETS + 1), "expect": "100-continue"}},
+        {"body": b" ", "headers": {"content-length": "9" * 30}},
+    ],
+    ids=["announced", "chunked", "announced by a client that waits", "announced, and far too large"],
+)
+async def test_a_larger_body_is_413(service, call):
+    reply = await service.call("POST", JOBS, call.pop("body"), **call)
+    assert reply.status == 413
+    assert "8 MiB" in reply.message
+    assert reply.headers["connection"] == "close"
+
+
+async def test_a_body_that_does_not_come_is_408(service, monkeypatch):
+    monkeypatch.setattr(app_module, "BODY_TIMEOUT_S", 0.01)
+    service.api, api = _slow_body(service.api), service.api
+    reply = await service.send(a_job())
+    assert (reply.status, reply.headers["connection"]) == (408, "close")
+    assert api is not service.api
+
+
+def _slow_body(api):
+    async def slow(scope, receive, send):
+        await api(scope, asyncio.Event().wait, send)
+
+    return slow
+
+
+async def test_an_invalid_request_names_every_field_at_fault(service):
+    reply = await service.send(a_job(dst="", src="", validityMin=4))
+    assert reply.status == 400
+    assert reply.fields == ["options.src", "options.validityMin", "messages[0].recipients[0].dst"]
+    assert reply.message.startswith("options.src ")
+    assert all(set(error) == {"field", "message"} for error in reply.json()["errors"])
+
+
+async def test_an_error_without_fields_has_no_errors(service):
+    assert set((await service.send(b"{")).json()) == {"code", "message"}
+
+
+async def test_a_lone_surrogate_is_400(service):
+    reply = await service.send(rb'{"messages":[{"text":"\ud800","recipients":[{"dst":"+49"}]}], "\ud800": "\udfff"}')
+    assert (reply.status, reply.fields[0]) == (400, "messages[0].text")
+
+
+async def test_a_large_body_is_read_beside_the_others(service):
+    recipients = [{"dst": "+4917612345678", "customerRef": "r" * 100, "blackoutPeriods": []}] * 3000
+    reply = await service.send({"messages": [{"text": "a", "recipients": recipients}]})
+    assert reply.status == 201
+
+
+async def test_characters_that_are_to_be_refused_are_422_and_leave_nothing_behind(service):
+    reply = await service.send(a_job("日本", invalidCharacters="REFUSE"))
+    assert (reply.status, reply.fields) == (422, ["messages[0].text"])
+    assert "日" not in reply.message
+    assert (await service.get("/jobs?jobIdsOnly=true")).json() == []
+
+
+# What is ignored
+
+
+async def test_what_is_ignored_is_named_in_a_header(service):
+    reply = await service.send({**a_job(vailidityMin=5), "foo": 1})
+    assert reply.status == 201
+    assert reply.headers["heliograph-ignored"] == "foo, options.vailidityMin"
+    assert (await service.get("/jobs?jobIdsOnly=true&limits=5")).headers["heliograph-ignored"] == "limits"
+    assert "heliograph-ignored" not in (await service.send(a_job())).headers
+
+
+async def test_names_that_a_header_can_not_hold_are_percent_encoded(service):
+    reply = await service.send({**a_job(), "a,b": 1, "é\r\nSet-Cookie: x": 2})
+    assert reply.headers["heliograph-ignored"] == "a%2Cb, %C3%A9%0D%0ASet-Cookie: x"
+
+
+async def test_a_long_list_of_ignored_names_is_cut(service):
+    reply = await service.send({**a_job(), **{f"field{n}": 1 for n in range(1000)}})
+    assert len(reply.headers["heliograph-ignored"]) < 2100
+    assert reply.headers["heliograph-ignored"].endswith(", ...")
+
+
+async def test_an_error_names_what_was_ignored_too(service):
+    reply = await service.send({**a_job("日", invalidCharacters="REFUSE"), "foo": 1})
+    assert (reply.status, reply.headers["heliograph-ignored"]) == (422, "foo")
+
+
+@pytest.mark.parametrize(
+    "prefer", ["handling=strict", "respond-async, handling=strict", "handling = strict;x=1", 'Handling="strict"']
+)
+async def test_strict_handling_refuses_what_would_be_ignored(service, prefer):
+    reply = await service.send({**a_job(vailidityMin=5)}, headers={"prefer": prefer})
+    assert (reply.status, reply.fields) == (400, ["options.vailidityMin"])
+    assert "did you mean validityMin?" in reply.message
+    assert (await service.get("/version?x=1", headers={"prefer": prefer})).status == 400
+
+
+async def test_strict_handling_is_confirmed(service):
+    reply = await service.send(a_job(), headers={"prefer": "handling=strict"})
+    assert (reply.status, reply.headers["preference-applied"]) == (201, "handling=strict")
+
+
+@pytest.mark.parametrize("prefer", ["handling=lenient", "return=minimal", "strict", "handling=stricter"])
+async def test_other_preferences_change_nothing(service, prefer):
+    reply = await service.send({**a_job(), "foo": 1}, headers={"prefer": prefer})
+    assert reply.status == 201
+    assert "preference-applied" not in reply.headers
+
+
+# Duplicates
+
+
+async def test_an_equal_request_within_10_minutes_is_409_with_the_first_jobs_id(service):
+    first = await service.send(a_job(duplicateDetection=True))
+    await service.clock.advance(599)
+    second = await service.send(
+        b' { "messages": [ {"recipients":[{"dst":"+4917612345678"}],"text":"Hello"}],\n'
+        b'"options":{"duplicateDetection":true}}'
+    )
+    assert second.status == 409
+    assert first.json()["jobId"] in second.message
+    await service.clock.advance(2)
+    assert (await service.send(a_job(duplicateDetection=True))).status == 201
+
+
+async def test_another_accounts_request_is_no_duplicate(service):
+    await service.add_account("other")
+    assert (await service.send(a_job(duplicateDetection=True))).status == 201
+    assert (await service.send(a_job(duplicateDetection=True), auth=basic("other"))).status == 201
+
+
+# Rate limit
+
+
+@pytest.fixture
+async def limited(service) -> Service:
+    await service.add_account("limited", rate_limit=RateLimit(3, 60))
+    return service
+
+
+def rate(reply) -> tuple[str, ...]:
+    return tuple(reply.headers[f"ratelimit-{name}"] for name in ("limit", "remaining", "reset"))
+
+
+async def test_the_call_over_the_limit_is_429_until_the_first_is_a_minute_old(limited):
+    auth = basic("limited")
+    assert [rate(await limited.get("/version", auth=auth))[:2] for _ in range(3)] == [
+        ("3", "2"),
+        ("3", "1"),
+        ("3", "0"),
+    ]
+    await limited.clock.advance(20)
+    refused = await limited.get("/version", auth=auth)
+    assert (refused.status, refused.headers["retry-after"]) == (429, "40")
+    assert rate(refused) == ("3", "0", "40")
+    assert "3 calls in 60 s" in refused.message
+    await limited.clock.advance(39.9)
+    assert (await limited.get("/version", auth=auth)).status == 429
+    await limited.clock.advance(0.2)
+    assert (await limited.get("/version", auth=auth)).status == 200
+
+
+async def test_every_answer_to_a_limited_account_tells_what_is_left(limited):
+    limited.store.failure = RuntimeError("boom")
+    replies = []
+    for call in (
+        limited.send(a_job(), auth=basic("limited")),
+        limited.send(b"{", auth=basic("limited")),
+        limited.send(a_job(), auth=basic("limited"), headers={"content-type": "text/plain"}),
+    ):
+        replies.append(await call)
+    assert [(reply.status, rate(reply)[1]) for reply in replies] == [(500, "2"), (400, "1"), (415, "0")]
+    await limited.clock.advance(61)
+    for method, path, status in (
+        ("GET", f"/rest/v1/jobs/{UNKNOWN}", 404),
+        ("GET", "/rest/v1/nothing", 404),
+        ("PUT", "/rest/v1/jobs", 405),
+    ):
+        reply = await limited.call(method, path, auth=basic("limited"))
+        assert (reply.status, rate(reply)[0]) == (status, "3")
+
+
+async def test_wrong_passwords_do_not_use_up_the_accounts_calls(limited):
+    for _ in range(3):
+        await limited.get("/version", auth=basic("limited", "wrong"), source="198.51.100.7")
+    assert rate(await limited.get("/version", auth=basic("limited")))[1] == "2"
+
+
+async def test_calls_of_one_account_do_not_use_up_anothers(limited):
+    for _ in range(4):
+        await limited.get("/version", auth=basic("limited"))
+    assert (await limited.get("/version")).status == 200
+
+
+async def test_an_account_without_a_limit_is_told_of_none(service):
+    await service.add_account("free", rate_limit=None)
+    reply = await service.get("/version", auth=basic("free"))
+    assert not any(name.startswith("ratelimit") for name in reply.headers)
+
+
+# When we fail
+
+
+async def test_a_database_that_is_away_is_503(service):
+    service.store.failure = StoreUnavailable("the disk is full")
+    reply = await service.send(a_job())
+    assert (reply.status, reply.headers["retry-after"]) == (503, "5")
+    assert "nothing was accepted" in reply.message
+
+
+async def test_an_overload_is_503(service):
+    service.store.failure = Overloaded("too much waits to be written", 7)
+    reply = await service.send(a_job())
+    assert (reply.status, reply.headers["retry-after"]) == (503, "7")
+
+
+async def test_a_defect_is_500_and_logged_by_its_place(service):
+    service.store.failure = RuntimeError("boom with a text: the code is 4711")
+    with structlog.testing.capture_logs() as logs:
+        reply = await service.send(a_job("the code is 4711"))
+    assert reply.status == 500
+    assert "boom" not in reply.message
+    (line,) = logs
+    assert (line["event"], line["error"]) == ("api.failed", "RuntimeError")
+    assert "in add_job" in line["where"]
+
+
+async def test_neither_a_text_nor_a_password_is_in_a_log_or_an_error(service):
+    secret = "the code is 4711"
+    with structlog.testing.capture_logs() as logs:
+        replies = [
+            await service.send(a_job(secret)),
+            await service.send(a_job(secret, invalidCharacters="REFUSE", validityMin=4)),
+            await service.send(a_job(secret + "日", invalidCharacters="REFUSE")),
+            await service.send({"messages": [{"text": [secret], "recipients": secret}]}),
+            await service.send({"messages": secret}),
+            await service.send(f'{{"messages": "{secret}'.encode()),
+            await service.send(f'{{"text": "{secret}\\ud800"}}'.encode()),
+            await service.send(secret.encode("utf-16")),
+            await service.get("/version", auth=basic(password=secret)),
+            await service.get("/version", auth=f"Basic {secret}"),
+        ]
+        service.store.failure = RuntimeError(f"can't bind parameter {secret!r}")
+        replies.append(await service.send(a_job(secret)))
+    told = [reply.body.decode() + repr(reply.headers) for reply in replies] + [repr(logs)]
+    assert not any(secret in each or "4711" in each or PASSWORD in each for each in told)
+
+
+async def test_requests_are_counted_by_operation_and_status(service):
+    await service.send(a_job())
+    await service.send(b"{")
+    await service.get("/nothing")
+    text = service.api._metrics.exposition().decode()
+    assert 'heliograph_http_requests_total{code="201",operation="SendSmsJob"} 1.0' in text
+    assert 'heliograph_http_requests_total{code="400",operation="SendSmsJob"} 1.0' in text
+    assert 'heliograph_http_requests_total{code="404",operation="none"} 1.0' in text

@@ -1,0 +1,19 @@
+"""What schemathesis is told of our document that JSON Schema can't say."""
+
+from datetime import UTC, datetime, timedelta
+
+import schemathesis
+from hypothesis import strategies as st
+
+from heliograph.wire.openapi import INTERVAL_FORMAT
+
+INSTANTS = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 # as hypothesis wants it
+
+schemathesis.openapi.format(
+    INTERVAL_FORMAT,
+    st.builds(
+        lambda start, minutes: f"{start.isoformat()}/{(start + timedelta(minutes=minutes)).isoformat()}",
+        INSTANTS,
+        st.integers(1, 10_000),
+    ),
+)

@@ -1,0 +1,169 @@
+"""Requests byte by byte over a socket: what happens before the application is asked."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.service import Running, basic, running_server
+
+HEADER_TIMEOUT_S = 0.5
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("server")
+    with running_server(directory, config=f"[server]\nheader_timeout = {HEADER_TIMEOUT_S}\n") as running:
+        yield running
+
+
+@pytest.fixture
+def connection(server: Running):
+    with socket.create_connection(server.address, timeout=10) as connection:
+        yield connection
+
+
+def received(connection: socket.socket) -> bytes:
+    """Everything until the service closes the connection."""
+    answer = b""
+    try:
+        while more := connection.recv(65_536):
+            answer += more
+    except ConnectionResetError:
+        pass
+    return answer
+
+
+def answer_to(connection: socket.socket, request: bytes) -> tuple[int, bytes, dict]:
+    connection.sendall(request)
+    head, _, body = received(connection).partition(b"\r\n\r\n")
+    return int(head.split()[1]), head.lower(), json.loads(body)
+
+
+def test_headers_that_do_not_come_are_408(connection):
+    status, head, error = answer_to(connection, b"GET /rest/v1/version HTTP/1.1\r\nHost: a\r\n")
+    assert (status, error["code"]) == (408, 408)
+    assert b"connection: close" in head
+    assert "did not come within 0.5 s" in error["message"]
+
+
+def test_a_connection_that_says_nothing_is_closed(connection):
+    status, _, _ = answer_to(connection, b"")
+    assert status == 408
+
+
+def test_headers_that_come_drop_by_drop_are_408(connection):
+    connection.sendall(b"GET /rest/v1/version HTTP/1.1\r\n")
+    connection.settimeout(0.1)
+    answer = b""
+    for number in range(100):
+        try:
+            connection.sendall(b"x-%d: y\r\n" % number)
+            answer = connection.recv(65_536)
+        except TimeoutError:
+            continue
+        except OSError:
+            pass
+        break
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_kept_connection_may_rest_between_requests(connection):
+    request = b"GET /rest/v1/version HTTP/1.1\r\nHost: a\r\n\r\n"
+    for _ in range(2):
+        connection.sendall(request)
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += connection.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        connection.settimeout(2 * HEADER_TIMEOUT_S)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.settimeout(10)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /rest/v1/version HTTP/1.1\r\nx: " + b"y" * 70_000,
+        b"GET /rest/v1/version HTTP/1.1\r\n" + b"x: y\r\n" * 20_000 + b"\r\n",
+        b"GET /rest/v1/version?" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["one header", "many headers", "the request line"],
+)
+def test_headers_that_are_too_large_are_431(connection, head):
+    status, _, error = answer_to(connection, head)
+    assert (status, error["code"]) == (431, 431)
+    assert "65536 octets" in error["message"]
+
+
+def test_32_kib_of_headers_are_not_too_large(connection):
+    status, _, answer = answer_to(
+        connection,
+        b"GET /rest/v1/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\nx: " + b"y" * 32_000 + b"\r\n\r\n",
+    )
+    assert status == 200
+    assert answer["versionInfo"].startswith("heliograph ")
+
+
+@pytest.mark.parametrize("request_", [b"hello\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n"])
+def test_what_is_no_http_is_400(connection, request_):
+    status, head, error = answer_to(connection, request_)
+    assert (status, error["code"]) == (400, 400)
+    assert b"content-type: application/json" in head
+
+
+def test_a_body_of_9_mib_is_413_and_its_answer_is_read_by_a_client_that_is_still_sending(connection):
+    size = 9 * 2**20
+    head = (
+        "POST /rest/v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        f"Authorization: {basic()}\r\nContent-Length: {size}\r\n\r\n"
+    )
+    status, _, error = answer_to(connection, head.encode() + b" " * size)
+    assert (status, error["code"]) == (413, 413)
+
+
+def test_a_chunked_body_of_9_mib_is_413(connection):
+    head = (
+        "POST /rest/v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        f"Authorization: {basic()}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    chunk = b"%x\r\n" % 2**20 + b" " * 2**20 + b"\r\n"
+    status, _, _ = answer_to(connection, head.encode() + chunk * 9 + b"0\r\n\r\n")
+    assert status == 413
+
+
+def test_a_client_that_asks_before_it_sends_9_mib_need_not_send_them(connection):
+    head = (
+        "POST /rest/v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+        f"Authorization: {basic()}\r\nContent-Length: {9 * 2**20}\r\n\r\n"
+    )
+    status, _, _ = answer_to(connection, head.encode())
+    assert status == 413
+
+
+def test_an_answer_to_head_has_no_body(connection):
+    connection.sendall(b"HEAD /rest/v1/docs HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    head, _, body = received(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert body == b""
+
+
+def test_requests_sent_without_waiting_are_answered_in_their_order(connection):
+    request = "GET /rest/v1/{} HTTP/1.1\r\nHost: a\r\n{}\r\n"
+    paths = ["version", "nothing", "version", "openapi.json"]
+    connection.sendall("".join(request.format(path, "") for path in paths[:-1]).encode())
+    connection.sendall(request.format(paths[-1], "Connection: close\r\n").encode())
+    answers = received(connection).split(b"HTTP/1.1 ")[1:]
+    assert [int(answer.split()[0]) for answer in answers] == [200, 404, 200, 200]
+
+
+def test_the_service_does_not_tell_which_server_it_is(connection):
+    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert b"\r\nserver:" not in received(connection).lower()
+
+
+def test_nothing_is_written_beside_the_database(server: Running):
+    names = {path.name for path in Path(server.database).parent.iterdir()}
+    assert all(name.startswith("heliograph.") for name in names)

@@ -1,0 +1,38 @@
+"""Every hot query finds its rows by an index, however much history there is."""
+
+import re
+from contextlib import closing
+
+import pytest
+
+from heliograph.store.sqlite.connection import _QUERIES, Connection, _many
+
+# Those that have a whole table for their subject and run seldom, and those that take a few rows from its beginning.
+MAY_SCAN = {
+    "accounts", "awaiting_receipts", "forget_fingerprints", "forget_parked", "free_leases", "live_count",
+    "last_sms_number", "parked_count",
+}  # fmt: skip
+TABLES = "account|job|message|sms|live|parked|fingerprint"
+WIDTHS = {
+    "insert_jobs": 9, "insert_messages": 5, "insert_sms": 11, "insert_live": 14, "leased": 1, "lease": 2,
+    "submitted": 4, "postponed": 5, "part_done": 3, "heard": 2, "part_states": 1, "by_message_id": 3, "end_sms": 5,
+    "end_live": 1, "finish_jobs": 1, "park": 4, "parked": 3, "unpark": 1, "blank_messages": 1, "blank_jobs": 1,
+    "delete_messages": 1, "delete_jobs": 1,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory):
+    with closing(Connection(tmp_path_factory.mktemp("plans") / "heliograph.db")) as connection:
+        connection.upgrade()
+        yield connection
+
+
+@pytest.mark.parametrize("size", [1, 8, 50])
+@pytest.mark.parametrize("name", sorted(set(_QUERIES) - MAY_SCAN))
+def test_a_query_scans_no_table(db, name, size):
+    sql = _many(name, WIDTHS[name], size) if ":rows" in _QUERIES[name] else _QUERIES[name]
+    plan = [row[3] for row in db.raw.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?"))]
+    scanned = re.compile(rf"SCAN ({TABLES})\b")
+    assert [step for step in plan if scanned.match(step)] == []
+    assert [step for step in plan if "AUTOMATIC" in step or "TEMP B-TREE FOR ORDER" in step] == []
