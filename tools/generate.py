@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import command_line_reference, settings_reference
+from tools import api_reference, command_line_reference, settings_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 
 GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (
+    api_reference.files,
     settings_reference.files,
     command_line_reference.files,
 )

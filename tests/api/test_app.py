@@ -3,16 +3,18 @@
 import asyncio
 import base64
 
+import msgspec
 import pytest
 import structlog
 
 from heliograph.api import app as app_module
+from heliograph.api.auth import hash_password
 from heliograph.jobs.accounts import RateLimit
 from heliograph.jobs.errors import Overloaded, StoreUnavailable
 from heliograph.store.memory import MemoryStore
 from heliograph.wire.operations import MAX_BODY_OCTETS
 from tests.fakes.clock import ManualClock
-from tests.fakes.service import PASSWORD, Service, a_job, basic
+from tests.fakes.service import PASSWORD, Service, a_job, basic, in_real_time
 
 JOBS = "/rest/v1/jobs"
 UNKNOWN = "J.20221116-102407.583-0lajfsfmoXIZJO93PQ"
@@ -139,8 +141,6 @@ async def test_wrong_credentials_are_401_on_version_too(service):
 @pytest.mark.parametrize("alphabet", [base64.b64encode, base64.urlsafe_b64encode])
 @pytest.mark.parametrize("padding", ["", "="])
 async def test_basic_tokens_are_read_in_either_alphabet_and_without_padding(service, password, alphabet, padding):
-    from heliograph.api.auth import hash_password
-
     account = await service.add_account("müller")
     await service.store.put_account(_with(account, password_hash=hash_password(password)))
     token = alphabet(f"müller:{password}".encode()).decode()
@@ -150,9 +150,14 @@ async def test_basic_tokens_are_read_in_either_alphabet_and_without_padding(serv
         assert (await service.get("/version", auth=f"{scheme} {token}")).status == 200
 
 
-def _with(account, **changes):
-    import msgspec
+async def test_a_token_that_is_no_utf_8_is_read_as_latin_1(service):  # JavaScript's btoa, in the Node.js SDK
+    account = await service.add_account("müller")
+    await service.store.put_account(_with(account, password_hash=hash_password("geheim")))
+    token = base64.b64encode("müller:geheim".encode("latin-1")).decode()
+    assert (await service.get("/version", auth=f"Basic {token}")).status == 200
 
+
+def _with(account, **changes):
     return msgspec.structs.replace(account, **changes)
 
 
@@ -167,8 +172,6 @@ async def test_a_disabled_account_is_401_within_a_second(service):
 
 
 async def test_an_old_password_is_refused_within_a_second_of_its_change(service):
-    from heliograph.api.auth import hash_password
-
     account = await service.store.account("acme")
     assert (await service.get("/version")).status == 200
     await service.store.put_account(_with(account, password_hash=hash_password("new")))
@@ -192,7 +195,7 @@ async def test_wrong_passwords_slow_their_source_down_and_nobody_else(service):
         assert (await service.get("/version", auth=basic(password="wrong"))).status == 401
     async with asyncio.TaskGroup() as tasks:
         slowed = tasks.create_task(service.get("/version", auth=basic(password="wrong")))
-        await asyncio.sleep(0.1)
+        await in_real_time(0.1)
         assert not slowed.done()
         assert (await service.get("/version", source="192.0.2.2")).status == 200
         assert (await service.get("/version")).status == 200, "a password that is known is not slowed"
@@ -206,7 +209,7 @@ async def test_many_wrong_passwords_at_once_from_one_source_are_turned_away(serv
     async with asyncio.TaskGroup() as tasks:
         calls = [tasks.create_task(service.get("/version", auth=basic(password=f"wrong {n}"))) for n in range(20)]
         for _ in range(60):
-            await asyncio.sleep(0.02)
+            await in_real_time(0.02)
             await service.clock.advance(10)
             if all(call.done() for call in calls):
                 break
@@ -224,7 +227,7 @@ async def test_the_addresses_of_one_ipv6_customer_are_slowed_together(service):
     for n in range(3):
         await service.get("/version", auth=basic(password="wrong"), source=f"2001:db8::{n}")
     call = asyncio.ensure_future(service.get("/version", auth=basic(password="wrong"), source="2001:db8::ffff"))
-    await asyncio.sleep(0.1)
+    await in_real_time(0.1)
     assert not call.done()
     await service.clock.advance(0.25)
     assert (await call).status == 401
@@ -519,13 +522,11 @@ async def test_the_call_over_the_limit_is_429_until_the_first_is_a_minute_old(li
 
 async def test_every_answer_to_a_limited_account_tells_what_is_left(limited):
     limited.store.failure = RuntimeError("boom")
-    replies = []
-    for call in (
-        limited.send(a_job(), auth=basic("limited")),
-        limited.send(b"{", auth=basic("limited")),
-        limited.send(a_job(), auth=basic("limited"), headers={"content-type": "text/plain"}),
-    ):
-        replies.append(await call)
+    replies = [
+        await limited.send(a_job(), auth=basic("limited")),
+        await limited.send(b"{", auth=basic("limited")),
+        await limited.send(a_job(), auth=basic("limited"), headers={"content-type": "text/plain"}),
+    ]
     assert [(reply.status, rate(reply)[1]) for reply in replies] == [(500, "2"), (400, "1"), (415, "0")]
     await limited.clock.advance(61)
     for method, path, status in (

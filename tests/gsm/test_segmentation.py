@@ -18,9 +18,7 @@ alphabets = {
     STANDARD: st.one_of(st.sampled_from(sorted(CARRIABLE)), st.sampled_from(["a", "€", "\r\n"])),
     UTF_16: st.one_of(
         st.characters(exclude_categories=["Cs"]),
-        st.sampled_from(
-            ["a", "é", FACE, FAMILY, "e\u0301", "\r\n", "🇩🇪", "한", "\u1112\u1161\u11ab", "\u200d", "🇩"]
-        ),
+        st.sampled_from(["a", "é", FACE, FAMILY, "e\u0301", "\r\n", "🇩🇪", "한", "\u1112\u1161\u11ab", "\u200d", "🇩"]),
     ),
 }
 

@@ -13,9 +13,7 @@ NATIONAL = phonenumbers.PhoneNumberFormat.NATIONAL
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 EXAMPLES = {
-    region: number
-    for region in REGIONS
-    if (number := phonenumbers.example_number_for_type(region, MOBILE)) is not None
+    region: number for region in REGIONS if (number := phonenumbers.example_number_for_type(region, MOBILE)) is not None
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.builders import an_account
 from tests.fakes.service import PASSWORD, password_hash, running_server
 
-PYTHON = Path(".venv-vendor/bin/python").absolute()
+PYTHON = Path(__file__).parents[2] / ".venv-vendor" / "bin" / "python"
 PROGRAM = Path(__file__).with_name("vendor_program.py")
 NAME = "müller?>"  # Not ASCII; and its token has a `-` or `_` where base64 has `+` or `/`.
 

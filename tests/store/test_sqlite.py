@@ -80,6 +80,18 @@ async def test_everything_is_there_after_reopening(path):
         assert await finished_at(store, await a_finished_job(store, at=70)) == after(70)
 
 
+async def test_numbers_are_not_given_twice_though_everything_was_forgotten(path):
+    async with open_sqlite(path, NOW) as store:
+        await a_finished_job(store)
+        _, before = await a_leased_sms(store)
+        await store.record_outcomes("acme", [submitted(before, "m2", at=1)])
+        await store.record_receipts("acme", [delivered("m2", at=2)])
+        assert await store.forget_jobs(after(100), 10) == 2
+    async with open_sqlite(path, after(200)) as store:
+        _, part = await a_leased_sms(store)
+        assert part.segment.id > before.segment.id
+
+
 async def test_leases_of_the_process_before_fall_due_at_once(path):
     async with open_sqlite(path, NOW) as store:
         _, part = await a_leased_sms(store, for_s=1000)
@@ -286,10 +298,27 @@ async def test_jobs_that_come_during_a_commit_share_the_next_one(store, commits)
     assert commits == ["COMMIT", "COMMIT"]
 
 
-async def test_a_commit_takes_no_more_jobs_than_its_share(store, commits):
-    sms = [a_planned_sms(dst) for dst in numbers(900)]
+async def test_a_commit_takes_no_more_small_jobs_than_its_share(store, commits):
+    sms = [a_planned_sms(dst) for dst in numbers(100)]
+    await asyncio.gather(*(store.add_job(a_plan(*sms)) for _ in range(60)))
+    assert commits == ["COMMIT"] * 3
+
+
+async def test_a_commit_takes_one_big_job(store, commits):
+    sms = [a_planned_sms(dst) for dst in numbers(101)]
     await asyncio.gather(*(store.add_job(a_plan(*sms)) for _ in range(6)))
-    assert commits == ["COMMIT"] * 2
+    assert commits == ["COMMIT"] * 6
+
+
+async def test_a_small_job_does_not_wait_for_the_big_ones_before_it(store):
+    done: list[str] = []
+
+    async def job(name: str, count: int):
+        await store.add_job(a_plan(*(a_planned_sms() for _ in range(count))))
+        done.append(name)
+
+    await asyncio.gather(*(job("big", 1000) for _ in range(5)), job("small", 1))
+    assert done.index("small") <= 1
 
 
 async def test_what_dispatch_waits_for_goes_before_all_jobs(store):
@@ -354,7 +383,7 @@ async def test_a_full_disk_leaves_nothing_half_written(store):
 
 
 async def test_a_file_that_another_process_keeps_locked_is_unavailable(path, store):
-    store.writer._db.raw.execute("PRAGMA busy_timeout = 20")
+    store.writer._db.patience_s = 0.02
     plans = [a_plan() for _ in range(10)]
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -36,7 +36,7 @@ def test_what_is_no_json_is_told_as_such(body):
 
 @pytest.mark.parametrize("body", [b'"\xff"', b'"\xed\xa0\x80"', '"Grüße"'.encode("latin-1")])
 def test_what_is_not_utf_8_is_told_with_its_place(body):
-    with pytest.raises(RequestInvalid, match="the body is not UTF-8: byte [0-9]+ can't be read; send JSON in UTF-8"):
+    with pytest.raises(RequestInvalid, match=r"the body is not UTF-8: byte [0-9]+ can't be read; send JSON in UTF-8"):
         decode_body(body)
 
 

@@ -24,7 +24,7 @@ from tests.wire.test_shapes import JSON, NEARLY
 
 DOCUMENT = openapi_document("0.1.0")
 SCHEMAS = DOCUMENT["components"]["schemas"]
-GOLDEN = Path("tests/golden/openapi.json")
+GOLDEN = Path(__file__).parents[1] / "golden" / "openapi.json"
 
 
 def validator(schema: str) -> jsonschema_rs.Draft202012Validator:

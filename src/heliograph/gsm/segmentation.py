@@ -70,9 +70,7 @@ def segment(text: str, encoding: Encoding, max_parts: int) -> Segmentation:
     for parts_left in reversed(range(part_count)):
         end = cutter.end(start)
         cluster_end = cutter.cluster_end(end)
-        if cluster_end < end and (
-            truncated or cutter.part_count(cluster_end, at_most=parts_left) is not None
-        ):
+        if cluster_end < end and (truncated or cutter.part_count(cluster_end, at_most=parts_left) is not None):
             end = cluster_end
         parts.append(_text(data[start:end], encoding))
         start = end

@@ -98,8 +98,7 @@ def concatenation(elements: Iterable[InformationElement]) -> Concatenation | Non
             continue
         if len(element.data) != length_octets:
             raise MalformedHeader(
-                f"concatenation element 0x{element.identifier:02X} has {len(element.data)} octets, "
-                f"not {length_octets}"
+                f"concatenation element 0x{element.identifier:02X} has {len(element.data)} octets, not {length_octets}"
             )
         *reference, part_count, part_number = element.data
         if 1 <= part_number <= part_count:  # Otherwise the element is to be ignored (9.2.3.24.1).

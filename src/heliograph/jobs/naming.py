@@ -17,6 +17,7 @@ RANDOM_SPACE = 36**_TAIL_LENGTH
 """How many different tails an id can have."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _SHAPE = re.compile(r"J\..{18,38}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Coprime to 36, so that the tails of a job's SMS are all different, and large, so that they look unlike each other.
@@ -27,7 +28,9 @@ def job_id(received: datetime, number: int) -> JobId:
     """The id of a job received at that instant; `number` (below RANDOM_SPACE) tells it from others of the instant."""
     received = received.astimezone(UTC)
     instant_ms = (received - _EPOCH) // timedelta(milliseconds=1)
-    stamp = f"{received:%Y%m%d-%H%M%S}.{received.microsecond // 1000:03d}"
+    day = received.year * 10_000 + received.month * 100 + received.day
+    time = received.hour * 10_000 + received.minute * 100 + received.second
+    stamp = f"{day:08d}-{time:06d}.{received.microsecond // 1000:03d}"
     return JobId(f"J.{stamp}-0{_base36(instant_ms, 8)}{_base36(number, _TAIL_LENGTH).upper()}")
 
 
@@ -56,8 +59,9 @@ def received_ms(job: str) -> int | None:
 
 
 def _base36(number: int, width: int) -> str:
-    digits = ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits = _DIGITS[digit] + digits
-    return digits.rjust(width, "0")
+    pairs: list[str] = []
+    for _ in range((width + 1) // 2):
+        number, pair = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[pair])
+    pairs.reverse()
+    return "".join(pairs)[-width:]

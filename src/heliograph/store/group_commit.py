@@ -11,7 +11,10 @@ from typing import Any, Generic, TypeVar
 from heliograph.jobs.errors import HeliographError, Overloaded
 
 MAX_ROWS_A_COMMIT = 2000
-"""Of jobs; what dispatch and receipts write comes on top. Keeps a commit, and so any wait, in tens of milliseconds."""
+"""Of small jobs; a big one, and what dispatch writes, come on top. Keeps any wait in tens of milliseconds."""
+SMALL_JOB_ROWS = 100
+"""Jobs of more rows are big: one of them a commit, and only after the small ones, so that nobody's single SMS waits for
+another's thousands."""
 MAX_ROWS_WAITING = 60_000
 """Of jobs that wait for their commit: 20 jobs of 3000 SMS. More are turned away, so that dispatch keeps its share."""
 
@@ -29,7 +32,8 @@ class GroupCommit(Generic[Write]):
         """
         self._commit = commit
         self._urgent: deque[tuple[Write, asyncio.Future[Any]]] = deque()
-        self._jobs: deque[tuple[Write, int, asyncio.Future[Any]]] = deque()
+        self._small: deque[tuple[Write, int, asyncio.Future[Any]]] = deque()
+        self._big: deque[tuple[Write, int, asyncio.Future[Any]]] = deque()
         self._rows_waiting = 0
         self._under_way = False
 
@@ -46,7 +50,7 @@ class GroupCommit(Generic[Write]):
             raise Overloaded("more jobs are coming in than can be written; send this one again in a moment", 1)
         self._rows_waiting += row_count
         future = asyncio.get_running_loop().create_future()
-        self._jobs.append((write, row_count, future))
+        (self._small if row_count <= SMALL_JOB_ROWS else self._big).append((write, row_count, future))
         self._soon()
         return await future
 
@@ -61,12 +65,10 @@ class GroupCommit(Generic[Write]):
         batch = [each for each in self._urgent if not each[1].done()]
         self._urgent.clear()
         row_count = 0
-        while self._jobs and row_count < MAX_ROWS_A_COMMIT:
-            write, rows, future = self._jobs.popleft()
-            self._rows_waiting -= rows
-            if not future.done():
-                row_count += rows
-                batch.append((write, future))
+        while self._small and row_count < MAX_ROWS_A_COMMIT:
+            row_count += self._take(self._small, batch)
+        if self._big:
+            self._take(self._big, batch)
         if not batch:
             self._under_way = False
             return
@@ -78,6 +80,16 @@ class GroupCommit(Generic[Write]):
             done.set_exception(error)
         done.add_done_callback(lambda results: self._finish(futures, results))
 
+    def _take(
+        self, waiting: deque[tuple[Write, int, asyncio.Future[Any]]], batch: list[tuple[Write, asyncio.Future[Any]]]
+    ) -> int:
+        write, row_count, future = waiting.popleft()
+        self._rows_waiting -= row_count
+        if future.done():
+            return 0
+        batch.append((write, future))
+        return row_count
+
     def _finish(self, futures: list[asyncio.Future[Any]], done: "asyncio.Future[Sequence[Any]]") -> None:
         error = done.exception()
         results = done.result() if error is None else [error] * len(futures)
@@ -88,7 +100,7 @@ class GroupCommit(Generic[Write]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
-        if self._urgent or self._jobs:
+        if self._urgent or self._small or self._big:
             self._start()
         else:
             self._under_way = False

@@ -266,6 +266,8 @@ _DETAILS = (
     "are two spellings of a number.",
     "HEAD is answered for `/docs`, `/openapi.json`, `/healthz`, `/readyz` and `/metrics`; on an operation it is 405, "
     "as every method is that the operation doesn't have.",
+    "A Basic token is read in either base64 alphabet, with its padding or without; what is not UTF-8 in it is read as "
+    "Latin-1.",
     "Credentials may be sent with any request. Where they are not needed, wrong ones are 401 all the same, and right "
     "ones count as a call; that holds for a path or method that doesn't exist, too.",
     "The request line and headers may have 64 KiB (else 431) and must come within 10 seconds (else 408); a body must "

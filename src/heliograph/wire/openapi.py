@@ -119,7 +119,6 @@ def _operation(operation: Operation) -> Json:
             "in": "header",
             "description": "`handling=strict` refuses fields and parameters that are not known (RFC 7240).",
             "schema": {"type": "string"},
-            "example": "handling=strict",
         },
     ]
     if operation.body:

@@ -265,6 +265,7 @@ class _Reader:
                 self._ignore(path, name, known)
 
     def _ignore(self, path: str, name: str, known: Iterable[str]) -> None:
+        name = name or '""'
         field = f"{path}.{_cut(name)}" if path else _cut(name)
         if self._strict:
             self._fault(field, _unknown(name, known))

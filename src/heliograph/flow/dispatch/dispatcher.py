@@ -21,6 +21,8 @@ IDLE_POLL_S = 0.25
 """How often to look for scheduled SMS that have fallen due: they leave within a second of their instant."""
 STORE_RETRY_S = 1.0
 DRAIN_POLL_S = 0.01
+MAX_BATCH = 100
+"""How many parts are leased, or outcomes recorded, at once: a millisecond's work, for others wait meanwhile."""
 
 log = structlog.get_logger()
 
@@ -98,7 +100,7 @@ class Dispatcher:
     def _limit(self) -> int:
         limit = self._carrier.window - len(self._in_flight)
         paced = self._pacer.room(self._clock.monotonic())
-        return limit if paced is None else min(limit, paced)
+        return min(limit, MAX_BATCH) if paced is None else min(limit, paced, MAX_BATCH)
 
     async def _wait_for_room(self) -> None:
         if len(self._in_flight) >= self._carrier.window:

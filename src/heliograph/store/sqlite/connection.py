@@ -17,12 +17,14 @@ SCHEMA_VERSION = len(_MIGRATIONS)
 BUSY_TIMEOUT_S = 10
 """How long to wait for another process (`heliograph account …`) that is writing."""
 CACHE_KIB = 8192
-CACHED_STATEMENTS = 256
-"""More than all queries in all the sizes in which they come."""
+CACHED_STATEMENTS = 1024
+"""More than all queries in all the sizes in which they come: up to 50 rows each."""
 
 
 class Connection:
-    """One SQLite connection that speaks in named queries."""
+    """One SQLite connection that speaks in named queries. patience_s: how long `begin` waits, where it may."""
+
+    patience_s: float = BUSY_TIMEOUT_S
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Raises StoreUnavailable if the file can't be opened."""
@@ -46,6 +48,7 @@ class Connection:
                         "choose a local disk"
                     )
                 raw.execute("PRAGMA synchronous = FULL")
+                raw.execute("PRAGMA busy_timeout = 0")  # `begin` waits, where it may.
             raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         except (sqlite3.Error, StoreUnavailable) as error:
             if raw is not None:
@@ -75,6 +78,19 @@ class Connection:
         for sql, parameters in _statements(name, rows):
             self.raw.execute(sql, parameters)
 
+    def begin(self, *, wait: bool) -> None:
+        """Begin to write. Raises sqlite3.OperationalError if another process is writing: at once, or after waiting."""
+        try:
+            self.raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            if not wait:
+                raise
+            self.raw.execute(f"PRAGMA busy_timeout = {int(self.patience_s * 1000)}")
+            try:
+                self.raw.execute("BEGIN IMMEDIATE")
+            finally:
+                self.raw.execute("PRAGMA busy_timeout = 0")
+
     def schema_version(self) -> int:
         """How many migrations the file has seen. Raises StoreUnavailable if that is more than there are."""
         version: int = self.raw.execute("PRAGMA user_version").fetchone()[0]
@@ -87,7 +103,7 @@ class Connection:
 
     def upgrade(self) -> None:
         """Bring the schema to this version's, all of it or nothing."""
-        self.raw.execute("BEGIN IMMEDIATE")  # Before the version is read: of two that upgrade, one finds it done.
+        self.begin(wait=True)  # Before the version is read: of two that upgrade, one finds it done.
         try:
             for script in _MIGRATIONS[self.schema_version() :]:
                 for statement in split_statements(script):
@@ -109,8 +125,7 @@ class Connection:
 def _statements(name: str, rows: Sequence[Sequence[object]]) -> Iterable[tuple[str, list[object]]]:
     first, count = 0, len(rows)
     while first < count:
-        # By powers of two below that, so that few different statements are prepared, and those again and again.
-        size = ROWS_A_STATEMENT if count - first >= ROWS_A_STATEMENT else 1 << (count - first).bit_length() - 1
+        size = min(ROWS_A_STATEMENT, count - first)
         yield _many(name, len(rows[0]), size), [value for row in rows[first : first + size] for value in row]
         first += size
 

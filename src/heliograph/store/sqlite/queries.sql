@@ -15,7 +15,10 @@ INSERT INTO live (id, carrier, lane, account, due, expires, blackouts, state, at
 VALUES :rows
 
 -- name: last_sms_number
-SELECT max(id) FROM sms
+SELECT max((SELECT last_sms FROM given), coalesce((SELECT max(id) FROM sms), 0))
+
+-- name: keep_last_sms_number
+UPDATE given SET last_sms = ?
 
 -- name: fingerprint
 -- An equal request accepted after an instant.

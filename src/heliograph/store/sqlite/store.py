@@ -1,4 +1,4 @@
-"""The Store in one SQLite file: one thread writes, in group commits; everything else only reads."""
+"""The Store in one SQLite file: one connection writes, in group commits; everything else only reads."""
 
 import asyncio
 import sqlite3
@@ -37,6 +37,7 @@ from heliograph.store.sqlite.writer import (
     RecordReceipts,
     Write,
     Writer,
+    row_count,
     sms_range_of,
 )
 
@@ -44,6 +45,10 @@ Result = TypeVar("Result")
 
 READ_AT_ONCE_ROWS = 100
 """So few rows are read faster on the event loop (tens of microseconds) than another thread is asked for them."""
+
+WRITE_AT_ONCE_ROWS = 200
+"""So few rows are written on the event loop, and only their commit, which waits for the disk, in another thread: two
+threads that both run Python take turns at the interpreter's lock, half a millisecond each (docs/decisions/0010)."""
 
 
 class SqliteStore:
@@ -67,7 +72,12 @@ class SqliteStore:
     def _commit(self, writes: list[Write]) -> "asyncio.Future[Sequence[Any]]":
         if self._closed:
             raise StoreUnavailable("the database has been closed")
-        return asyncio.get_running_loop().run_in_executor(self._writers, self.writer.apply, writes)
+        loop = asyncio.get_running_loop()
+        if sum(map(row_count, writes)) <= WRITE_AT_ONCE_ROWS:
+            results = self.writer.try_now(writes)
+            if results is not None:
+                return loop.run_in_executor(self._writers, self.writer.commit, writes, results)
+        return loop.run_in_executor(self._writers, self.writer.apply, writes)
 
     def close(self) -> None:
         """Close the file, after what is being written."""

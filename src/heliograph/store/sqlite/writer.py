@@ -1,4 +1,4 @@
-"""What is written, transaction by transaction; runs in the one thread that writes."""
+"""What is written, transaction by transaction."""
 
 import sqlite3
 from collections.abc import Collection, Sequence
@@ -92,6 +92,23 @@ class BlankTexts(msgspec.Struct, frozen=True):
 Write = AddJob | Lease | RecordOutcomes | RecordReceipts | PutAccount | ForgetJobs | BlankTexts | Probe
 
 
+def row_count(write: Write) -> int:
+    """About how many rows a write touches; for those that look for old jobs, enough to be called many."""
+    match write:
+        case AddJob():
+            return len(write.plan.sms)
+        case Lease():
+            return write.limit
+        case RecordOutcomes():
+            return len(write.outcomes)
+        case RecordReceipts():
+            return len(write.receipts)
+        case ForgetJobs() | BlankTexts():
+            return FORGOTTEN_SMS
+        case PutAccount() | Probe():
+            return 1
+
+
 class _PartDone(NamedTuple):
     """A part is through, handed over or delivered. sent: None where that is known already; times in milliseconds."""
 
@@ -119,46 +136,67 @@ class Writer:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
-        self._last_sms = connection.query("last_sms_number")[0][0] or 0
+        self._last_sms = int(connection.query("last_sms_number")[0][0])
         self._parked_count: int = connection.query("parked_count")[0][0]
         self._last_served: dict[str, int] = {}
+        self._before = self._last_sms, self._parked_count
 
     def free_leases(self, now: datetime) -> None:
         """Let whatever the process before had leased fall due at once."""
         self._db.run("free_leases", instant_ms(now), instant_ms(now))
 
+    def try_now(self, writes: Sequence[Write]) -> list[Any] | None:
+        """Write a batch, all but the commit, waiting for nobody; None if nothing was, and `apply` is to do it."""
+        try:
+            self._begin(wait=False)
+            return self._write_all(writes)
+        except Exception:  # noqa: BLE001 # Whatever it is: `apply` meets it again, and tells whoever it concerns.
+            self._undo()
+            return None
+
+    def commit(self, writes: Sequence[Write], results: list[Any]) -> list[Any]:
+        """Make durable what `try_now` wrote; its results, or what came of another try."""
+        try:
+            self._db.raw.execute("COMMIT")
+        except sqlite3.Error:
+            self._undo()
+            return self.apply(writes)
+        return results
+
     def apply(self, writes: Sequence[Write]) -> list[Any]:
         """Write a batch in one transaction, or each write in its own if that fails; an exception is a result."""
         try:
-            return self._transaction(writes)
+            self._begin(wait=True)
+            results = self._write_all(writes)
+            self._db.raw.execute("COMMIT")
+            return results
         except sqlite3.Error as error:
-            away = getattr(error, "sqlite_errorcode", 0) & 0xFF in (
-                sqlite3.SQLITE_BUSY,
-                sqlite3.SQLITE_LOCKED,
-            )
+            self._undo()
+            away = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             if len(writes) == 1 or away:  # Each write would wait as long again for another process that is writing.
                 return [StoreUnavailable(f"the database can't be written: {error}") for _ in writes]
         except Exception as error:  # noqa: BLE001 # A bug, told to whoever ran into it; the others can't help it.
+            self._undo()
             if len(writes) == 1:
                 return [error]
         return [result for write in writes for result in self.apply([write])]
 
-    def _transaction(self, writes: Sequence[Write]) -> list[Any]:
-        before = self._last_sms, self._parked_count
-        self._db.raw.execute("BEGIN IMMEDIATE")
-        try:
-            results: list[Any] = [self._write(write) for write in writes if not isinstance(write, AddJob)]
-            jobs = [write.plan for write in writes if isinstance(write, AddJob)]
-            if jobs:
-                job_results = iter(self._add_jobs(jobs))
-                others = iter(results)
-                results = [next(job_results if isinstance(write, AddJob) else others) for write in writes]
-            self._db.raw.execute("COMMIT")
-        except BaseException:
-            self._last_sms, self._parked_count = before
-            if self._db.raw.in_transaction:
-                self._db.raw.execute("ROLLBACK")
-            raise
+    def _begin(self, *, wait: bool) -> None:
+        self._before = self._last_sms, self._parked_count
+        self._db.begin(wait=wait)
+
+    def _undo(self) -> None:
+        self._last_sms, self._parked_count = self._before
+        if self._db.raw.in_transaction:
+            self._db.raw.execute("ROLLBACK")
+
+    def _write_all(self, writes: Sequence[Write]) -> list[Any]:
+        results: list[Any] = [self._write(write) for write in writes if not isinstance(write, AddJob)]
+        jobs = [write.plan for write in writes if isinstance(write, AddJob)]
+        if jobs:
+            job_results = iter(self._add_jobs(jobs))
+            others = iter(results)
+            results = [next(job_results if isinstance(write, AddJob) else others) for write in writes]
         return results
 
     def _write(self, write: Write) -> Any:
@@ -448,6 +486,8 @@ class Writer:
             sms_total += sms_count
             numbers.append((job,))
             self._db.run("delete_sms", first_sms, first_sms + sms_count)
+        if numbers:
+            self._db.run("keep_last_sms_number", self._last_sms)
         self._db.run_rows("delete_messages", numbers)
         self._db.run_rows("delete_jobs", numbers)
         return len(numbers)

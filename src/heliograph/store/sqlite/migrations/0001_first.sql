@@ -84,3 +84,7 @@ CREATE TABLE fingerprint (
   accepted      INTEGER NOT NULL,
   UNIQUE (account, digest)
 );
+
+-- The last SMS number ever given, as of when SMS were last deleted: numbers are not given twice.
+CREATE TABLE given (last_sms INTEGER NOT NULL);
+INSERT INTO given VALUES (0);
