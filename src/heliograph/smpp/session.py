@@ -1,0 +1,616 @@
+"""One SMPP session: states, sequence numbers, the request window, timers. Plays the ESME and the SMSC.
+
+It is fed by three inputs: bytes arrived (`receive`), a deadline was reached (`expire`), somebody asked (`submit` and
+the like). After each, its owner sends `data_to_send`, looks at `events`, and sets one timer to `next_deadline`.
+Instants are seconds of any clock that never goes back.
+
+Requests for which the peer awaits our answer come as `Requested`, and stay unanswered until `acknowledge`: a receipt
+is acknowledged only when it is durable. Enquiries, unbinds and what can't be understood are answered here.
+
+Standard: SMPP 3.4, 2.2 and 2.3 (states), 5.1.4 (sequence numbers), 7.2 (timers).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from heliograph.smpp.errors import LocalProtocolError, MalformedPdu, RemoteProtocolError
+from heliograph.smpp.fields import Tag, find
+from heliograph.smpp.framing import Framer
+from heliograph.smpp.pdus import (
+    LARGEST_SEQUENCE,
+    RESPONSE,
+    RESPONSES,
+    AlertNotification,
+    Bind,
+    BindReceiver,
+    BindResp,
+    BindTransceiver,
+    BindTransmitter,
+    CancelSm,
+    DataSm,
+    Decoded,
+    DeliverSm,
+    EnquireLink,
+    EnquireLinkResp,
+    GenericNack,
+    Outbind,
+    Pdu,
+    QuerySm,
+    SubmitSm,
+    Unbind,
+    UnbindResp,
+    UnknownPdu,
+    decode,
+    encode,
+)
+from heliograph.smpp.statuses import ROK, CommandStatus
+
+
+class Role(Enum):
+    """Which side of the session we are."""
+
+    ESME = "ESME"
+    SMSC = "SMSC"
+
+    @property
+    def peer(self) -> "Role":
+        """The other side."""
+        return Role.SMSC if self is Role.ESME else Role.ESME
+
+
+class State(Enum):
+    """Where the session stands (2.2); the ESME transmits, receives, or both."""
+
+    OPEN = "open"
+    BOUND_TX = "bound as transmitter"
+    BOUND_RX = "bound as receiver"
+    BOUND_TRX = "bound as transceiver"
+    UNBINDING = "unbinding"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What may differ from peer to peer; times in seconds.
+
+    window: requests of ours that may be unanswered at a time.
+    session_init_s: how long a connection may go without a bind. response_timeout_s: how long any answer may take.
+    enquire_after_s: after what silence the peer is asked whether it is there; give_up_after_s: how long it may take
+    to say anything at all then. inactivity_s: after what time with nothing but enquiries we unbind; None for never.
+    unacknowledged: how many of the peer's requests we keep open at a time; more are refused, to be sent again.
+    """
+
+    window: int = 10
+    session_init_s: float = 10
+    response_timeout_s: float = 30
+    enquire_after_s: float = 30
+    give_up_after_s: float = 10
+    inactivity_s: float | None = None
+    unacknowledged: int = 1000
+
+
+class Requested(msgspec.Struct, frozen=True, gc=False):
+    """The peer asks for something, and awaits `acknowledge(sequence)`: a message, a receipt, or to the SMSC a bind."""
+
+    sequence: int
+    pdu: Pdu
+
+
+class Notified(msgspec.Struct, frozen=True, gc=False):
+    """The peer says what has no answer: outbind or alert_notification."""
+
+    pdu: Pdu
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """The peer's answer to `request`. response: its own kind of response, or generic_nack."""
+
+    sequence: int
+    request: Pdu
+    status: int
+    response: Pdu
+    waited_s: float
+
+
+class Unanswered(msgspec.Struct, frozen=True, gc=False):
+    """No answer came to `request`: its time is over, or (`link_ended`) the session is. It may have been carried out."""
+
+    sequence: int
+    request: Pdu
+    waited_s: float
+    link_ended: bool
+
+
+class AnsweredLate(msgspec.Struct, frozen=True, gc=False):
+    """An answer to a request already reported as Unanswered."""
+
+    sequence: int
+    request: Pdu
+    status: int
+    response: Pdu
+    waited_s: float
+
+
+class StrayAnswer(msgspec.Struct, frozen=True, gc=False):
+    """An answer to nothing that we know to have asked, generic_nack with sequence number 0 among them."""
+
+    sequence: int
+    status: int
+    response: Pdu | UnknownPdu
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
+    """What the peer asked couldn't be read, or not be asked now, and was refused here. status: our answer."""
+
+    sequence: int
+    command_id: int
+    status: CommandStatus
+    reason: str
+
+
+class Bound(msgspec.Struct, frozen=True, gc=False):
+    """The session is open for messages.
+
+    system_id: the peer's. interface_version: the peer's; None where it doesn't say, which by 3.4 means that it knows
+    no optional parameters (4.1.2).
+    """
+
+    state: State
+    system_id: bytes
+    interface_version: int | None
+
+
+class BindRefused(msgspec.Struct, frozen=True, gc=False):
+    """The SMSC doesn't want us, or not now."""
+
+    status: int
+
+
+class Unbound(msgspec.Struct, frozen=True, gc=False):
+    """The session has ended in good order."""
+
+    by_peer: bool
+
+
+class LinkLost(msgspec.Struct, frozen=True, gc=False):
+    """The peer left us without the answer that the session hangs on: to an enquiry, a bind, an unbind."""
+
+    unanswered_s: float
+
+
+class NeverBound(msgspec.Struct, frozen=True, gc=False):
+    """Nobody bound in the time there is for it."""
+
+    waited_s: float
+
+
+class Inactive(msgspec.Struct, frozen=True, gc=False):
+    """Nothing but enquiries for a long time; we unbind."""
+
+    idle_s: float
+
+
+Event = (
+    Requested
+    | Notified
+    | Answered
+    | Unanswered
+    | AnsweredLate
+    | StrayAnswer
+    | Rejected
+    | Bound
+    | BindRefused
+    | Unbound
+    | LinkLost
+    | NeverBound
+    | Inactive
+)
+
+
+class Session:
+    """A session over one connection, from its opening on."""
+
+    def __init__(self, role: Role, settings: Settings, now: float, *, first_sequence: int = 1) -> None:
+        self._role = role
+        self._settings = settings
+        self._state = State.OPEN
+        self._bound_as = State.OPEN
+        self._framer = Framer()
+        self._next_sequence = first_sequence
+        self._opened_at = self._heard_at = self._active_at = now
+
+        self._pending: dict[int, _Pending] = {}
+        """Ours in the window, oldest first; all have the same time to be answered in."""
+        self._overdue: dict[int, _Pending] = {}
+        self._control: _Pending | None = None
+        """Our bind or unbind."""
+        self._enquiry: _Pending | None = None
+        self._unacknowledged: dict[int, Pdu] = {}
+        """The peer's."""
+
+        self._output: list[bytes] = []
+        self._events: list[Event] = []
+
+    # ---- what it tells
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._state
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests in the window are unanswered."""
+        return len(self._pending)
+
+    @property
+    def room(self) -> int:
+        """How many more may be submitted; 0 when not bound."""
+        return self._settings.window - len(self._pending) if self._state in _BOUND else 0
+
+    def data_to_send(self) -> bytes:
+        """What to send now, each octet once."""
+        data = b"".join(self._output)
+        self._output.clear()
+        return data
+
+    def events(self) -> list[Event]:
+        """What has happened, in its order, each event once."""
+        events, self._events = self._events, []
+        return events
+
+    def next_deadline(self) -> float | None:
+        """When `expire` is to be called; None for never."""
+        if self._state is State.CLOSED:
+            return None
+        settings = self._settings
+        deadlines: list[float] = []
+        if self._awaits_bind():
+            deadlines.append(self._opened_at + settings.session_init_s)
+        elif self._state is not State.OPEN:
+            if self._enquiry is None:
+                deadlines.append(self._heard_at + settings.enquire_after_s)
+            else:
+                deadlines.append(self._enquiry.sent_at + settings.give_up_after_s)
+            if settings.inactivity_s is not None and self._state in _BOUND:
+                deadlines.append(self._active_at + settings.inactivity_s)
+        oldest = next(iter(self._pending.values()), None)
+        deadlines += [p.sent_at + settings.response_timeout_s for p in (oldest, self._control) if p is not None]
+        return min(deadlines, default=None)
+
+    # ---- what its owner asks
+
+    def bind(self, pdu: Bind, now: float) -> int:
+        """Ask the SMSC for a session; Bound, BindRefused or LinkLost follows. The sequence number is returned.
+
+        Raises LocalProtocolError unless the session is open and no bind under way.
+        """
+        return self._control_request(pdu, now)
+
+    def unbind(self, now: float) -> int:
+        """End the session; Unbound or LinkLost follows. Answers still come in meanwhile.
+
+        To end in good order, submit nothing more, and wait until none is `in_flight`.
+        Raises LocalProtocolError unless bound.
+        """
+        sequence = self._control_request(Unbind(), now)
+        self._state = State.UNBINDING
+        return sequence
+
+    def submit(self, pdu: Pdu, now: float) -> int:
+        """Send a request through the window; Answered or Unanswered follows. The sequence number is returned.
+
+        pdu: submit_sm, data_sm, query_sm, cancel_sm; from the SMSC deliver_sm, data_sm.
+        Raises LocalProtocolError without `room`, in the wrong state, and for what can't be encoded.
+        """
+        if len(self._pending) >= self._settings.window:
+            raise LocalProtocolError(f"the window of {self._settings.window} is full")
+        if type(pdu) not in _WINDOWED:
+            raise LocalProtocolError(f"{type(pdu).__name__} is no request for the window")
+        sequence = self._request(pdu)
+        self._pending[sequence] = _Pending(sequence, pdu, now)
+        self._active_at = now
+        return sequence
+
+    def notify(self, pdu: Outbind | AlertNotification, now: float) -> None:
+        """Send what has no answer. Raises LocalProtocolError in the wrong state or role."""
+        self._request(pdu)
+        self._active_at = now
+
+    def acknowledge(self, sequence: int, status: int = ROK, response: Pdu | None = None) -> None:
+        """Answer what came as Requested; when the session has closed meanwhile, nobody waits for it any more.
+
+        response: of the request's kind; None for one with empty fields. To accept a bind, give one with our name.
+        Raises LocalProtocolError for what wasn't asked, or has been answered.
+        """
+        if self._state is State.CLOSED:
+            return
+        request = self._unacknowledged.get(sequence)
+        if request is None:
+            raise LocalProtocolError(f"nothing unanswered has the sequence number {sequence}")
+        response_class = RESPONSES[type(request)]
+        if response is None:
+            response = response_class()
+        elif type(response) is not response_class:
+            raise LocalProtocolError(f"{type(response).__name__} does not answer {type(request).__name__}")
+        self._send(response, sequence, status)
+        del self._unacknowledged[sequence]
+        if isinstance(request, Bind) and status == ROK:
+            self._enter(request, self._heard_at)
+
+    # ---- what happens to it
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes from the peer, cut anywhere.
+
+        Raises RemoteProtocolError when what follows can't be read any more: the session is then closed, and what is
+        to be sent and told as well is there as ever.
+        """
+        if self._state is State.CLOSED:
+            return
+        try:
+            for frame in self._framer.feed(data):
+                self._heard_at = now  # Whatever it is, the peer lives.
+                self._receive_pdu(frame, now)
+                if self.state is State.CLOSED:
+                    return
+        except RemoteProtocolError:
+            # The header can't be trusted, so neither can its sequence number (4.3.1).
+            self._send(GenericNack(), 0, CommandStatus.ESME_RINVCMDLEN)
+            self._close(now)
+            raise
+
+    def expire(self, now: float) -> None:
+        """Do what is due by now."""
+        if self._state is State.CLOSED:
+            return
+        self._expire_requests(now)
+        settings = self._settings
+        control = self._control
+        if control is not None and now >= control.sent_at + settings.response_timeout_s:
+            self._lose(control, now)
+        elif self._awaits_bind() and now >= self._opened_at + settings.session_init_s:
+            self._events.append(NeverBound(now - self._opened_at))
+            self._close(now)
+        elif self._state is not State.OPEN:
+            self._expire_silence(now)
+            inactivity_s = settings.inactivity_s
+            if inactivity_s is not None and self._state in _BOUND and now >= self._active_at + inactivity_s:
+                self._events.append(Inactive(now - self._active_at))
+                self.unbind(now)
+
+    def disconnected(self, now: float) -> None:
+        """The connection has ended; what was unanswered stays so."""
+        if self._state is not State.CLOSED:
+            self._close(now)
+
+    # ---- sending
+
+    def _control_request(self, pdu: Pdu, now: float) -> int:
+        if self._control is not None:
+            raise LocalProtocolError(f"{type(self._control.request).__name__} is under way")
+        sequence = self._request(pdu)
+        self._control = _Pending(sequence, pdu, now)
+        return sequence
+
+    def _request(self, pdu: Pdu) -> int:
+        if self._state not in _states_for(pdu, sender=self._role):
+            raise LocalProtocolError(
+                f"{type(pdu).__name__} can't be sent by the {self._role.value}: {self._state.value}"
+            )
+        sequence = self._free_sequence()
+        self._send(pdu, sequence)
+        self._next_sequence = sequence % LARGEST_SEQUENCE + 1
+        return sequence
+
+    def _free_sequence(self) -> int:
+        """The next one, less those still in use: after a turn they'd be taken for their namesakes (5.1.4)."""
+        sequence = self._next_sequence
+        while sequence in self._pending or sequence in self._overdue or self._is_control(sequence):
+            sequence = sequence % LARGEST_SEQUENCE + 1
+        return sequence
+
+    def _is_control(self, sequence: int) -> bool:
+        return any(p is not None and p.sequence == sequence for p in (self._control, self._enquiry))
+
+    def _send(self, pdu: Pdu, sequence: int, status: int = ROK) -> None:
+        self._output.append(encode(pdu, sequence, status))
+
+    # ---- receiving
+
+    def _receive_pdu(self, frame: bytes, now: float) -> None:
+        try:
+            decoded = decode(frame)
+        except MalformedPdu as fault:
+            self._reject(fault.sequence, fault.command_id, CommandStatus.ESME_RINVMSGLEN, fault.reason)
+            return
+        pdu = decoded.pdu
+        if isinstance(pdu, UnknownPdu):
+            if pdu.command_id & RESPONSE:
+                self._events.append(StrayAnswer(decoded.sequence, decoded.status, pdu))
+            else:
+                reason = f"command {pdu.command_id:#010x} is unknown"
+                self._reject(decoded.sequence, pdu.command_id, CommandStatus.ESME_RINVCMDID, reason)
+        elif pdu.command_id & RESPONSE:
+            self._receive_response(decoded, pdu, now)
+        else:
+            self._receive_request(decoded.sequence, pdu, now)
+
+    def _receive_response(self, decoded: Decoded, pdu: Pdu, now: float) -> None:
+        sequence, status = decoded.sequence, decoded.status
+        pending = self._pending.get(sequence)
+        if pending is not None and pending.is_answered_by(pdu):
+            del self._pending[sequence]
+            self._active_at = now
+            self._events.append(Answered(sequence, pending.request, status, pdu, now - pending.sent_at))
+        elif (control := self._control) is not None and control.sequence == sequence and control.is_answered_by(pdu):
+            self._control = None
+            self._receive_control_response(control.request, status, pdu, now)
+        elif (enquiry := self._enquiry) is not None and enquiry.sequence == sequence and enquiry.is_answered_by(pdu):
+            self._enquiry = None
+        elif (overdue := self._overdue.get(sequence)) is not None and overdue.is_answered_by(pdu):
+            del self._overdue[sequence]
+            self._events.append(AnsweredLate(sequence, overdue.request, status, pdu, now - overdue.sent_at))
+        elif not isinstance(pdu, EnquireLinkResp):  # It has shown life, late or not, and that is all it was for.
+            self._events.append(StrayAnswer(sequence, status, pdu))
+
+    def _receive_control_response(self, request: Pdu, status: int, pdu: Pdu, now: float) -> None:
+        if isinstance(request, Unbind):
+            # Refused or not, we are going.
+            self._events.append(Unbound(by_peer=False))
+            self._close(now)
+        elif status == ROK and isinstance(pdu, BindResp):
+            self._enter(request, now)
+            version = find(pdu.tlvs, Tag.SC_INTERFACE_VERSION)
+            self._events.append(Bound(self._state, pdu.system_id, version.number if version else None))
+        else:
+            self._events.append(BindRefused(status))
+
+    def _receive_request(self, sequence: int, pdu: Pdu, now: float) -> None:
+        if isinstance(pdu, EnquireLink):
+            self._send(EnquireLinkResp(), sequence)  # In every state: it asks whether we are there (4.11).
+            return
+        self._active_at = now
+        if isinstance(pdu, Unbind):
+            self._send(UnbindResp(), sequence)
+            self._events.append(Unbound(by_peer=True))
+            self._close(now)
+        # What crossed our unbind on its way is still good.
+        elif self._bound_as not in _states_for(pdu, sender=self._role.peer):
+            bound_already = isinstance(pdu, Bind) and self._bound_as in _BOUND
+            status = CommandStatus.ESME_RALYBND if bound_already else CommandStatus.ESME_RINVBNDSTS
+            self._reject(sequence, pdu.command_id, status, f"{type(pdu).__name__} when {self._state.value}", type(pdu))
+        elif isinstance(pdu, Outbind | AlertNotification):
+            self._events.append(Notified(pdu))
+        elif (earlier := self._unacknowledged.get(sequence)) is not None:
+            if earlier != pdu:
+                reason = f"another request {sequence} is unanswered"
+                self._reject(sequence, pdu.command_id, CommandStatus.ESME_RX_T_APPN, reason, type(pdu))
+            # The same, sent again for want of our answer, gets the one that is to come.
+        elif len(self._unacknowledged) >= self._settings.unacknowledged:
+            reason = f"{self._settings.unacknowledged} requests are unanswered"
+            self._reject(sequence, pdu.command_id, self._status_when_full(), reason, type(pdu))
+        elif isinstance(pdu, Bind) and any(isinstance(other, Bind) for other in self._unacknowledged.values()):
+            reason = "another bind is unanswered"
+            self._reject(sequence, pdu.command_id, CommandStatus.ESME_RALYBND, reason, type(pdu))
+        else:
+            self._unacknowledged[sequence] = pdu
+            self._events.append(Requested(sequence, pdu))
+
+    def _status_when_full(self) -> CommandStatus:
+        return CommandStatus.ESME_RX_T_APPN if self._role is Role.ESME else CommandStatus.ESME_RTHROTTLED
+
+    def _reject(
+        self, sequence: int, command_id: int, status: CommandStatus, reason: str, request: type[Pdu] | None = None
+    ) -> None:
+        if request is None:
+            request = _REQUESTS.get(command_id)
+        response = RESPONSES.get(request) if request is not None else None
+        if response is not None:
+            self._send(response(), sequence, status)
+        elif request is None:
+            self._send(GenericNack(), sequence, status)
+        # To outbind and alert_notification there is no answer, not even this.
+        self._events.append(Rejected(sequence, command_id, status, reason))
+
+    # ---- states and timers
+
+    def _awaits_bind(self) -> bool:
+        return self._state is State.OPEN and self._control is None and not self._unacknowledged
+
+    def _enter(self, bind: Pdu, now: float) -> None:
+        self._state = self._bound_as = _STATE_AFTER[type(bind)]
+        self._heard_at = self._active_at = now
+
+    def _expire_requests(self, now: float) -> None:
+        timeout_s = self._settings.response_timeout_s
+        while self._pending:
+            sequence, pending = next(iter(self._pending.items()))
+            if now < pending.sent_at + timeout_s:  # As next_deadline says it, to the last bit.
+                break
+            del self._pending[sequence]
+            self._overdue[sequence] = pending
+            if len(self._overdue) > _MOST_OVERDUE:
+                del self._overdue[next(iter(self._overdue))]
+            self._events.append(Unanswered(sequence, pending.request, now - pending.sent_at, link_ended=False))
+
+    def _expire_silence(self, now: float) -> None:
+        enquiry = self._enquiry
+        if enquiry is not None and now >= enquiry.sent_at + self._settings.give_up_after_s:
+            if self._heard_at <= enquiry.sent_at:
+                self._lose(enquiry, now)
+                return
+            self._enquiry = enquiry = None  # Not that answer, but other signs of life.
+        if enquiry is None and now >= self._heard_at + self._settings.enquire_after_s:
+            sequence = self._free_sequence()
+            self._send(EnquireLink(), sequence)
+            self._next_sequence = sequence % LARGEST_SEQUENCE + 1
+            self._enquiry = _Pending(sequence, EnquireLink(), now)
+
+    def _lose(self, unanswered: "_Pending", now: float) -> None:
+        self._events.append(LinkLost(now - unanswered.sent_at))
+        self._close(now)
+
+    def _close(self, now: float) -> None:
+        self._state = State.CLOSED
+        for pending in self._pending.values():
+            waited_s = now - pending.sent_at
+            self._events.append(Unanswered(pending.sequence, pending.request, waited_s, link_ended=True))
+        self._pending.clear()
+        self._overdue.clear()
+        self._unacknowledged.clear()
+        self._control = self._enquiry = None
+
+
+class _Pending(msgspec.Struct, frozen=True, gc=False):
+    """A request of ours that awaits its answer."""
+
+    sequence: int
+    request: Pdu
+    sent_at: float
+
+    def is_answered_by(self, response: Pdu) -> bool:
+        return type(response) in (RESPONSES[type(self.request)], GenericNack)
+
+
+def _states_for(pdu: Pdu, sender: Role) -> frozenset[State]:
+    """In which states that side may send that request (2.3)."""
+    return _STATES.get((sender, type(pdu)), _NEVER)
+
+
+_NEVER: Final[frozenset[State]] = frozenset()
+_OPEN: Final = frozenset({State.OPEN})
+_BOUND: Final = frozenset({State.BOUND_TX, State.BOUND_RX, State.BOUND_TRX})
+_ESME_SENDS: Final = frozenset({State.BOUND_TX, State.BOUND_TRX})
+_ESME_RECEIVES: Final = frozenset({State.BOUND_RX, State.BOUND_TRX})
+
+_STATES: Final[dict[tuple[Role, type[Pdu]], frozenset[State]]] = {
+    (Role.ESME, BindTransmitter): _OPEN,
+    (Role.ESME, BindReceiver): _OPEN,
+    (Role.ESME, BindTransceiver): _OPEN,
+    (Role.ESME, SubmitSm): _ESME_SENDS,
+    (Role.ESME, DataSm): _ESME_SENDS,
+    (Role.ESME, QuerySm): _ESME_SENDS,
+    (Role.ESME, CancelSm): _ESME_SENDS,
+    (Role.ESME, Unbind): _BOUND,
+    (Role.SMSC, Outbind): _OPEN,
+    (Role.SMSC, DeliverSm): _ESME_RECEIVES,
+    (Role.SMSC, DataSm): _ESME_RECEIVES,
+    (Role.SMSC, AlertNotification): _ESME_RECEIVES,
+    (Role.SMSC, Unbind): _BOUND,
+}
+_STATE_AFTER: Final[dict[type[Pdu], State]] = {
+    BindTransmitter: State.BOUND_TX,
+    BindReceiver: State.BOUND_RX,
+    BindTransceiver: State.BOUND_TRX,
+}
+_WINDOWED: Final = frozenset({SubmitSm, DataSm, QuerySm, CancelSm, DeliverSm})
+_REQUESTS: Final[dict[int, type[Pdu]]] = {
+    request.command_id: request for request in (*RESPONSES, Outbind, AlertNotification)
+}
+
+_MOST_OVERDUE: Final = 1000
+"""Requests remembered beyond their time, so that a late answer finds its own. Of older ones it will be a stray."""

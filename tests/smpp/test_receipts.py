@@ -1,0 +1,249 @@
+"""SMPP 3.4, 5.2.12, 5.2.28, Appendix B; smpp.md, 2.3 and 2.4."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliograph.smpp.fields import Tag, Tlv
+from heliograph.smpp.pdus import DataSm, DeliverSm
+from heliograph.smpp.receipts import (
+    Evidence,
+    IdBase,
+    MessageState,
+    NetworkError,
+    Receipt,
+    candidate_ids,
+    canonical_id,
+    read_receipt,
+)
+
+USUAL = (
+    b"id:0123456789 sub:001 dlvrd:001 submit date:2601311200 done date:2601311201 "
+    b"stat:DELIVRD err:000 text:Hello, your id: 7"
+)
+UUID = b"550e8400-e29b-41d4-a716-446655440000"
+UNKNOWN, TEXT, DECIMAL, HEXADECIMAL = IdBase.UNKNOWN, IdBase.TEXT, IdBase.DECIMAL, IdBase.HEXADECIMAL
+
+
+def read(text, esm_class=4, **fields):
+    return read_receipt(DeliverSm(esm_class=esm_class, short_message=text, **fields))
+
+
+def test_the_usual_text():  # Appendix B
+    assert read(USUAL) == Receipt(
+        message_ids=(b"0123456789",),
+        state=MessageState.DELIVERED,
+        evidence=Evidence.ESM_CLASS,
+        stat="DELIVRD",
+        error="000",
+        submit_date="2601311200",
+        done_date="2601311201",
+        text=b"Hello, your id: 7",
+    )
+
+
+@pytest.mark.parametrize(
+    ("stat", "state"),
+    [
+        ("DELIVRD", MessageState.DELIVERED),
+        ("delivrd", MessageState.DELIVERED),
+        ("Delivered", MessageState.DELIVERED),
+        ("EXPIRED", MessageState.EXPIRED),
+        ("DELETED", MessageState.DELETED),
+        ("UNDELIV", MessageState.UNDELIVERABLE),
+        ("FAILED", MessageState.UNDELIVERABLE),
+        ("ACCEPTD", MessageState.ACCEPTED),
+        ("UNKNOWN", MessageState.UNKNOWN),
+        ("REJECTD", MessageState.REJECTED),
+        ("ENROUTE", MessageState.ENROUTE),
+        ("BUFFRED", MessageState.ENROUTE),
+        ("BUFFERD", MessageState.ENROUTE),
+        ("ACKED", MessageState.ENROUTE),
+        ("GONE", None),
+        ("", None),
+    ],
+)
+def test_states_by_word(stat, state):  # Appendix B, and as seen
+    assert read(f"id:1 stat:{stat} err:000".encode()).state is state
+
+
+def test_an_smsc_may_have_words_of_its_own():
+    receipt = DeliverSm(esm_class=4, short_message=b"id:1 stat:GONE")
+    assert read_receipt(receipt, {"GONE": MessageState.EXPIRED}).state is MessageState.EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"id:1 stat:DELIVRD", {}),
+        (b"id:1 stat:DELIVRD err:Zx9Q text:", {"error": "Zx9Q"}),
+        (b"id:1 submit date:260131120000 done date:20260131120001 stat:DELIVRD", {"submit_date": "260131120000"}),
+        (b"id:1 done date:20260131120001 stat:DELIVRD", {"done_date": "20260131120001"}),
+        (b"stat:DELIVRD id:1 Text:abc", {"text": b"abc"}),
+        (b"ID: 1 SUB: 001 STAT: DELIVRD ERR: 001 TEXT: abc\0\0", {"error": "001", "text": b" abc\0\0"}),
+        (b"id:1 sub:001 dlvrd:001 submitdate:26 done_date:27 stat:DELIVRD err: text:x", {"done_date": "27"}),
+        (b"id:1\r\nstat:DELIVRD\r\nerr:5\r\n", {"error": "5"}),
+        (b"id:1 stat:DELIVRD err:000 garbage:here and there", {"error": "000"}),
+    ],
+)
+def test_fields_are_read_one_by_one_and_dates_stay_as_sent(text, found):
+    receipt = read(text)
+    assert (receipt.message_ids, receipt.state) == ((b"1",), MessageState.DELIVERED)
+    assert {name: getattr(receipt, name) for name in found} == found
+
+
+def test_an_empty_field_does_not_swallow_the_next():
+    receipt = read(b"id: sub:001 stat: err: text:")
+    assert (receipt.message_ids, receipt.stat, receipt.error) == ((), "", "")
+
+
+def test_what_the_message_itself_says_is_no_field():
+    assert read(b"id:1 text:stat:DELIVRD id:2").state is None
+    assert read(b"id:1 text:stat:DELIVRD id:2").message_ids == (b"1",)
+
+
+def test_optional_parameters_come_first():  # 5.3.2.12, 5.3.2.31, 5.3.2.35
+    several = (
+        Tlv(0x1500, b"?"),
+        Tlv(Tag.NETWORK_ERROR_CODE, b"\x03\x00\x1b"),
+        Tlv(Tag.MESSAGE_STATE, b"\x05"),
+        Tlv(Tag.RECEIPTED_MESSAGE_ID, b"1A2B\0"),
+    )
+    receipt = read(b"id:0000006699 stat:DELIVRD err:000", tlvs=several)
+    assert receipt.message_ids == (b"1A2B", b"0000006699")
+    assert receipt.state is MessageState.UNDELIVERABLE
+    assert receipt.network_error == NetworkError(3, 27)
+
+
+def test_optional_parameters_are_enough_without_a_text():
+    several = (Tlv(Tag.RECEIPTED_MESSAGE_ID, b"1A2B"), Tlv.octet(Tag.MESSAGE_STATE, 2))
+    receipt = read_receipt(DataSm(esm_class=4, tlvs=several))
+    assert (receipt.message_ids, receipt.state) == ((b"1A2B",), MessageState.DELIVERED)
+
+
+@pytest.mark.parametrize("value", [b"", b"\xff", b"\0\x0a"])
+def test_a_state_that_is_none_leaves_the_texts_word(value):
+    assert read(b"id:1 stat:EXPIRED", tlvs=(Tlv(Tag.MESSAGE_STATE, value),)).state is MessageState.EXPIRED
+
+
+@pytest.mark.parametrize(("value", "state"), [(0, MessageState.SCHEDULED), (9, MessageState.SKIPPED)])
+def test_states_of_smpp_5_are_known(value, state):
+    assert read(b"id:1", tlvs=(Tlv.octet(Tag.MESSAGE_STATE, value),)).state is state
+
+
+def test_a_text_in_message_payload():
+    payload = (Tlv(Tag.MESSAGE_PAYLOAD, USUAL),)
+    assert read(b"", tlvs=payload) == read(USUAL)
+    assert read_receipt(DataSm(esm_class=4, tlvs=payload)) == read(USUAL)
+
+
+@pytest.mark.parametrize("data_coding", [0, 8, 0x18])
+def test_a_text_in_ucs_2(data_coding):
+    assert read(USUAL.decode().encode("utf-16-be"), data_coding=data_coding) == read(USUAL)
+
+
+def test_a_text_after_a_header():  # 5.2.12, UDHI
+    assert read(b"\x05\x00\x03\x01\x01\x01" + USUAL, esm_class=0x44) == read(USUAL)
+
+
+# ---- is it one? 5.2.12
+
+
+def test_esm_class_tells():
+    assert read(b"anything", esm_class=0x04).evidence is Evidence.ESM_CLASS
+    assert read(USUAL, esm_class=0x20).intermediate
+
+
+def test_without_esm_class_the_parameter_tells():
+    assert read(b"", esm_class=0, tlvs=(Tlv(Tag.RECEIPTED_MESSAGE_ID, b"1"),)).evidence is Evidence.PARAMETER
+
+
+def test_without_both_the_text_may_tell():
+    assert read(USUAL, esm_class=0).evidence is Evidence.TEXT
+
+
+@pytest.mark.parametrize("text", [b"Hello", b"", b"id:1", b"stat:DELIVRD", b"id:1 stat:fine", b"my id: 1, stat: ok"])
+def test_a_phones_message_is_none(text):
+    assert read(text, esm_class=0) is None
+
+
+@pytest.mark.parametrize("esm_class", [0x08, 0x10, 0x18])
+def test_a_phones_acknowledgement_is_none(esm_class):
+    assert read(USUAL, esm_class=esm_class) is None
+
+
+@given(
+    st.one_of(st.binary(max_size=120), st.lists(st.sampled_from(USUAL.split(b" ")), max_size=12).map(b" ".join)),
+    st.integers(0, 255),
+    st.integers(0, 255),
+    st.lists(st.builds(Tlv, st.sampled_from([0x1E, 0x427, 0x423, 0x424]), st.binary(max_size=40)), max_size=3),
+)
+def test_nothing_ever_raises(text, esm_class, data_coding, several):
+    for pdu in (
+        DeliverSm(esm_class=esm_class, data_coding=data_coding, short_message=text, tlvs=tuple(several)),
+        DataSm(esm_class=esm_class, data_coding=data_coding, tlvs=tuple(several)),
+    ):
+        receipt = read_receipt(pdu)
+        if receipt:
+            candidate_ids(receipt.message_ids, UNKNOWN, UNKNOWN)
+
+
+# ---- ids: smpp.md, 1 and 2.3
+
+
+@pytest.mark.parametrize(
+    ("message_id", "base", "canonical"),
+    [
+        (b"0000006699", DECIMAL, b"6699"),
+        (b"00001A2B", HEXADECIMAL, b"6699"),
+        (b"1a2b", HEXADECIMAL, b"6699"),
+        (b"1a2b", DECIMAL, b"1a2b"),
+        (b"0001", TEXT, b"0001"),
+        (b"0001", UNKNOWN, b"0001"),
+        (b"aGVsbG8", HEXADECIMAL, b"aGVsbG8"),
+        (b"", DECIMAL, b""),
+        (b"9" * 65, DECIMAL, b"9" * 65),
+    ],
+)
+def test_an_id_of_a_known_base_has_one_spelling(message_id, base, canonical):
+    assert canonical_id(message_id, base) == canonical
+
+
+def test_with_both_bases_declared_a_receipt_has_one_candidate():
+    assert candidate_ids([b"0000006699"], DECIMAL, HEXADECIMAL) == (canonical_id(b"1A2B", HEXADECIMAL),)
+
+
+@pytest.mark.parametrize(
+    ("received", "answered"),
+    [
+        (b"0000006699", b"1A2B"),
+        (b"6699", b"1a2b"),
+        (b"6699", b"00001A2B"),
+        (b"1A2B", b"6699"),
+        (b"1a2b", b"0000006699"),
+        (b"0006699", b"6699"),
+        (b"6699", b"0000006699"),
+        (b"1A2B", b"1a2b"),
+        (UUID.upper(), UUID),
+        (UUID, UUID.upper()),
+        (b"a_B-c", b"a_B-c"),
+    ],
+)
+def test_undeclared_bases_are_tried(received, answered):
+    assert answered in candidate_ids([received], UNKNOWN, UNKNOWN)
+
+
+def test_the_same_spelling_is_tried_first_and_numbers_alike_before_the_other_base():
+    candidates = candidate_ids([b"0010"], UNKNOWN, UNKNOWN)
+    assert candidates[0] == b"0010"
+    assert candidates.index(b"10") < candidates.index(b"a")
+
+
+@pytest.mark.parametrize("message_id", [b"aGVsbG8=", b"MSG-0001", b"x0001", b"ab_cd", b"12.34"])
+def test_an_id_that_is_no_number_is_only_itself(message_id):
+    assert candidate_ids([message_id], UNKNOWN, UNKNOWN) == (message_id,)
+
+
+def test_an_id_declared_as_text_is_only_itself():
+    assert candidate_ids([b"0001"], TEXT, TEXT) == (b"0001",)
+    assert candidate_ids([b"0001"], TEXT, UNKNOWN) == (b"0001",)
