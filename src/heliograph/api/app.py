@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
+import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
@@ -28,6 +29,8 @@ MAX_DROPPED_OCTETS = 4 * MAX_BODY_OCTETS
 MAX_IGNORED_OCTETS = 2000
 """Of the Heliograph-Ignored header: proxies refuse answers with long ones."""
 
+log = structlog.get_logger()
+
 Page = Callable[[], Awaitable[Answer]]
 Headers = list[tuple[str, str]]
 """What an answer carries, whether it tells a success or an error."""
@@ -44,16 +47,23 @@ class Api:
         clock: Clock,
         metrics: Metrics,
         pages: dict[str, Page],
+        *,
+        serves_operations: bool = True,
+        log_requests: bool = False,
     ) -> None:
-        """pages: what is answered to GET at the root and below the base path without credentials, by path."""
+        """pages: what is answered to GET at the root and below the base path without credentials, by path.
+
+        serves_operations: or only the pages, where another process has the role `api`.
+        """
         self._handlers = handlers.by_operation
         self._authenticator = authenticator
         self._store = store
         self._clock = clock
         self._metrics = metrics
         self._pages = pages
+        self._log_requests = log_requests
         self._paths: dict[tuple[str, ...], dict[str, Operation]] = {}
-        for operation in OPERATIONS:
+        for operation in OPERATIONS if serves_operations else ():
             segments = tuple((BASE_PATH + operation.path).strip("/").split("/"))
             self._paths.setdefault(segments, {})[operation.method] = operation
 
@@ -61,6 +71,7 @@ class Api:
         if scope["type"] != "http":
             raise ValueError(f"only HTTP is served, not {scope['type']}")
         request = Request(scope, receive)
+        started_s = self._clock.monotonic()
         headers: Headers = []
         name = "none"
         try:
@@ -81,6 +92,9 @@ class Api:
             answer = answer_to(error)
         self._metrics.requests.labels(name, int(answer.status)).inc()
         await _send(answer, headers, send)
+        if self._log_requests:
+            duration_ms = round((self._clock.monotonic() - started_s) * 1000, 1)
+            log.info("http.request", operation=name, code=int(answer.status), duration_ms=duration_ms)
 
     def _route(self, request: Request) -> "_Found | Page":
         raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()

@@ -1,0 +1,86 @@
+"""Every option, operation, status, error, setting and command is handled and documented: the checklist nobody keeps."""
+
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+
+from heliograph.api.handlers import Handlers
+from heliograph.api.problems import answer_to
+from heliograph.config import SECTIONS, settings_in, variable_of
+from heliograph.jobs import errors
+from heliograph.jobs.errors import FieldFault, HeliographError, Overloaded, RequestInvalid
+from heliograph.jobs.options import OPTIONS
+from heliograph.jobs.status import MEANINGS, ProcessStatus, Status
+from heliograph.wire.operations import BASE_PATH, OPERATIONS
+
+ROOT = Path(__file__).parents[1]
+API_REFERENCE = (ROOT / "docs/reference/api.md").read_text("utf-8")
+SETTINGS_REFERENCE = (ROOT / "docs/reference/settings.md").read_text("utf-8")
+OPENAPI = json.loads((ROOT / "tests/golden/openapi.json").read_text("utf-8"))
+EXCHANGES = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests/golden/http").glob("*.http"))
+
+OPERATORS = {"AccountExists", "SettingsInvalid", "HeliographError"}
+"""Errors that never reach a customer: the command line tells them."""
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_an_option_is_described(option):
+    assert option.rule.description.endswith(".")
+    assert f"`{option.wire_name}`" in API_REFERENCE
+    assert option.wire_name in json.dumps(OPENAPI)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_an_operation_is_handled_described_and_shown(operation):
+    assert operation in Handlers(*[None] * (len(inspect.signature(Handlers).parameters))).by_operation
+    assert operation.name in json.dumps(OPENAPI)
+    assert operation.summary in API_REFERENCE
+    path = (BASE_PATH + operation.path).partition("{")[0]
+    assert f"{operation.method} {path}" in EXCHANGES
+
+
+@pytest.mark.parametrize("pair", MEANINGS, ids=lambda pair: f"{pair[0].value}-{pair[1].value}")
+def test_a_status_is_documented(pair):
+    assert MEANINGS[pair] in API_REFERENCE
+
+
+def test_every_status_can_be_seen():
+    assert {status for _, status in MEANINGS} == set(Status)
+    assert {process_status for process_status, _ in MEANINGS} == set(ProcessStatus)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, HeliographError)],
+    ids=lambda kind: kind.__name__,
+)
+def test_an_error_has_an_answer_of_its_own(kind):
+    if kind.__name__ in OPERATORS:
+        return
+    if issubclass(kind, RequestInvalid):
+        error = kind.of(FieldFault("text", "is wrong"))
+    elif kind is Overloaded:
+        error = kind("too much", 1)
+    else:
+        error = kind("it")
+    assert answer_to(error).status != 500
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_setting_is_documented_with_its_variable(section):
+    for key in settings_in(SECTIONS[section]):
+        assert f"`{key}`" in SETTINGS_REFERENCE
+        assert variable_of(section, key) in SETTINGS_REFERENCE
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "tests/golden/cli").glob("*.txt")), ids=lambda page: page.stem)
+def test_a_command_has_an_example(page):
+    assert "heliograph" in page.read_text("utf-8")
+
+
+def test_the_readme_shows_every_operation():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for operation in OPERATIONS:
+        assert (BASE_PATH + operation.path).partition("{")[0] in readme
