@@ -119,7 +119,10 @@ def test_version(heliograph):
         ("account add a --validity-min 4", "--validity-min: must be a whole number from 5 to 2880, or 0 for"),
         ("account add a --validity-min -1", "--validity-min: must be a whole number from 5 to 2880, or 0 for"),
         ("account add a --encoding utf8", '--encoding: must be one of STANDARD, UTF-16; it is "utf8"'),
-        ("account add a --blackout-periods x", "--blackout-periods: can't be read: 'x' is no interval start/end, such as"),
+        (
+            "account add a --blackout-periods x",
+            "--blackout-periods: can't be read: 'x' is no interval start/end, such as",
+        ),
         ("account add a --rate-limit 0/60s", "--rate-limit 0/60s: it must be calls/seconds, such as 100/60s, with"),
         ("account add a --rate-limit x", "--rate-limit x: it must be calls/seconds, such as 100/60s, with"),
         ("account add a --country XX", "--country XX: it must be a country's ISO code of two letters, such as DE"),
