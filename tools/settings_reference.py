@@ -9,9 +9,12 @@ import msgspec
 from heliograph.config import (
     FLAGS,
     SECTIONS,
+    InboundSettings,
+    NumberTypeSettings,
     RouteSettings,
     SandboxSettings,
     Setting,
+    SmppSettings,
     SqliteUrl,
     settings_in,
     variable_of,
@@ -31,9 +34,10 @@ heliograph runs without any. Where there are some, they come from three places, 
 2. environment variables, named below; an empty one is the same as none, and lists are separated by commas;
 3. flags of the command: `--listen`, `--database` and `--roles`.
 
-Relative paths start from the working directory. A section, a setting or a `HELIOGRAPH_*` variable that is not known is
-an error, and so is a value that can't be; the message names the nearest one that is known, or what would be right.
-`HELIOGRAPH_URL`, `HELIOGRAPH_USERNAME` and `HELIOGRAPH_PASSWORD` belong to the client commands.
+Relative paths start from the working directory. What is not known is an error, be it a section, a setting or a variable
+named like those of a section, and so is a value that can't be; the message names the nearest one that is known, or what
+would be right. Any other `HELIOGRAPH_*` variable is ignored, and `serve` says so (Kubernetes sets some for a service of
+this name). `HELIOGRAPH_URL`, `HELIOGRAPH_USERNAME` and `HELIOGRAPH_PASSWORD` belong to the client commands.
 
 ```toml
 [server]
@@ -59,12 +63,16 @@ def files() -> dict[str, str]:
     for name, section in SECTIONS.items():
         parts.append(_section(f"[{name}]", section, variables_of=name))
     parts.append(_section('[[carriers]], kind = "sandbox"', SandboxSettings))
-    parts.append(
-        "Without any `[[carriers]]` there is one sandbox, called `sandbox`. The kind `smpp` is not available in this\n"
-        "version yet.\n"
-    )
+    parts.append("Without any `[[carriers]]` there is one sandbox, called `sandbox`.\n")
+    parts.append(_section('[[carriers]], kind = "smpp"', SmppSettings))
+    parts.append("See [Carriers](../how-to/carriers.md) for which of these matter, and `heliograph carrier check`.\n")
     parts.append(_section("[[routes]]", RouteSettings))
     parts.append("Without any `[[routes]]` everything goes to the first carrier.\n")
+    parts.append(_section("[[inbound]]", InboundSettings))
+    parts.append(
+        "An SMS from a phone to a number that isn't here belongs to the account that last wrote to the phone. One\n"
+        "that belongs to nobody is kept, and told in the log as `inbound.for_nobody`.\n"
+    )
     return {PATH: "\n".join(parts)}
 
 
@@ -105,6 +113,10 @@ def _toml(value: object) -> str:
             return str(value)
         case Enum():
             return _toml(value.value)
+        case NumberTypeSettings(ton=ton, npi=npi):
+            return f"{{ ton = {ton}, npi = {npi} }}"
+        case dict():
+            return "{}"
         case tuple():
             return f"[{', '.join(map(_toml, cast('tuple[object, ...]', value)))}]"
         case SqliteUrl() | Path():

@@ -5,6 +5,7 @@ variable or a flag, what says that a value is wrong, and docs/reference/settings
 Contract: section 3, heliograph.toml.
 """
 
+import dataclasses
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,9 +21,16 @@ from typing import Annotated, Any, Literal, NamedTuple, cast, get_args, get_orig
 import msgspec
 from msgspec import Meta
 
+from heliograph.carriers.smpp.reconnecting import Backoff
+from heliograph.carriers.smpp.smsc import Smsc, Tls
 from heliograph.flow.dispatch.retrying import RetryPolicy
 from heliograph.jobs.errors import SettingsInvalid
 from heliograph.jobs.routing import Route, Routing
+from heliograph.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter
+from heliograph.smpp.profiles import Alphabet, Concatenation, FlashCoding, NumberType, Profile, ValidityFormat
+from heliograph.smpp.receipts import IdBase, MessageState
+from heliograph.smpp.session import Settings as SessionSettings
+from heliograph.smpp.statuses import CommandStatus, StatusKind
 from heliograph.store.interface import Store
 from heliograph.store.sqlite.store import open_sqlite
 
@@ -225,8 +233,32 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = (1, 2, 5)
 
 
+class NumberTypeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Type of number and numbering plan (SMPP 3.4, 5.2.5 and 5.2.6)."""
+
+    ton: Annotated[int, Meta(ge=0, le=255)]
+    npi: Annotated[int, Meta(ge=0, le=255)]
+
+
+_NUMBER_TYPE = {"form": "a type of number and a numbering plan, such as { ton = 1, npi = 1 }"}
+_STATES = {"form": 'words of receipts and states, such as { "SENT" = "enroute" }'}
+_STATUSES = {"form": 'command_status values and kinds, such as { "0x0401" = "temporary" }'}
+StateName = Literal[
+    "scheduled",
+    "enroute",
+    "delivered",
+    "expired",
+    "deleted",
+    "undeliverable",
+    "accepted",
+    "unknown",
+    "rejected",
+    "skipped",
+]
+
+
 class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """An SMSC that speaks SMPP 3.4."""
+    """An SMSC that speaks SMPP 3.4: where it is, how patient to be with it, and what it does in its own way."""
 
     name: CarrierName
     kind: Annotated[Literal["smpp"], Meta(description="Always `smpp`.")] = "smpp"
@@ -236,20 +268,39 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
     password: Annotated[
         str | None,
         Meta(
-            description="The password to bind with; better in `password_file` or the variable.",
+            description="The password to bind with; better in `password_file`, or in the environment variable "
+            "`HELIOGRAPH_CARRIER_<NAME>_PASSWORD`.",
             extra={"secret": True},
         ),
     ] = None
     password_file: Annotated[Path | None, Meta(description="A file whose first line is the password.")] = None
+    system_type: Annotated[str, Meta(description="What the SMSC calls our kind of system, where it asks for it.")] = ""
     bind: Annotated[
         Literal["transceiver", "transmitter+receiver"],
         Meta(description="One bind for both directions, or one for each."),
     ] = "transceiver"
-    binds: Annotated[int, Meta(ge=1, le=100, description="How many binds at a time.")] = 1
+    binds: Annotated[
+        int, Meta(ge=1, le=100, description="How many binds, or pairs of them, at a time.", extra={"unit": "binds"})
+    ] = 1
     window: Annotated[
         int, Meta(ge=1, le=100_000, description="Unanswered submits per bind.", extra={"unit": "parts"})
     ] = 10
     rate: Rate = None
+    throttle_pause: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="How long nothing is sent after the SMSC says that it was too much; after it the rate starts "
+            "at half of what went last, and recovers slowly.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 1
+
+    connect_timeout: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="How long it may take to connect and encrypt.", extra={"unit": "seconds"}),
+    ] = 10
     response_timeout: Annotated[
         float | None,
         Meta(
@@ -259,10 +310,231 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"unit": "seconds"},
         ),
     ] = None
+    enquire_link: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="After what silence the SMSC is asked whether it is there.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 30
+    enquire_link_timeout: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="How long it may take to say anything then; after that it counts as gone.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 10
+    inactivity: Annotated[
+        float | None,
+        Meta(
+            gt=0,
+            le=LONGEST_WAIT_S,
+            description="After what time without any SMS to unbind, and bind anew; absent is never.",
+            extra={"unit": "seconds"},
+        ),
+    ] = None
     reconnect: Annotated[
-        float, Meta(gt=0, le=3600, description="First pause before binding again.", extra={"unit": "seconds"})
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="First pause before binding again, and the least at any time.",
+            extra={"unit": "seconds"},
+        ),
     ] = 1
-    tls: Annotated[bool, Meta(description="Whether the connection is encrypted.")] = False
+    reconnect_longest: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="What the pause grows to while binding fails again and again.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 60
+    reconnect_refused: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=DAY_S,
+            description="The least pause after the SMSC refused name, password or system type, which asking too often "
+            "may lock.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 300
+
+    tls: Annotated[
+        bool,
+        Meta(description="Whether the connection is encrypted; the SMSC's certificate is then verified, always."),
+    ] = False
+    tls_ca_file: Annotated[
+        Path | None,
+        Meta(description="Who may have signed that certificate, in PEM; absent is whom this machine trusts."),
+    ] = None
+    tls_server_name: Annotated[
+        str, Meta(description="The name in that certificate, where it is not `host`.", extra={"form": "a host name"})
+    ] = ""
+    tls_certificate: Annotated[
+        Path | None, Meta(description="Our own certificate chain in PEM, where the SMSC asks for one.")
+    ] = None
+    tls_key: Annotated[Path | None, Meta(description="Private key of `tls_certificate` in PEM.")] = None
+
+    alphabet: Annotated[
+        Alphabet,
+        Meta(description="What STANDARD texts are written in: what the SMSC takes `data_coding` for."),
+    ] = Alphabet.GSM
+    data_coding: Annotated[int, Meta(ge=0, le=255, description="The `data_coding` of STANDARD texts.")] = 0
+    flash: Annotated[
+        FlashCoding,
+        Meta(
+            description="How flash is asked for: `class-0` by data_coding 0x10 and 0x18, `f0` by 0xF0, `subunit` by "
+            "dest_addr_subunit, `none` not at all."
+        ),
+    ] = FlashCoding.CLASS_0
+    concatenation: Annotated[
+        Concatenation,
+        Meta(
+            description="How parts are joined: `udh8`, `udh16` by a user data header (a full part has no room for 16 "
+            "bits and gets 8), `sar` by sar_* parameters, `payload` by message_payload with them."
+        ),
+    ] = Concatenation.UDH_8
+    answered_ids: Annotated[
+        IdBase,
+        Meta(
+            description="How message ids are written in answers to submissions. Where this and `receipt_ids` are "
+            "declared, receipts are found faster and surely; while one is `unknown`, all likely spellings are tried."
+        ),
+    ] = IdBase.UNKNOWN
+    receipt_ids: Annotated[IdBase, Meta(description="How message ids are written in receipts.")] = IdBase.UNKNOWN
+    states: Annotated[
+        dict[str, StateName],
+        Meta(description="What this SMSC's own words in receipts mean, beside those in common use.", extra=_STATES),
+    ] = {}
+    accepted_is_final: Annotated[
+        bool,
+        Meta(description="Whether nothing comes after a receipt ACCEPTED; such an SMS ends as SUC_ACC."),
+    ] = False
+    statuses: Annotated[
+        dict[str, StatusKind],
+        Meta(
+            description="What this SMSC means by some command_status, if not what is usual: `flow control`, "
+            "`session`, `temporary`, `doubtful`, `bad number`, `sender`, `configuration`, `policy`.",
+            extra=_STATUSES,
+        ),
+    ] = {}
+    validity: Annotated[
+        ValidityFormat, Meta(description="In which form the SMSC is told the validity; `none` leaves it out.")
+    ] = ValidityFormat.RELATIVE
+    normal_priority: Annotated[int, Meta(ge=0, le=3, description="priority_flag of NORMAL.")] = 0
+    express_priority: Annotated[int, Meta(ge=0, le=3, description="priority_flag of EXPRESS.")] = 1
+    service_type: Annotated[
+        str, Meta(max_length=5, description="service_type of every SMS.", extra={"form": "at most 5 characters"})
+    ] = ""
+    esm_class: Annotated[
+        int,
+        Meta(
+            ge=0, le=3, description="Messaging mode: 0 the SMSC's own, 1 datagram, 2 transaction, 3 store and forward."
+        ),
+    ] = 0
+    destination: Annotated[NumberTypeSettings, Meta(description="What recipients are.", extra=_NUMBER_TYPE)] = (
+        NumberTypeSettings(1, 1)
+    )
+    alphanumeric: Annotated[
+        NumberTypeSettings, Meta(description="What a sender of letters is.", extra=_NUMBER_TYPE)
+    ] = NumberTypeSettings(5, 0)
+    international: Annotated[
+        NumberTypeSettings, Meta(description="What an international number as a sender is.", extra=_NUMBER_TYPE)
+    ] = NumberTypeSettings(1, 1)
+    national: Annotated[
+        NumberTypeSettings, Meta(description="What a sender that begins with 0 is.", extra=_NUMBER_TYPE)
+    ] = NumberTypeSettings(2, 1)
+    short_code: Annotated[
+        NumberTypeSettings, Meta(description="What a short code as a sender is.", extra=_NUMBER_TYPE)
+    ] = NumberTypeSettings(3, 0)
+    no_sender: Annotated[
+        NumberTypeSettings, Meta(description="What goes with an SMS without a sender.", extra=_NUMBER_TYPE)
+    ] = NumberTypeSettings(0, 0)
+    short_code_digits: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=20,
+            description="A sender of up to so many digits, without `+`, is a short code.",
+            extra={"unit": "digits"},
+        ),
+    ] = 8
+    interface_version: Annotated[
+        int,
+        Meta(ge=0, le=255, description="The version that we say we speak: 52 is 3.4."),
+    ] = 0x34
+    longest_system_id: Annotated[
+        int, Meta(ge=1, le=64, description="How long `system_id` may be.", extra={"unit": "characters"})
+    ] = 15
+    longest_password: Annotated[
+        int,
+        Meta(ge=1, le=64, description="How long the password may be; many take more.", extra={"unit": "characters"}),
+    ] = 8
+    longest_system_type: Annotated[
+        int, Meta(ge=1, le=64, description="How long `system_type` may be.", extra={"unit": "characters"})
+    ] = 12
+
+    def smsc(self, response_timeout_s: float) -> Smsc:
+        """The same, as the carrier wants to be told. Raises ValueError, naming what can't be."""
+        modes = [BindTransceiver] if self.bind == "transceiver" else [BindTransmitter, BindReceiver]
+        tls = Tls(
+            ca_file=self.tls_ca_file,
+            server_name=self.tls_server_name,
+            certificate=self.tls_certificate,
+            key=self.tls_key,
+        )
+        smsc = Smsc(
+            host=self.host,
+            port=self.port,
+            system_id=self.system_id,
+            password=self.password or "",
+            system_type=self.system_type,
+            modes=(*modes,) * self.binds,
+            session=SessionSettings(
+                window=self.window,
+                session_init_s=self.connect_timeout,
+                response_timeout_s=self.response_timeout or response_timeout_s,
+                enquire_after_s=self.enquire_link,
+                give_up_after_s=self.enquire_link_timeout,
+                inactivity_s=self.inactivity,
+            ),
+            profile=self._profile(),
+            backoff=Backoff(
+                shortest_s=self.reconnect,
+                longest_s=max(self.reconnect, self.reconnect_longest),
+                credentials_s=self.reconnect_refused,
+            ),
+            tls=tls if self.tls else None,
+            connect_timeout_s=self.connect_timeout,
+        )
+        smsc.bind_request(modes[0])
+        return smsc
+
+    def _profile(self) -> Profile:
+        same = {field.name: getattr(self, field.name) for field in dataclasses.fields(Profile)}
+        for name, value in same.items():
+            if isinstance(value, NumberTypeSettings):
+                same[name] = NumberType(value.ton, value.npi)
+        same["states"] = {word.upper(): MessageState[state.upper()] for word, state in self.states.items()}
+        same["statuses"] = {_command_status(status): kind for status, kind in self.statuses.items()}
+        return Profile(**same)
+
+
+def _command_status(name: str) -> int:
+    """`0x0401`, `1025`, or `ESME_RINVDSTADR`. Raises ValueError."""
+    if name.upper() in CommandStatus.__members__:
+        return CommandStatus[name.upper()]
+    try:
+        return int(name, 0)
+    except ValueError:
+        raise ValueError(f"statuses has {_shown(name)}, which is no command_status, such as 0x0401") from None
 
 
 CarrierSettings = SandboxSettings | SmppSettings
@@ -286,6 +558,20 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(min_length=1, description="Numbers that begin with one of these; a lone `+` is everywhere."),
     ]
     carriers: Annotated[tuple[str, ...], Meta(min_length=1, description="Names of the carriers to try, in this order.")]
+
+
+class InboundSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose the SMS are that phones send to one of your numbers."""
+
+    to: Annotated[
+        str,
+        Meta(
+            pattern=r"^(\+[1-9][0-9]{5,14}|[0-9]{3,8}|[A-Za-z0-9 ]{1,11})\Z",
+            description="The number or short code that phones send to.",
+            extra={"form": 'a number in E.164, such as "+4915735982222", or a short code or name, such as "80100"'},
+        ),
+    ]
+    account: Annotated[str, Meta(min_length=1, description="Name of the account that gets them.")]
 
 
 class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -352,9 +638,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: DatabaseSettings = DatabaseSettings()
     carriers: tuple[CarrierSettings, ...] = (SandboxSettings(name="sandbox"),)
     routes: tuple[RouteSettings, ...] = ()
+    inbound: tuple[InboundSettings, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    ignored_variables: tuple[str, ...] = ()
+
+    def inbound_owners(self) -> dict[str, str]:
+        """To which account, by name, each number belongs that phones send to."""
+        return {number.to: number.account for number in self.inbound}
 
     def routing(self) -> Routing:
         """The routes; without any, everything goes to the first carrier."""
@@ -365,7 +657,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         grace_s = self.delivery.receipt_grace
         if isinstance(carrier, SandboxSettings):
             return RetryPolicy(waits_s=carrier.retry, repeat_last=False, receipt_grace_s=grace_s)
-        return RetryPolicy(waits_s=self.delivery.retry, repeat_last=True, receipt_grace_s=grace_s)
+        # Throttled segments go back to the head of the queue: the whole carrier pauses (`throttle_pause`).
+        return RetryPolicy(waits_s=self.delivery.retry, repeat_last=True, throttle_wait_s=None, receipt_grace_s=grace_s)
+
+    def response_timeout(self, carrier: CarrierSettings) -> float:
+        """How long one carrier's answers are awaited, in seconds."""
+        own = carrier.response_timeout if isinstance(carrier, SmppSettings) else None
+        return own or self.delivery.response_timeout
+
+    def carrier(self, name: str) -> CarrierSettings:
+        """One carrier's settings. Raises SettingsInvalid if there is none of that name."""
+        for carrier in self.carriers:
+            if carrier.name == name:
+                return carrier
+        known = [carrier.name for carrier in self.carriers]
+        raise SettingsInvalid(f"there is no carrier {_shown(name)}; {suggestion(name, known)}")
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -375,7 +681,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "retention": RetentionSettings,
     "webhooks": WebhookSettings,
 }
-"""The tables of heliograph.toml that are there once; [[carriers]] and [[routes]] repeat."""
+"""The tables of heliograph.toml that are there once."""
+REPEATED = ("carriers", "routes", "inbound")
+"""Those that repeat."""
 
 
 def open_store(
@@ -421,7 +729,8 @@ def settings_in(section: type[msgspec.Struct]) -> dict[str, Setting]:
         meta: Meta = get_args(hints[field.name])[-1]
         # Without None, which no file can say, and to which msgspec lets no range be attached.
         kind: Any = Annotated[_plain(hints[field.name]), meta]
-        found[field.name] = Setting(field.name, kind, field.default, meta)
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        found[field.name] = Setting(field.name, kind, default, meta)
     return found
 
 
@@ -447,15 +756,18 @@ def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Ma
     named = config or (Path(variables[CONFIG_VARIABLE]) if CONFIG_VARIABLE in variables else None)
     path = named or DEFAULT_FILE
     document = _read(path) if named or path.is_file() else {}
-    _check_names(document, [*SECTIONS, "carriers", "routes"], f"{path}: section", _section_header)
+    _check_names(document, [*SECTIONS, *REPEATED], f"{path}: section", _section_header)
 
     given = _from_file(document, path)
-    passwords = _from_environment(variables, given)
+    passwords, ignored = _from_environment(variables, given)
     _from_flags(overrides, given)
     sections = {name: _section(kind, given.get(name, {})) for name, kind in SECTIONS.items()}
     carriers = _carriers(_tables(document, "carriers", path), path, passwords)
     routes = _routes(_tables(document, "routes", path), path, [carrier.name for carrier in carriers])
-    settings = Settings(carriers=carriers, routes=routes, **cast("dict[str, Any]", sections))
+    inbound = _inbound(_tables(document, "inbound", path), path)
+    settings = Settings(
+        carriers=carriers, routes=routes, inbound=inbound, ignored_variables=ignored, **cast("dict[str, Any]", sections)
+    )
     _check_tls(settings.server)
     return settings
 
@@ -507,7 +819,7 @@ def _check_names(names: Iterable[str], known: Iterable[str], source: str, shown:
 
 
 def _section_header(name: str) -> str:
-    return f"[[{name}]]" if name in ("carriers", "routes") else f"[{name}]"
+    return f"[[{name}]]" if name in REPEATED else f"[{name}]"
 
 
 def suggestion(word: str, known: Iterable[str], shown: "type[str] | Any" = str) -> str:
@@ -519,20 +831,30 @@ def suggestion(word: str, known: Iterable[str], shown: "type[str] | Any" = str) 
     return f"known are {', '.join(map(shown, by_lower.values()))}"
 
 
-def _from_environment(variables: Mapping[str, str], given: _GivenSections) -> dict[str, str]:
-    """Fill in what variables say; return those that look like carriers' passwords."""
+def _from_environment(variables: Mapping[str, str], given: _GivenSections) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Fill in what variables say; return those that look like carriers' passwords, and those that mean nothing.
+
+    One that is named like a section's is an error where it means nothing. Others may be anybody's: for a service
+    of this name Kubernetes sets HELIOGRAPH_PORT, HELIOGRAPH_SERVICE_HOST and so on, whoever likes it or not.
+    """
     known = {variable_of(name, key): (name, key) for name, kind in SECTIONS.items() for key in settings_in(kind)}
+    ours = tuple(variable_of(name, "") for name in SECTIONS)
     passwords: dict[str, str] = {}
+    ignored: list[str] = []
     for variable, value in variables.items():
         if variable in known:
             name, key = known[variable]
             given[name][key] = _Given(value, variable, is_text=True)
         elif variable.startswith(f"{PREFIX}CARRIER_") and variable.endswith("_PASSWORD"):
             passwords[variable] = value
-        elif variable not in CLIENT_VARIABLES and variable != CONFIG_VARIABLE:
+        elif variable in CLIENT_VARIABLES or variable == CONFIG_VARIABLE:
+            continue
+        elif not variable.startswith((*ours, f"{PREFIX}CARRIER_")):
+            ignored.append(variable)
+        else:
             near = suggestion(variable, [*known, *CLIENT_VARIABLES, CONFIG_VARIABLE])
             raise SettingsInvalid(f"the environment variable {variable} is not known; {near}")
-    return passwords
+    return passwords, tuple(sorted(ignored))
 
 
 def _from_flags(overrides: Mapping[str, object], given: _GivenSections) -> None:
@@ -651,18 +973,50 @@ def _carriers(
             wrong = f"is {_shown(carrier.name)}, and {source_by_variable[variable]} is called so too"
             raise SettingsInvalid(f"{source}.name {wrong}; give each carrier a name of its own")
         source_by_variable[variable] = f"carriers[{index}]"
-        if isinstance(carrier, SmppSettings) and variable in passwords:
-            carrier = msgspec.structs.replace(carrier, password=passwords[variable])
+        if isinstance(carrier, SmppSettings):
+            carrier = _checked_smpp(carrier, source, passwords.get(variable), variable)
         carriers.append(carrier)
     for variable in passwords:
         if variable not in source_by_variable:
             near = suggestion(variable, source_by_variable) if source_by_variable else "there are no carriers"
             raise SettingsInvalid(f"the environment variable {variable} belongs to no carrier; {near}")
-    for index, carrier in enumerate(carriers):
-        if isinstance(carrier, SmppSettings):
-            wrong = 'is "smpp", which is not available in this version yet; it must be "sandbox"'
-            raise SettingsInvalid(f"{path}: carriers[{index}].kind {wrong}")
     return tuple(carriers) or Settings().carriers
+
+
+def _checked_smpp(carrier: SmppSettings, source: str, password: str | None, variable: str) -> SmppSettings:
+    """With the password from wherever it is, and all that is only wrong together found out."""
+    if carrier.password is not None and carrier.password_file is not None:
+        raise SettingsInvalid(f"{source} has password and password_file; leave one of them out")
+    if password is None and carrier.password_file is not None:
+        password = _first_line(carrier.password_file, f"{source}.password_file")
+    if password is not None:
+        carrier = msgspec.structs.replace(carrier, password=password)
+    if carrier.password is None:
+        raise SettingsInvalid(f'{source} has no password; write password_file = "…", or set {variable}')
+    for key in ("tls_ca_file", "tls_certificate", "tls_key"):
+        path: Path | None = getattr(carrier, key)
+        if path is not None and not carrier.tls:
+            raise SettingsInvalid(f"{source}.{key} is of no use without encryption; write tls = true")
+        if path is not None and not path.is_file():
+            raise SettingsInvalid(f'{source}.{key} is "{path}", and there is no such file; name a PEM file')
+    if (carrier.tls_certificate is None) != (carrier.tls_key is None):
+        raise SettingsInvalid(f"{source} has one of tls_certificate and tls_key; they go together")
+    try:
+        carrier.smsc(response_timeout_s=1)
+    except ValueError as error:
+        raise SettingsInvalid(f"{source}: {error}") from None
+    return carrier
+
+
+def _first_line(path: Path, source: str) -> str:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsInvalid(f'{source} is "{path}", which can\'t be read: {reason}') from None
+    if not lines or not lines[0]:
+        raise SettingsInvalid(f'{source} is "{path}", whose first line is empty; it must be the password')
+    return lines[0]
 
 
 def _routes(tables: Sequence[dict[str, object]], path: Path, carriers: list[str]) -> tuple[RouteSettings, ...]:
@@ -682,6 +1036,20 @@ def _routes(tables: Sequence[dict[str, object]], path: Path, carriers: list[str]
             first_by_prefix[prefix] = index
         routes.append(route)
     return tuple(routes)
+
+
+def _inbound(tables: Sequence[dict[str, object]], path: Path) -> tuple[InboundSettings, ...]:
+    numbers: list[InboundSettings] = []
+    first_by_number: dict[str, int] = {}
+    for index, table in enumerate(tables):
+        source = f"{path}: inbound[{index}]"
+        number: InboundSettings = _table(table, InboundSettings, source)
+        if number.to in first_by_number:
+            wrong = f"is {_shown(number.to)}, and so is inbound[{first_by_number[number.to]}].to"
+            raise SettingsInvalid(f"{source}.to {wrong}; a number can belong to one account only")
+        first_by_number[number.to] = index
+        numbers.append(number)
+    return tuple(numbers)
 
 
 def _check_tls(server: ServerSettings) -> None:

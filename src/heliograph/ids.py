@@ -22,10 +22,12 @@ class RandomIds:
 
     Numbers tell ids apart and keep nothing secret, and a call of the operating system for each would cost more than
     all else about an id.
+
+    seed: for a run that can be repeated, the same numbers as ever with it.
     """
 
-    def __init__(self) -> None:
-        self._numbers = random.Random(secrets.randbits(256))
+    def __init__(self, seed: int | None = None) -> None:
+        self._numbers = random.Random(secrets.randbits(256) if seed is None else seed)
 
     def number(self, below: int) -> int:
         return self._numbers.randrange(below)

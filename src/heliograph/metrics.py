@@ -37,6 +37,11 @@ class Metrics:
             ["carrier"],
             registry=self.registry,
         )
+        self.inbound_sms = Counter(
+            "heliograph_inbound_sms",
+            "SMS from phones that are whole, or as whole as they get.",
+            registry=self.registry,
+        )
         self.requests = Counter(
             "heliograph_http_requests",
             "HTTP requests, by operation and status.",

@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +21,10 @@ from heliograph.api.auth import Authenticator, hash_password
 from heliograph.api.handlers import Handlers
 from heliograph.api.pages import Pages
 from heliograph.api.protocol import http_protocol
-from heliograph.carriers.interface import Carrier
+from heliograph.carriers.interface import Carrier, InboundCarrier
 from heliograph.carriers.sandbox import Sandbox
+from heliograph.carriers.smpp.carrier import SmppCarrier
+from heliograph.carriers.smpp.check import Finding, Verdict, check_smsc
 from heliograph.clock import Clock, SystemClock
 from heliograph.config import (
     Address,
@@ -36,8 +38,10 @@ from heliograph.config import (
     open_store,
 )
 from heliograph.flow.accept import Acceptor
+from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.dispatch.dispatcher import Dispatcher
 from heliograph.flow.dispatch.pacing import Pacer
+from heliograph.flow.inbound import follow_inbound, give_up_missing_parts
 from heliograph.flow.receipts import follow_receipts
 from heliograph.flow.reports import Reports
 from heliograph.flow.retention import forget_old_jobs
@@ -77,7 +81,7 @@ async def serve(
         async with open_store(settings.database, clock.now()) as store:
             if Role.API in settings.server.roles:
                 await _make_demo_account(store, ids)
-            carriers = [_carrier(carrier, clock) for carrier in settings.carriers]
+            carriers = [_carrier(settings, carrier, clock, ids) for carrier in settings.carriers]
             _warn(settings)
             with _signals(stopping):
                 await _run(settings, store, carriers, listener, clock, ids, metrics, stopping, started)
@@ -116,8 +120,8 @@ async def _run(
                     clock,
                     metrics,
                     policy=settings.retry_policy(carrier_settings),
-                    pacer=Pacer(carrier_settings.rate),
-                    lease_s=settings.delivery.response_timeout + LEASE_MARGIN_S,
+                    pacer=_pacer(carrier_settings),
+                    lease_s=settings.response_timeout(carrier_settings) + LEASE_MARGIN_S,
                 )
                 dispatchers.append(dispatcher)
                 running += [
@@ -125,6 +129,10 @@ async def _run(
                     tasks.create_task(dispatcher.run(), name=f"dispatch {carrier.name}"),
                     tasks.create_task(follow_receipts(carrier, store, clock, metrics), name=f"receipts {carrier.name}"),
                 ]
+                if isinstance(carrier, InboundCarrier):
+                    following = follow_inbound(carrier, store, clock, ids, metrics, settings.inbound_owners())
+                    running.append(tasks.create_task(following, name=f"inbound {carrier.name}"))
+            running.append(tasks.create_task(give_up_missing_parts(store, clock, metrics), name="inbound"))
         # What is there now stays: the collector needn't look at it again and again.
         gc.collect()
         gc.freeze()
@@ -161,11 +169,19 @@ class _WebServer(uvicorn.Server):
 
 
 def _api(settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics, pages: Pages) -> Api:
-    handlers = Handlers(Acceptor(store, settings.routing(), clock, ids, metrics), Reports(store), clock, _version())
-    served = pages.by_path()
-    if Role.API not in settings.server.roles:
-        served = {path: page for path, page in served.items() if not path.startswith(BASE_PATH)}
-    return Api(handlers, Authenticator(store, clock), store, clock, metrics, served)
+    acceptor = Acceptor(store, settings.routing(), clock, ids, metrics)
+    handlers = Handlers(acceptor, Reports(store), Blocklist(store, clock, metrics), clock, _version())
+    serves_api = Role.API in settings.server.roles
+    return Api(
+        handlers,
+        Authenticator(store, clock),
+        store,
+        clock,
+        metrics,
+        {path: page for path, page in pages.by_path().items() if serves_api or not path.startswith(BASE_PATH)},
+        serves_operations=serves_api,
+        log_requests=settings.server.log_requests,
+    )
 
 
 def _web_config(settings: Settings, api: Api) -> uvicorn.Config:
@@ -193,14 +209,32 @@ def _web_config(settings: Settings, api: Api) -> uvicorn.Config:
     return config
 
 
-def _carrier(settings: CarrierSettings, clock: Clock) -> Carrier:
-    match settings:
+def _carrier(settings: Settings, carrier: CarrierSettings, clock: Clock, ids: Ids) -> Carrier:
+    match carrier:
         case SandboxSettings():
-            return Sandbox(settings.name, clock, window=settings.window, delay_s=settings.delay)
+            return Sandbox(carrier.name, clock, window=carrier.window, delay_s=carrier.delay)
         case SmppSettings():
-            raise SettingsInvalid(f'carrier {settings.name}: this version has no SMPP yet; use kind = "sandbox"')
+            smsc = carrier.smsc(settings.response_timeout(carrier))
+            return SmppCarrier(carrier.name, smsc, clock, ids, takes_inbound=True)
         case _:
-            assert_never(settings)
+            assert_never(carrier)
+
+
+def _pacer(carrier: CarrierSettings) -> Pacer:
+    return Pacer(carrier.rate, throttle_pause_s=carrier.throttle_pause if isinstance(carrier, SmppSettings) else None)
+
+
+async def check_carrier(settings: Settings, name: str) -> AsyncGenerator[Finding]:
+    """Try a carrier out, step by step, for `heliograph carrier check`. Raises SettingsInvalid for an unknown one."""
+    carrier = settings.carrier(name)
+    match carrier:
+        case SandboxSettings():
+            yield Finding(Verdict.WORKS, f"{name} is a sandbox: nobody is behind it, so there is nothing to check")
+        case SmppSettings():
+            async for finding in check_smsc(carrier.smsc(settings.response_timeout(carrier)), SystemClock()):
+                yield finding
+        case _:
+            assert_never(carrier)
 
 
 def _version() -> VersionInfoResponse:
@@ -226,8 +260,8 @@ async def _make_demo_account(store: Store, ids: Ids) -> None:
     except AccountExists:
         return  # Another node was faster.
     print(  # noqa: T201 # for the person at the terminal, and not for the log
-        f"The database is new: made the account {DEMO_ACCOUNT!r} with the password {password!r}. It isn't shown again;"
-        f" `heliograph account passwd {DEMO_ACCOUNT}` gives it another one.",
+        "The database is new: this account was made in it, and is shown this once.\n"
+        f"username: {DEMO_ACCOUNT}\npassword: {password}",
         flush=True,
     )
 
@@ -241,6 +275,8 @@ def _warn(settings: Settings) -> None:
             message="passwords and texts travel readable; set server.tls_certificate and server.tls_key, "
             "or put a proxy that speaks TLS before it",
         )
+    if settings.ignored_variables:
+        log.warning("server.variables_ignored", variables=settings.ignored_variables, message="they mean nothing here")
     if Role.DISPATCH not in server.roles:
         log.warning("server.no_dispatch", message="jobs are accepted, and wait for a process with that role")
 

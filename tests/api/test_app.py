@@ -223,6 +223,19 @@ async def test_a_client_that_opens_many_connections_at_once_is_checked_once(serv
     assert [reply.status for reply in replies] == [200] * 50
 
 
+async def test_a_client_with_many_connections_is_not_turned_away_where_others_had_wrong_passwords(service):
+    for _ in range(3):
+        await service.get("/version", auth=basic(password="wrong"))
+    async with asyncio.TaskGroup() as tasks:
+        calls = [tasks.create_task(service.get("/version")) for _ in range(50)]
+        for _ in range(60):
+            await in_real_time(0.02)
+            await service.clock.advance(1)
+            if all(call.done() for call in calls):
+                break
+    assert {call.result().status for call in calls} == {200}
+
+
 async def test_the_addresses_of_one_ipv6_customer_are_slowed_together(service):
     for n in range(3):
         await service.get("/version", auth=basic(password="wrong"), source=f"2001:db8::{n}")

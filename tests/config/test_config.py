@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from heliograph.config import (
     variable_of,
 )
 from heliograph.jobs.errors import SettingsInvalid
+from heliograph.smpp.pdus import BindReceiver, BindTransmitter
+from heliograph.smpp.profiles import Alphabet, Concatenation, FlashCoding, NumberType, Profile, ValidityFormat
+from heliograph.smpp.receipts import IdBase, MessageState
+from heliograph.smpp.statuses import StatusKind
 from tools import settings_reference
 
 ROOT = Path(__file__).parents[2]
@@ -142,6 +147,11 @@ def test_a_file_that_can_not_be_read_says_why():
 )
 def test_an_unknown_name_in_the_file_is_an_error_that_names_the_nearest(toml, message):
     assert fault(toml) == f"heliograph.toml: {message}"
+
+
+def test_a_variable_that_is_named_like_no_section_may_be_anybodys():  # Kubernetes', for a service called heliograph
+    variables = {"HELIOGRAPH_SERVICE_HOST": "10.0.0.1", "HELIOGRAPH_PORT": "tcp://10.0.0.1:8480"}
+    assert settings(environ=variables) == Settings(ignored_variables=("HELIOGRAPH_PORT", "HELIOGRAPH_SERVICE_HOST"))
 
 
 def test_an_unknown_variable_is_an_error_that_names_the_nearest():
@@ -342,12 +352,113 @@ tls = false
 """
 
 
-def test_smpp_is_understood_and_not_available_yet():
-    wrong = 'carriers[0].kind is "smpp", which is not available in this version yet; it must be "sandbox"'
-    for variables in ({}, {"HELIOGRAPH_CARRIER_ACME_PASSWORD": "secret"}):
-        assert fault(SMPP, variables) == f"heliograph.toml: {wrong}"
-    told = fault(SMPP.replace('"secret"', "12345"))
-    assert told == "heliograph.toml: carriers[0].password must be a text in quotes that is not empty"
+def test_smpp_as_the_contract_shows_it_is_understood():
+    found = settings(SMPP)
+    [carrier] = found.carriers
+    smsc = carrier.smsc(found.response_timeout(carrier))
+    assert (smsc.host, smsc.port, smsc.system_id, smsc.password) == ("smsc.example", 2775, "helio", "secret")
+    assert smsc.modes == (BindTransmitter, BindReceiver)
+    assert (smsc.session.window, smsc.session.response_timeout_s, smsc.backoff.shortest_s) == (10, 30, 1)
+    assert (smsc.tls, carrier.rate) == (None, 100)
+    assert smsc.profile == Profile()
+
+
+def test_the_password_of_a_carrier_comes_from_the_variable_before_a_file_or_the_configuration():
+    Path("password").write_text("of-file\nrest\n", "utf-8")
+    from_file = SMPP.replace('password = "secret"', 'password_file = "password"')
+    assert settings(from_file).carriers[0].password == "of-file"
+    for toml in (SMPP, from_file):
+        found = settings(toml, {"HELIOGRAPH_CARRIER_ACME_PASSWORD": "variable"})
+        assert found.carriers[0].password == "variable"
+
+
+def test_a_carrier_s_whole_profile_can_be_declared():
+    toml = (
+        SMPP
+        + """
+alphabet = "latin-1"
+data_coding = 3
+flash = "f0"
+concatenation = "sar"
+answered_ids = "hexadecimal"
+receipt_ids = "decimal"
+states = { sent = "enroute", GONE = "skipped" }
+accepted_is_final = true
+statuses = { "0x0401" = "temporary", "ESME_RINVDSTADR" = "policy", "1025" = "bad number" }
+validity = "absolute"
+normal_priority = 1
+express_priority = 3
+service_type = "CMT"
+esm_class = 3
+destination = { ton = 0, npi = 1 }
+alphanumeric = { ton = 5, npi = 1 }
+international = { ton = 1, npi = 0 }
+national = { ton = 2, npi = 0 }
+short_code = { ton = 6, npi = 0 }
+no_sender = { ton = 3, npi = 3 }
+short_code_digits = 6
+interface_version = 0x50
+longest_system_id = 16
+longest_password = 9
+longest_system_type = 13
+"""
+    )
+    found = settings(toml.replace('"1025" = "bad number"', '"0x402" = "bad number"')).carriers[0].smsc(30).profile
+    assert found == Profile(
+        alphabet=Alphabet.LATIN_1,
+        data_coding=3,
+        flash=FlashCoding.F0,
+        concatenation=Concatenation.SAR,
+        answered_ids=IdBase.HEXADECIMAL,
+        receipt_ids=IdBase.DECIMAL,
+        states={"SENT": MessageState.ENROUTE, "GONE": MessageState.SKIPPED},
+        accepted_is_final=True,
+        statuses={0x401: StatusKind.TEMPORARY, 0x0B: StatusKind.POLICY, 0x402: StatusKind.BAD_NUMBER},
+        validity=ValidityFormat.ABSOLUTE,
+        normal_priority=1,
+        express_priority=3,
+        service_type="CMT",
+        esm_class=3,
+        destination=NumberType(0, 1),
+        alphanumeric=NumberType(5, 1),
+        international=NumberType(1, 0),
+        national=NumberType(2, 0),
+        short_code=NumberType(6, 0),
+        no_sender=NumberType(3, 3),
+        short_code_digits=6,
+        interface_version=0x50,
+        longest_system_id=16,
+        longest_password=9,
+        longest_system_type=13,
+    )
+
+
+def test_every_fact_of_a_profile_is_a_setting():
+    assert {field.name for field in dataclasses.fields(Profile)} <= settings_in(SmppSettings).keys()
+
+
+@pytest.mark.parametrize(
+    ("changed", "wrong"),
+    [
+        (('password = "secret"', ""), 'write password_file = "…", or set HELIOGRAPH_CARRIER_ACME_PASSWORD'),
+        (('"secret"', "12345"), "carriers[0].password must be a text in quotes that is not empty"),
+        (('"secret"', '"a-long-password"'), "the password has 15 characters; longest_password allows 8"),
+        (('"secret"', '"secret"\npassword_file = "x"'), "has password and password_file; leave one of them out"),
+        (('password = "secret"', 'password_file = "x"'), "password_file is \"x\", which can't be read: No such file"),
+        (("tls = false", 'tls_ca_file = "x"'), "tls_ca_file is of no use without encryption; write tls = true"),
+        (("tls = false", 'tls = true\ntls_ca_file = "x"'), "and there is no such file; name a PEM file"),
+        (("tls = false", "alphanumeric = { ton = 1, npi = 0 }"), "an alphanumeric sender can't have TON 1"),
+        (("tls = false", "national = { ton = 1 }"), "and a numbering plan, such as { ton = 1, npi = 1 }"),
+        (("tls = false", 'statuses = { "x" = "policy" }'), 'statuses has "x", which is no command_status'),
+        (("tls = false", 'statuses = { "0x401" = "bad" }'), "command_status values and kinds, such as"),
+        (("tls = false", 'states = { "SENT" = "gone" }'), "words of receipts and states, such as"),
+    ],
+)  # fmt: skip
+def test_what_a_carrier_can_not_be_is_said_at_once(changed, wrong):
+    told = fault(SMPP.replace(*changed))
+    assert wrong in told
+    assert "secret" not in told
+    assert "a-long-password" not in told
 
 
 def test_the_password_of_a_carrier_that_is_not_there_is_an_error():
@@ -394,3 +505,29 @@ def test_the_example_in_the_reference_says_nothing_but_the_defaults():
 def test_the_reference_is_up_to_date():
     for path, content in settings_reference.files().items():
         assert (ROOT / path).read_text("utf-8") == content, "make golden"
+
+
+# Numbers that phones send to
+
+
+def test_a_number_that_phones_send_to_belongs_to_an_account():
+    toml = '[[inbound]]\nto = "+4915735982222"\naccount = "acme"\n[[inbound]]\nto = "80100"\naccount = "beta"'
+    assert settings(toml).inbound_owners() == {"+4915735982222": "acme", "80100": "beta"}
+    assert settings().inbound_owners() == {}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('to = "+49157 3598"\naccount = "acme"', 'inbound[0].to is "+49157 3598"; it must be a number in E.164'),
+        ('to = "80100"', "inbound[0] has no account"),
+        ('account = "acme"', "inbound[0] has no to; it must be a number in E.164"),
+        ('to = "80100"\naccount = "acme"\nowner = 1', "inbound[0].owner is not known"),
+        (
+            'to = "80100"\naccount = "acme"\n[[inbound]]\nto = "80100"\naccount = "beta"',
+            'inbound[1].to is "80100", and so is inbound[0].to; a number can belong to one account only',
+        ),
+    ],
+)
+def test_a_number_that_phones_send_to_is_checked(lines, message):
+    assert message in fault(f"[[inbound]]\n{lines}")

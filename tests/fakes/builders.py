@@ -7,11 +7,13 @@ from typing import Any
 
 from heliograph.gsm.segmentation import Encoding
 from heliograph.jobs.accounts import Account, AccountId, OnUnknown
+from heliograph.jobs.inbound import Alphabet, InboundPart
 from heliograph.jobs.naming import JobId, job_id
 from heliograph.jobs.options import JobOptions, Qos
 from heliograph.jobs.plan import JobPlan, PlannedMessage, PlannedSms
 from heliograph.jobs.schedule import Period, SendWindow
 from heliograph.jobs.status import Status
+from heliograph.store.interface import Arrival
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 """When things happen in tests that don't care."""
@@ -82,6 +84,34 @@ def a_plan(
         sms=sms,
         fingerprint=fingerprint,
     )
+
+
+def an_inbound_part(
+    text: str = "Hello",
+    *,
+    src: str = "+4917612345678",
+    dst: str = "+4915735982222",
+    at: datetime = NOW,
+    part: int = 1,
+    parts: int = 1,
+    reference: int = 0,
+) -> InboundPart:
+    """A part of an SMS from a phone, in UTF-16."""
+    return InboundPart(
+        src=src,
+        dst=dst,
+        octets=text.encode("utf-16-be"),
+        alphabet=Alphabet.UTF_16,
+        received_at=at,
+        part=part,
+        parts=parts,
+        reference=reference,
+    )
+
+
+def an_arrival(text: str = "Hello", *, owner: int | None = None, **part: Any) -> Arrival:
+    """The same for a store; owner: the account that the configuration gives its `dst` to."""
+    return Arrival(an_inbound_part(text, **part), next(_numbers), None if owner is None else AccountId(owner))
 
 
 def an_account(

@@ -60,6 +60,7 @@ def refused(permanence: Permanence, after_s: float = 0.05) -> Play:
     names = {
         Permanence.LASTING: ("ESME_RSUBMITFAIL", 0x45, "submit_sm failed."),
         Permanence.PASSING: ("ESME_RSYSERR", 0x08, "System error."),
+        Permanence.DOUBTFUL: ("ESME_RUNKNOWNERR", 0xFF, "Unknown error."),
         Permanence.THROTTLED: ("ESME_RTHROTTLED", 0x58, "Throttling error."),
         Permanence.BAD_NUMBER: ("ESME_RINVDSTADR", 0x0B, "Invalid destination address."),
     }
@@ -93,6 +94,7 @@ class ScriptedCarrier:
         self._name = name
         self._node = node
         self._window = window
+        self.unreachable = ""
         self._clock = clock
         self.script: Script = script or (lambda _: delivered())
         self.submitted: list[tuple[datetime, Segment]] = []
@@ -113,7 +115,7 @@ class ScriptedCarrier:
 
     @property
     def window(self) -> int:
-        return self._window
+        return 0 if self.unreachable else self._window
 
     @property
     def dsts(self) -> list[str]:
@@ -129,7 +131,7 @@ class ScriptedCarrier:
         assert segment.id not in self.unanswered, "submitted again before it was answered"
         self.unanswered.add(segment.id)
         self.most_unanswered = max(self.most_unanswered, len(self.unanswered))
-        assert len(self.unanswered) <= self.window, "more than the window holds"
+        assert len(self.unanswered) <= self._window, "more than the window holds"
         play, order = self.script(segment), next(self._order)
         self.submitted.append((self._clock.now(), segment))
         self.submit_counts[segment.id] += 1

@@ -18,6 +18,7 @@ from heliograph.api.handlers import Handlers
 from heliograph.api.pages import Pages
 from heliograph.config import load_settings
 from heliograph.flow.accept import Acceptor
+from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.reports import Reports
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.routing import Routing
@@ -75,7 +76,11 @@ class Service:
         self.pages = Pages(store, clock, Metrics(), "0.1.1")
         metrics = Metrics()
         handlers = Handlers(
-            Acceptor(store, Routing([], "sandbox"), clock, SeededIds(), metrics), Reports(store), clock, VERSION
+            Acceptor(store, Routing([], "sandbox"), clock, SeededIds(), metrics),
+            Reports(store),
+            Blocklist(store, clock, metrics),
+            clock,
+            VERSION,
         )
         self.api = Api(handlers, Authenticator(store, clock), store, clock, metrics, self.pages.by_path())
 

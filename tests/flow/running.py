@@ -55,6 +55,7 @@ async def flow(
     window: int = 10,
     policy: RetryPolicy | None = None,
     rate_per_s: float | None = None,
+    pacer: Pacer | None = None,
     lease_s: float = LEASE_S,
     carrier=None,
     store: StoreOnClock | None = None,
@@ -67,7 +68,13 @@ async def flow(
     metrics = Metrics()
     carrier = carrier or ScriptedCarrier("acme", clock, script, window=window)
     dispatcher = Dispatcher(
-        carrier, store, clock, metrics, policy=policy or RetryPolicy(), pacer=Pacer(rate_per_s), lease_s=lease_s
+        carrier,
+        store,
+        clock,
+        metrics,
+        policy=policy or RetryPolicy(),
+        pacer=pacer or Pacer(rate_per_s),
+        lease_s=lease_s,
     )
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(dispatcher.run())]

@@ -478,3 +478,28 @@ async def test_answers_and_endings_are_counted():
         assert count("heliograph_parts_finished_total", {"status": "SUC_FIN"}) == 2
         assert count("heliograph_parts_finished_total", {"status": "NOT_ACC_FIN"}) == 1
         assert count("heliograph_parts_in_flight", {"carrier": "acme"}) == 0
+
+
+async def test_what_the_carrier_took_without_a_receipt_asked_for_is_counted_as_ended():
+    async with flow() as f:
+        await f.add(a_plan_for(2, receipts=False))
+        await f.clock.advance(5)
+        assert f.metrics.registry.get_sample_value("heliograph_parts_finished_total", {"status": "SUC_ACC"}) == 2
+
+
+# Carriers that can't be reached
+
+
+async def test_while_a_carrier_is_unreachable_nothing_is_submitted_and_reports_say_why():
+    async with flow() as f:
+        f.carrier.unreachable = "no bind"
+        plan = a_plan(a_planned_sms(), a_planned_sms(expires=after(60)))
+        await f.add(plan)
+        await f.clock.advance(30)
+        assert f.carrier.submitted == []
+        assert ((await f.sms(plan)).status, (await f.sms(plan)).reason) == (Status.CON_ERR, "no bind")
+        await f.clock.advance(31)
+        assert (await f.status(plan, 1), (await f.sms(plan, 1)).finished_at is not None) == (Status.CON_ERR, True)
+        f.carrier.unreachable = ""
+        await f.clock.advance(6)
+        assert [segment.dst for _, segment in f.carrier.submitted] == ["+4917612345678"]

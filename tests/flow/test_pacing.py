@@ -66,3 +66,71 @@ def test_after_the_wait_there_is_room(rate, rounds):
         pacer.spend(pacer.room(now_s))
         now_s += pacer.next_room_s()
         assert pacer.room(now_s) >= 1
+
+
+# Throttling
+
+
+def throttled_pacer(rate_per_s, went_per_s, *, pause_s=5.0):
+    """A pacer that let so many parts go in the last seconds, and was throttled at second 2."""
+    pacer = Pacer(rate_per_s, throttle_pause_s=pause_s)
+    for tick in range(20):
+        pacer.room(tick / 10)
+        pacer.spend(went_per_s // 10)
+    pacer.throttled(2.0)
+    return pacer
+
+
+def test_a_throttled_carrier_gets_a_pause():
+    pacer = throttled_pacer(None, 100)
+    assert (pacer.room(2.0), pacer.room(6.9)) == (0, 0)
+    assert pacer.next_room_s() == pytest.approx(0.1)
+    assert pacer.room(7.0) >= 1
+
+
+def test_after_the_pause_half_as_much_goes_and_slowly_more():
+    pacer = throttled_pacer(None, 100)
+
+    def went(start_s, seconds):
+        total = 0
+        for tick in range(seconds * 100):
+            count = pacer.room(start_s + tick / 100)
+            pacer.spend(count)
+            total += count
+        return total
+
+    assert 45 <= went(7, 1) <= 60
+    for second in range(8, 17):
+        went(second, 1)
+    assert 90 <= went(17, 1) <= 115
+
+
+def test_the_agreed_rate_comes_back_and_is_never_passed():
+    pacer = throttled_pacer(40, 40)
+    pacer.room(1000)
+    pacer.spend(4)
+    assert pacer.room(1000.1) == 4
+
+
+def test_what_went_before_the_pause_is_throttled_but_once():
+    once, often = throttled_pacer(100, 100), throttled_pacer(100, 100)
+    for tick in range(20):
+        often.throttled(2.0 + tick / 10)
+    assert [once.room(7 + tick) for tick in range(5)] == [often.room(7 + tick) for tick in range(5)]
+
+
+def test_throttled_again_it_is_halved_again_but_never_stops():
+    pacer, now_s = Pacer(100, throttle_pause_s=1), 0.0
+    for _ in range(50):
+        assert pacer.room(now_s) >= 1
+        pacer.spend(1)
+        pacer.throttled(now_s)
+        now_s += 1.0
+    pacer.room(now_s + 1)
+    assert pacer.next_room_s() <= 1
+
+
+def test_a_pacer_without_a_pause_cares_for_no_throttling():
+    pacer = Pacer(100)
+    pacer.throttled(0)
+    assert pacer.room(0) == 10

@@ -2,9 +2,11 @@
 
 import asyncio
 
+import pytest
+
 from heliograph.flow.retention import ROUND_S, STEP_JOBS, STEP_PAUSE_S, forget_old_jobs
 from heliograph.store.memory import MemoryStore
-from tests.fakes.builders import NOW, a_plan, a_planned_sms, after
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_arrival
 from tests.fakes.clock import ManualClock
 from tests.flow.stores import ALL, StoreOnClock
 
@@ -70,6 +72,17 @@ async def test_texts_may_be_forgotten_sooner_than_jobs():
         await archive.clock.advance(ROUND_S + 1)
         assert not archive.texts(plan)
         assert await archive.knows(plan)
+
+
+@pytest.mark.parametrize(("text_days", "kept_days"), [(None, 90), (2, 2), (100, 90)])
+async def test_sms_from_phones_are_forgotten_with_the_texts(text_days, kept_days):
+    async with Archive() as archive:
+        await archive.memory.record_inbound("acme", [an_arrival()])
+        await archive.start(text_days=text_days)
+        await archive.clock.advance(kept_days * DAY_S)
+        assert archive.memory._inbound
+        await archive.clock.advance(ROUND_S + 1)
+        assert not archive.memory._inbound
 
 
 async def test_many_old_jobs_are_forgotten_in_small_steps_with_pauses_between_them():

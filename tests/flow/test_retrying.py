@@ -6,10 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.flow.dispatch.retrying import RetryPolicy, after_try, before_try
+from heliograph.flow.dispatch.retrying import RetryPolicy, after_try, before_try, while_unreachable
 from heliograph.gsm.segmentation import Encoding
 from heliograph.jobs.accounts import OnUnknown
-from heliograph.jobs.carriage import Accepted, Permanence, Refused, Segment, SegmentId, Unanswered, Unreachable
+from heliograph.jobs.carriage import (
+    Accepted,
+    AcceptedLate,
+    Expired,
+    Permanence,
+    Refused,
+    Segment,
+    SegmentId,
+    Unanswered,
+    Unreachable,
+)
 from heliograph.jobs.naming import JobId
 from heliograph.jobs.schedule import Period, joined
 from heliograph.jobs.status import PartState, Status
@@ -225,3 +235,50 @@ def test_every_part_comes_to_its_end_whatever_carriers_answer(part, answer, poli
             blackouts=part.blackouts,
         )
     assert now <= max(NOW, part.segment.expires_at) + timedelta(seconds=1)
+
+
+# What carriers with connections add
+
+
+QUEUE_POLICY = RetryPolicy(throttle_wait_s=None)
+FIRST_DUE = IN_AN_HOUR - timedelta(minutes=2880)
+
+
+def test_a_throttled_segment_may_go_back_to_the_head_of_the_queue():
+    outcome = after_try(a_due_part(attempt_count=1), Refused(ID, Permanence.THROTTLED, "slow"), NOW, QUEUE_POLICY)
+    assert outcome == Postponed(ID, FIRST_DUE, 1, Status.NOT_ACC_REC, "slow")
+
+
+def test_a_segment_that_found_no_connection_goes_back_to_the_head_of_the_queue_and_counts_no_try():
+    outcome = after_try(a_due_part(attempt_count=1), Unreachable(ID, "gone", is_try=False), NOW, POLICY)
+    assert outcome == Postponed(ID, FIRST_DUE, 1, Status.CON_ERR, "gone")
+
+
+@pytest.mark.parametrize("attempt_count", [0, 1])
+def test_a_doubtful_answer_is_worth_two_more_tries(attempt_count):
+    outcome = after_try(a_due_part(attempt_count=attempt_count), Refused(ID, Permanence.DOUBTFUL, "hm"), NOW, POLICY)
+    wait_s = POLICY.waits_s[attempt_count]
+    assert outcome == Postponed(ID, after(wait_s), attempt_count + 1, Status.NOT_ACC_REC, "hm")
+
+
+def test_a_doubtful_answer_to_the_third_try_is_final():
+    outcome = after_try(a_due_part(attempt_count=2), Refused(ID, Permanence.DOUBTFUL, "hm"), NOW, POLICY)
+    assert outcome == Ended(ID, Status.NOT_ACC_FIN, "hm after 3 tries", NOW)
+
+
+def test_what_has_too_little_validity_left_for_its_carrier_is_timed_out():
+    assert after_try(a_due_part(), Expired(ID, "late"), NOW, POLICY) == Ended(ID, Status.TIMEOUT, "late", NOW)
+
+
+def test_a_late_acceptance_is_one():
+    part = a_due_part()
+    assert after_try(part, AcceptedLate(part.segment, "m"), NOW, POLICY) == after_try(
+        part, Accepted(ID, "m"), NOW, POLICY
+    )
+
+
+def test_while_its_carrier_is_unreachable_a_part_waits_and_says_why():
+    outcome = while_unreachable(a_due_part(attempt_count=2), "no way", NOW, POLICY)
+    assert outcome == Postponed(ID, after(5), 2, Status.CON_ERR, "no way")
+    soon = while_unreachable(a_due_part(expires_at=after(3)), "no way", NOW, POLICY)
+    assert soon.due_at == after(3), "its validity ends in time"

@@ -11,6 +11,8 @@ FINAL = {
     MessageState.DELETED,
     MessageState.UNDELIVERABLE,
     MessageState.REJECTED,
+    MessageState.SKIPPED,
+    MessageState.SKIPPED,
 }
 
 
@@ -43,6 +45,7 @@ def test_what_could_not_be_read_is_not_final():
     [
         (Permanence.THROTTLED, "Temporary"),
         (Permanence.PASSING, "Temporary"),
+        (Permanence.DOUBTFUL, "Temporary"),
         (Permanence.LASTING, "Permanent"),
         (Permanence.BAD_NUMBER, "Permanent"),
     ],

@@ -161,6 +161,14 @@ def test_a_recipient_with_no_blackout_periods_has_none():
     assert (sms.window, sms.blackouts) == (window(0), ())
 
 
+def test_an_sms_keeps_only_the_blackout_periods_that_its_window_can_meet():
+    """A calendar of years, for 3000 recipients, must not be kept 3000 times."""
+    nights = tuple(Period(after(24 * HOUR * day), after((24 * day + 8) * HOUR)) for day in range(-500, 500))
+    for job in (plan(NUMBER, NUMBER, blackout_periods=nights), plan(Recipient(NUMBER, "", nights))):
+        assert {sms.blackouts for sms in job.sms} == {nights[500:503]}
+        assert len(job.options.blackout_periods) <= 3
+
+
 # The job
 
 

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.jobs.schedule import END_OF_TIME, Period, SendWindow, earliest_send, joined, send_window
+from heliograph.jobs.schedule import (
+    END_OF_TIME,
+    Period,
+    SendWindow,
+    earliest_send,
+    joined,
+    reaching_into,
+    send_window,
+)
 
 
 def at(time, *, day=1):
@@ -149,3 +157,10 @@ def test_no_send_window_opens_in_a_blackout_period_or_too_early(some_periods, jo
     assert not any(window.due in period for period in blackouts)
     assert window.due >= max(job_period or now, now)
     assert window.expires - window.due == timedelta(minutes=validity_min or 2880)
+
+
+def test_blackout_periods_that_end_before_a_window_or_begin_with_its_end_do_not_reach_into_it():
+    window = SendWindow(at("10:00"), at("12:00"))
+    outside = period("08:00", "09:59"), period("12:00", "13:00")
+    inside = period("09:00", "10:00"), period("10:30", "11:30"), period("11:59", "14:00")
+    assert reaching_into(window, sorted([*outside, *inside], key=lambda each: each.start)) == inside

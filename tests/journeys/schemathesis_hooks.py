@@ -6,6 +6,7 @@ import schemathesis
 from hypothesis import strategies as st
 
 from heliograph.wire.openapi import INTERVAL_FORMAT
+from heliograph.wire.operations import PHONE_NUMBER_FORMAT
 
 INSTANTS = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 # as hypothesis wants it
 
@@ -16,4 +17,9 @@ schemathesis.openapi.format(
         INSTANTS,
         st.integers(1, 10_000),
     ),
+)
+
+schemathesis.openapi.format(
+    PHONE_NUMBER_FORMAT,
+    st.builds(lambda plus, last: f"{plus}49176{last}", st.sampled_from(("+", "00", "")), st.integers(10**6, 10**8 - 1)),
 )

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from heliograph.smpp import pdus
 from heliograph.smpp.fields import Tag, Tlv
+from tests.interop.programs import NODE
 from tests.smpp.golden import GOLDEN
 
 HERE = Path(__file__).parent
@@ -86,13 +86,12 @@ def asked(pdu, sequence):
 
 
 def test_npm_smpp_encodes_alike():
-    node = shutil.which("node")
-    if node is None or not (MODULES / "smpp").is_dir():
-        pytest.skip(f"needs node, and npm's smpp in {MODULES} (or in HELIOGRAPH_NODE_MODULES)")
+    if not (MODULES / "smpp").is_dir():
+        pytest.skip(f"needs npm's smpp in {MODULES} (or in HELIOGRAPH_NODE_MODULES); make test puts it there")
     numbered = list(enumerate([*FURTHER, *(pdu for several in GOLDEN.values() for pdu in several)], start=1))
     questions = json.dumps([asked(pdu, sequence) for sequence, pdu in numbered])
     answer = subprocess.run(
-        [node, HERE / "oracle.js", MODULES], input=questions, capture_output=True, text=True, check=True, timeout=60
+        [NODE, HERE / "oracle.js", MODULES], input=questions, capture_output=True, text=True, check=True, timeout=60
     )
     for (sequence, pdu), encoded in zip(numbered, json.loads(answer.stdout), strict=True):
         assert tlvs_sorted(bytes.fromhex(encoded)) == tlvs_sorted(pdus.encode(pdu, sequence)), pdu

@@ -10,21 +10,25 @@ import pytest
 from heliograph.jobs.accounts import AccountId, OnUnknown, RateLimit
 from heliograph.jobs.carriage import SegmentId
 from heliograph.jobs.errors import AccountExists, JobDuplicate
+from heliograph.jobs.inbound import NOBODY, InboundSms
 from heliograph.jobs.options import JobOptions, Qos
+from heliograph.jobs.records import BlockedNumber
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import PartState, ProcessStatus, SmsProgress, Status
 from heliograph.store.interface import (
     PARKED_FOR,
     DuePart,
     Ended,
+    InboundQuery,
     JobQuery,
     Postponed,
     ReceiptNews,
     Store,
     Submitted,
 )
-from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, numbers
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, an_arrival, numbers
 
+PHONE = "+4917612345678"
 LONG_AGO, LONG_HENCE = after(-1_000_000), after(1_000_000)
 RECEIPT_DUE = after(200_000)
 OPEN, RUNNING, DONE = ProcessStatus.OPEN, ProcessStatus.RUNNING, ProcessStatus.DONE
@@ -490,6 +494,51 @@ class StoreConformance:
         await store.record_receipts("acme", [delivered("m2", at=9)])
         assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", NOW, after(9))]
 
+    async def test_a_receipt_that_spells_its_id_otherwise_is_matched_by_its_phone(self, store: Store):
+        plan = await a_submitted_sms(store)
+        await store.record_receipts("acme", [delivered("M1", spellings=("x", "m1"), phones=("", "4917612345678"))])
+        assert (await progress_of(store, plan))[0].status is Status.SUC_FIN
+
+    async def test_another_spelling_from_another_phone_is_not_believed(self, store: Store):
+        plan = await a_submitted_sms(store)
+        await store.record_receipts("acme", [delivered("M1", spellings=("m1",), phones=("4917600000000", ""))])
+        await store.record_receipts("acme", [delivered("", spellings=("m1",), phones=())])
+        assert (await progress_of(store, plan))[0].status is Status.NONE
+        await store.record_receipts("acme", [delivered("m1", spellings=("M1",), phones=("4917600000000",))])
+        assert (await progress_of(store, plan))[0].status is Status.SUC_FIN, "the id itself is"
+
+    async def test_of_two_spellings_the_one_of_the_phone_is_meant(self, store: Store):
+        plan = a_plan(a_planned_sms("+4917600000010"), a_planned_sms("+4917600000016"))
+        await store.add_job(plan)
+        first, second = await lease(store)
+        await store.record_outcomes("acme", [submitted(first, "10"), submitted(second, "16")])
+        await store.record_receipts("acme", [delivered("10", spellings=("16",), phones=("4917600000016",))])
+        assert (await progress_of(store, plan))[0].finished_at is None
+        assert [sms.status for sms in await progress_of(store, plan)] == [Status.NONE, Status.SUC_FIN]
+
+    async def test_a_receipt_that_overtakes_and_spells_its_id_otherwise_is_matched(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        news = [delivered("M1", spellings=("x1", "m1"), phones=("4917612345678",), at=1)]
+        await store.record_receipts("acme", news)
+        await store.record_outcomes("acme", [submitted(part, at=2)])
+        assert (await progress_of(store, plan))[0].status is Status.SUC_FIN
+
+    async def test_a_carrier_s_last_word_that_it_accepted_ends_an_sms_once_all_parts_have_it(self, store: Store):
+        plan, first, second = await a_leased_sms(store, parts=2)
+        await store.record_outcomes("acme", [submitted(first, "m1"), submitted(second, "m2")])
+        accepted = [ReceiptNews(message_id, Status.SUC_ACC, "accepted", after(5)) for message_id in ("m1", "m2")]
+        await store.record_receipts("acme", accepted[:1])
+        assert (await progress_of(store, plan))[0].finished_at is None
+        await store.record_receipts("acme", accepted[1:])
+        assert (await progress_of(store, plan))[0].status is Status.SUC_ACC
+
+    async def test_a_late_answer_keeps_a_postponed_segment_from_going_again(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [postponed(part, until=10)])
+        await store.record_outcomes("acme", [submitted(part, at=5)])
+        assert await lease(store, at=20) == []
+        assert (await progress_of(store, plan))[0].process_status is ProcessStatus.RUNNING
+
     async def test_a_receipt_that_overtakes_its_submit_response_is_matched(self, store: Store):
         plan, part = await a_leased_sms(store)
         await store.record_receipts("acme", [delivered("m1", at=1)])
@@ -557,6 +606,15 @@ class StoreConformance:
         assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "yes", NOW)]
         await store.record_receipts("acme", [delivered("m1", at=6)])
         assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", NOW, after(6))]
+
+    async def test_parts_to_which_a_carrier_gave_one_id_take_receipts_that_come_together(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=3)
+        await store.record_outcomes("acme", [submitted(part) for part in parts])
+        await store.record_receipts("acme", [heard("m1"), delivered("m1", at=5), delivered("m1", at=5)])
+        assert (await progress_of(store, plan))[0].finished_at is None
+        spelt = delivered("m1", at=6, spellings=("M1",), phones=("4917612345678",))
+        await store.record_receipts("acme", [spelt, spelt])
+        assert (await progress_of(store, plan))[0].status is Status.SUC_FIN
 
     async def test_the_message_ids_of_awaited_receipts_are_told(self, store: Store):
         await store.add_job(a_plan(*(a_planned_sms(dst) for dst in numbers(4)), a_planned_sms(carrier="beta")))
@@ -786,8 +844,265 @@ class StoreConformance:
             async with asyncio.timeout(0.02):
                 await store.work_arrived("acme", 60)
 
+    # SMS from phones
+
+    async def test_an_sms_from_a_phone_is_read_back_by_its_owner(self, store: Store):
+        (whole,), _ = await store.record_inbound("acme", [an_arrival("Ja ✓", owner=2, at=after(1.234))])
+        assert (whole.account, whole.src, whole.dst) == (2, "+4917612345678", "+4915735982222")
+        assert (whole.text, whole.received_at) == ("Ja ✓", after(1.234))
+        assert whole.sms_id.startswith("I.20260301-120001.234-0")
+        assert await inbound(store, account=2) == [whole]
+        assert await inbound(store, account=1) == []
+
+    async def test_without_an_owner_it_belongs_to_the_account_that_last_wrote_to_the_phone(self, store: Store):
+        phone, other = numbers(2)
+        await store.add_job(a_plan(a_planned_sms(phone), account=1))
+        await store.add_job(a_plan(a_planned_sms(phone), a_planned_sms(other), account=2, at=after(1)))
+        await store.add_job(a_plan(a_planned_sms(other), account=1, at=after(2)))
+        arrivals = [an_arrival(src=phone), an_arrival(src=other), an_arrival(src=phone, text="You?", owner=3)]
+        whole, _ = await store.record_inbound("acme", arrivals)
+        assert [sms.account for sms in whole] == [2, 1, 3]
+
+    async def test_of_many_that_wrote_the_last_one_counts(self, store: Store):
+        phones = numbers(3000)
+        for account in (1, 2, 3):
+            await store.add_job(a_plan(*map(a_planned_sms, phones), account=account, at=after(account)))
+        whole, _ = await store.record_inbound("acme", [an_arrival(src=phones[0]), an_arrival(src=phones[-1])])
+        assert [sms.account for sms in whole] == [3, 3]
+
+    @pytest.mark.parametrize("src", ["+4917600000000", "80100", "Helio", "+", "+4917612345678901234567"])
+    async def test_from_a_phone_that_nobody_wrote_to_it_is_nobodys(self, store: Store, src: str):
+        await store.add_job(a_plan(a_planned_sms("+49 no", carrier=None), a_planned_sms("80100", carrier=None)))
+        (whole,), _ = await store.record_inbound("acme", [an_arrival(src=src)])
+        assert whole.account == NOBODY
+
+    async def test_who_wrote_is_forgotten_with_the_jobs_of_that_day(self, store: Store):
+        day_s = 86_400
+        old, new = numbers(2)
+        await store.add_job(a_plan(a_planned_sms(old)))
+        await store.add_job(a_plan(a_planned_sms(new), at=after(2 * day_s)))
+        assert await store.forget_jobs(after(day_s), 10) == 0
+        whole, _ = await store.record_inbound("acme", [an_arrival(src=old), an_arrival(src=new)])
+        assert [sms.account for sms in whole] == [NOBODY, 1]
+
+    async def test_parts_wait_for_each_other_in_any_order(self, store: Store):
+        texts = ["One, ", "two, ", "three"]
+        arrivals = [
+            an_arrival(text, owner=1, reference=7, part=part, parts=3, at=after(part))
+            for part, text in enumerate(texts, 1)
+        ]
+        for place in (2, 0):
+            assert await store.record_inbound("acme", [arrivals[place]]) == ([], 0)
+            assert await inbound(store) == []
+        (whole,), _ = await store.record_inbound("acme", [arrivals[1]])
+        assert (whole.text, whole.received_at) == ("One, two, three", after(2))
+        assert await inbound(store) == [whole]
+
+    async def test_parts_of_different_sms_do_not_mix(self, store: Store):
+        halves = [
+            an_arrival(f"{number}{part}", owner=1, part=part, parts=2, **difference)
+            for part in (1, 2)
+            for number, difference in enumerate(
+                ({}, {"src": "+491761"}, {"dst": "80100"}, {"reference": 1}, {"reference": 256})
+            )
+        ]
+        whole, _ = await store.record_inbound("acme", halves)
+        assert [sms.text for sms in whole] == ["0102", "1112", "2122", "3132", "4142"]
+
+    async def test_carriers_do_not_mix(self, store: Store):
+        await store.record_inbound("acme", [an_arrival(owner=1, part=1, parts=2)])
+        assert await store.record_inbound("beta", [an_arrival(owner=1, part=2, parts=2)]) == ([], 0)
+
+    async def test_a_part_that_is_there_already_changes_nothing(self, store: Store):
+        first, second = (an_arrival(f"{part}", owner=1, part=part, parts=2) for part in (1, 2))
+        again = an_arrival("1", owner=1, part=1, parts=2, at=after(3600))
+        assert await store.record_inbound("acme", [first, first]) == ([], 0)
+        assert await store.record_inbound("acme", [again]) == ([], 0)
+        (whole,), _ = await store.record_inbound("acme", [second, second])
+        assert whole.text == "12"
+        assert await store.record_inbound("acme", [first, second]) == ([], 0)
+        assert await inbound(store) == [whole]
+
+    async def test_the_same_again_is_another_sms_once_it_is_no_redelivery(self, store: Store):
+        for at in (0, 119.999, 120, 240):
+            await store.record_inbound("acme", [an_arrival("Yes", owner=1, at=after(at))])
+        assert [sms.received_at for sms in await inbound(store)] == [after(240), after(120), after(0)]
+
+    async def test_a_reference_used_again_begins_another_sms(self, store: Store):
+        lost = an_arrival("Lost, ", owner=1, part=1, parts=2)
+        later = [an_arrival(text, owner=1, part=part, parts=2) for part, text in ((1, "This "), (2, "is it"))]
+        (whole,), _ = await store.record_inbound("acme", [lost, *later])
+        assert whole.text == "This is it"
+        (whole,), _ = await store.record_inbound("acme", [an_arrival("found", owner=1, part=2, parts=2, at=after(200))])
+        assert whole.text == "Lost, found"
+
+    async def test_missing_parts_are_given_up(self, store: Store):
+        await store.record_inbound("acme", [an_arrival("middle", owner=1, part=2, parts=3, at=after(10))])
+        await store.record_inbound("acme", [an_arrival("new", owner=1, part=2, parts=3, reference=1, at=after(20))])
+        assert await store.give_up_missing_parts(after(10), after(100)) == ([], 0)
+        (whole,), _ = await store.give_up_missing_parts(after(11), after(101))
+        assert (whole.text, whole.received_at) == ("[…]middle[…]", after(101))
+        assert await inbound(store) == [whole]
+        assert await store.give_up_missing_parts(after(11), after(102)) == ([], 0)
+
+    async def test_sms_from_phones_are_listed_newest_first(self, store: Store):
+        for second in (0, 5, 5, 3):
+            await store.record_inbound("acme", [an_arrival(f"{second}", owner=1, src=f"+49{second}", at=after(second))])
+        texts = [sms.text for sms in await inbound(store)]
+        assert texts == ["5", "3", "0"]  # One came twice.
+        assert [sms.text for sms in await inbound(store, offset=1, limit=1)] == ["3"]
+        assert await inbound(store, limit=0) == []
+        assert [sms.text for sms in await inbound(store, since=after(3), until=after(5))] == ["3"]
+
+    async def test_bounds_of_such_a_list_between_two_milliseconds_leave_out_what_is_before(self, store: Store):
+        await store.record_inbound("acme", [an_arrival(owner=1, at=after(0.010))])
+        a_bit = timedelta(microseconds=1)
+        assert await inbound(store, since=after(0.010) + a_bit) == []
+        assert len(await inbound(store, until=after(0.010) + a_bit)) == 1
+        assert await inbound(store, until=after(0.010)) == []
+
+    async def test_old_sms_from_phones_are_forgotten(self, store: Store):
+        for second in range(5):
+            await store.record_inbound("acme", [an_arrival(f"{second}", owner=1, at=after(second))])
+        assert await store.forget_inbound(after(3), 2) == 2
+        assert await store.forget_inbound(after(3), 2) == 1
+        assert await store.forget_inbound(after(3), 2) == 0
+        assert [sms.text for sms in await inbound(store)] == ["4", "3"]
+
+    async def test_nothing_arriving_is_no_trouble(self, store: Store):
+        assert await store.record_inbound("acme", []) == ([], 0)
+        assert await store.give_up_missing_parts(after(0), after(0)) == ([], 0)
+
+    # The blocklist
+
+    async def test_a_blocked_number_is_read_back(self, store: Store):
+        entry, ended_count = await store.block(AccountId(1), "+491", after(1))
+        assert (entry, ended_count) == (BlockedNumber("+491", after(1)), 0)
+        assert await store.blocked(AccountId(1), "+491") == entry
+        assert await store.blocked(AccountId(1), "+492") is None
+        assert await store.blocked(AccountId(2), "+491") is None
+
+    async def test_a_number_is_blocked_once(self, store: Store):
+        first, _ = await store.block(AccountId(1), "+491", after(1))
+        again, _ = await store.block(AccountId(1), "+491", after(2))
+        assert again == first
+        assert await store.unblock(AccountId(1), "+491") == first
+        assert await store.unblock(AccountId(1), "+491") is None
+        assert await store.blocked(AccountId(1), "+491") is None
+
+    async def test_the_blocklist_is_listed_by_its_numbers(self, store: Store):
+        for dst in ("+492", "+4911", "+491", "+1"):
+            await store.block(AccountId(1), dst, NOW)
+        await store.block(AccountId(2), "+493", NOW)
+        assert [each.dst for each in await store.find_blocked(AccountId(1), 0, 10)] == ["+1", "+491", "+4911", "+492"]
+        assert [each.dst for each in await store.find_blocked(AccountId(1), 1, 2)] == ["+491", "+4911"]
+        assert await store.find_blocked(AccountId(1), 4, 2) == []
+
+    async def test_an_sms_to_a_blocked_number_is_final_from_the_start(self, store: Store):
+        await store.block(AccountId(1), "+491", NOW)
+        plan = a_plan(a_planned_sms("+491", parts=2), a_planned_sms("+492"), a_planned_sms("+49", carrier=None))
+        await store.add_job(plan)
+        blocked, other, impossible = await progress_of(store, plan)
+        assert blocked == SmsProgress(DONE, Status.BLOCKED, "the number is on the account's blocklist", None, NOW)
+        assert other == SmsProgress(OPEN)
+        assert impossible.status is Status.INVALID_DST
+        assert dsts(await lease(store)) == ["+492"]
+
+    async def test_a_job_to_none_but_blocked_numbers_is_finished_at_once(self, store: Store):
+        await store.block(AccountId(1), "+491", NOW)
+        plan = a_plan(a_planned_sms("+491"))
+        await store.add_job(plan)
+        assert await finished_at(store, plan) == NOW
+
+    async def test_a_blocklist_is_the_account_s_own(self, store: Store):
+        await store.block(AccountId(1), "+491", NOW)
+        await store.add_job(a_plan(a_planned_sms("+491"), account=2))
+        assert dsts(await lease(store)) == ["+491"]
+
+    async def test_a_number_taken_off_the_list_gets_sms_again(self, store: Store):
+        await store.block(AccountId(1), "+491", NOW)
+        await store.unblock(AccountId(1), "+491")
+        await store.add_job(a_plan(a_planned_sms("+491")))
+        assert dsts(await lease(store)) == ["+491"]
+
+    async def test_sms_that_wait_when_their_number_is_blocked_come_to_their_end(self, store: Store):
+        waiting = a_plan(a_planned_sms("+491", parts=2, due=after(60)), a_planned_sms("+492"))
+        others = a_plan(a_planned_sms("+491"), account=2)
+        await store.add_job(waiting)
+        await store.add_job(others)
+        _, ended_count = await store.block(AccountId(1), "+491", after(5))
+        assert ended_count == 1
+        ended_sms, other = await progress_of(store, waiting)
+        assert (ended_sms.status, ended_sms.finished_at) == (Status.BLOCKED, after(5))
+        assert other == SmsProgress(OPEN)
+        assert sorted(dsts(await lease(store, at=100))) == ["+491", "+492"]
+        assert await finished_at(store, waiting) is None
+
+    async def test_what_is_leased_or_with_the_carrier_is_not_called_back(self, store: Store):
+        leased, running = a_plan(a_planned_sms("+491", parts=2)), a_plan(a_planned_sms("+491"), at=after(1))
+        await store.add_job(running)
+        (part,) = await lease(store)
+        await store.record_outcomes("acme", [submitted(part)])
+        await store.add_job(leased)
+        await lease(store, limit=1, at=2)
+        assert (await store.block(AccountId(1), "+491", after(5)))[1] == 0
+        assert [each.process_status for each in await progress_of(store, running)] == [RUNNING]
+        assert [each.process_status for each in await progress_of(store, leased)] == [OPEN]
+        assert [part.segment.part for part in await lease(store, at=6)] == [2]
+
+    async def test_what_was_leased_when_its_number_was_blocked_is_not_tried_again(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        others = a_plan(*(a_planned_sms(dst, due=after(30)) for dst in numbers(3)), at=after(1))
+        await store.add_job(others)
+        await store.block(AccountId(1), part.segment.dst, after(5))
+        await store.record_outcomes("acme", [postponed(part, until=30)])
+        assert dsts(await lease(store, at=30, limit=2)) == numbers(3)[:2]
+        (progress,) = await progress_of(store, plan)
+        assert (progress.status, progress.finished_at) == (Status.BLOCKED, after(30))
+
+    async def test_an_sms_that_says_stop_blocks_its_sender(self, store: Store):
+        plan = a_plan(a_planned_sms(PHONE, due=after(60)))
+        await store.add_job(plan)
+        (whole,), blocked_count = await store.record_inbound("acme", [an_arrival(" Stop! ", src=PHONE, at=after(1))])
+        assert (whole.account, blocked_count) == (1, 1)
+        assert await store.blocked(AccountId(1), PHONE) == BlockedNumber(PHONE, after(1))
+        assert [each.status for each in await progress_of(store, plan)] == [Status.BLOCKED]
+        assert [sms.text for sms in await inbound(store)] == [" Stop! "]
+
+    async def test_an_sms_that_says_start_unblocks_it(self, store: Store):
+        for at, text, entry in (
+            (0, "STOP", BlockedNumber(PHONE, NOW)),
+            (9, "Stop it", ...),
+            (10, "start", None),
+        ):
+            await store.record_inbound("acme", [an_arrival(text, src=PHONE, owner=1, at=after(at))])
+            if entry is not ...:
+                assert await store.blocked(AccountId(1), PHONE) == entry
+
+    @pytest.mark.parametrize("src", ["80100", "Helio", "+80100"])
+    async def test_only_a_number_can_block_itself(self, store: Store, src: str):
+        await store.record_inbound("acme", [an_arrival("STOP", src=src, owner=1)])
+        assert await store.find_blocked(AccountId(1), 0, 10) == []
+
+    async def test_stop_from_a_phone_that_nobody_wrote_to_blocks_nothing(self, store: Store):
+        assert (await store.record_inbound("acme", [an_arrival("STOP")])).blocked_count == 0
+        assert await store.blocked(NOBODY, "+4917612345678") is None
+
 
 # What the tests speak of
+
+
+async def inbound(
+    store: Store,
+    *,
+    account: int = 1,
+    since: datetime = LONG_AGO,
+    until: datetime = LONG_HENCE,
+    offset: int = 0,
+    limit: int = 100,
+) -> list[InboundSms]:
+    """The SMS from phones listed."""
+    return await store.find_inbound(InboundQuery(AccountId(account), since, until, offset, limit))
 
 
 async def lease(
@@ -835,8 +1150,8 @@ def ended(part: DuePart, status: Status = Status.NOT_ACC_FIN, reason: str = "ref
     return Ended(part.segment.id, status, reason, after(at))
 
 
-def delivered(message_id: str, *, at: float = 0):
-    return ReceiptNews(message_id, Status.SUC_FIN, "yes", after(at))
+def delivered(message_id: str, *, at: float = 0, spellings: tuple[str, ...] = (), phones: tuple[str, ...] = ()):
+    return ReceiptNews(message_id, Status.SUC_FIN, "yes", after(at), spellings, phones)
 
 
 def failed(message_id: str, *, at: float = 0):

@@ -10,14 +10,16 @@ from heliograph.store.sqlite.connection import _QUERIES, Connection, _many
 # Those that have a whole table for their subject and run seldom, and those that take a few rows from its beginning.
 MAY_SCAN = {
     "accounts", "awaiting_receipts", "forget_fingerprints", "forget_parked", "free_leases", "live_count",
-    "last_sms_number", "parked_count",
+    "last_sms_number", "parked_count", "waiting_for", "blocking_accounts", "forget_inbound", "gathered",
+    "keep_gathered",
 }  # fmt: skip
-TABLES = "account|job|message|sms|live|parked|fingerprint"
+TABLES = "account|job|message|sms|live|parked|fingerprint|inbound|inbound_part|last_writer|blocked|gathered"
 WIDTHS = {
     "insert_jobs": 9, "insert_messages": 5, "insert_sms": 11, "insert_live": 14, "leased": 1, "lease": 2,
-    "submitted": 4, "postponed": 5, "part_done": 3, "heard": 2, "part_states": 1, "by_message_id": 3, "end_sms": 5,
-    "end_live": 1, "finish_jobs": 1, "park": 4, "parked": 3, "unpark": 1, "blank_messages": 1, "blank_jobs": 1,
-    "delete_messages": 1, "delete_jobs": 1,
+    "submitted": 4, "postponed": 5, "part_done": 3, "heard": 2, "part_states": 1, "by_message_id": 3,
+    "by_spelling": 4, "end_sms": 5, "end_live": 1, "finish_jobs": 1, "park": 4, "parked": 3, "unpark": 1,
+    "blank_messages": 1, "blank_jobs": 1, "delete_messages": 1, "delete_jobs": 1, "blocked_among": 2,
+    "blocked_segments": 1,
 }  # fmt: skip
 
 

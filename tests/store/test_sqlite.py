@@ -13,21 +13,25 @@ import pytest
 
 from heliograph.jobs.accounts import AccountId
 from heliograph.jobs.errors import JobDuplicate, Overloaded, StoreUnavailable
+from heliograph.jobs.inbound import NOBODY
 from heliograph.jobs.naming import JobId
 from heliograph.jobs.status import PartState, Status
 from heliograph.store import group_commit
 from heliograph.store.interface import Store
 from heliograph.store.sqlite import connection as sqlite_connection
 from heliograph.store.sqlite.store import SqliteStore, open_sqlite
-from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, numbers
+from heliograph.store.sqlite.writer import Block
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, an_arrival, numbers
 from tests.store.conformance import (
     StoreConformance,
     a_finished_job,
     a_leased_sms,
     a_submitted_sms,
     delivered,
+    dsts,
     failed,
     finished_at,
+    inbound,
     lease,
     listed,
     progress_of,
@@ -252,7 +256,7 @@ async def test_who_only_changes_accounts_frees_no_leases(path, store):
 
 async def test_the_schema_is_not_changed_under_a_process_that_serves_the_older_one(path, store, monkeypatch):
     monkeypatch.setattr(sqlite_connection, "_MIGRATIONS", [*sqlite_connection._MIGRATIONS, "CREATE TABLE one (id);\n"])
-    monkeypatch.setattr("heliograph.store.sqlite.store.SCHEMA_VERSION", 2)
+    monkeypatch.setattr("heliograph.store.sqlite.store.SCHEMA_VERSION", sqlite_connection.SCHEMA_VERSION + 1)
     with pytest.raises(StoreUnavailable, match="another process is serving"):
         async with open_sqlite(path, NOW, serving=False):
             pass
@@ -459,3 +463,75 @@ async def turns(count):
     """Let the other tasks run so many times."""
     for _ in range(count):
         await asyncio.sleep(0)  # noqa: TID251 # waits for nothing
+
+
+# SMS from phones and the blocklist
+
+
+async def test_sms_from_phones_and_the_blocklist_are_there_after_reopening(path):
+    async with open_sqlite(path, NOW) as store:
+        await store.add_job(a_plan(a_planned_sms("+491"), account=3))
+        (whole,), _ = await store.record_inbound("acme", [an_arrival("Stop", owner=1)])
+        await store.record_inbound("acme", [an_arrival("1", src="+491", part=1, parts=2)])
+    async with open_sqlite(path, after(1)) as store:
+        assert await inbound(store) == [whole]
+        plan = a_plan(a_planned_sms(whole.src), at=after(1))
+        await store.add_job(plan)
+        assert [each.status for each in await progress_of(store, plan)] == [Status.BLOCKED]
+        (late,), _ = await store.record_inbound("acme", [an_arrival("2", src="+491", part=2, parts=2)])
+        assert (late.text, late.account) == ("12", 3)
+
+
+async def test_who_wrote_is_gathered_from_many_sms_in_steps(store, monkeypatch):
+    monkeypatch.setattr("heliograph.store.sqlite.inbound.GATHERED_SMS", 7)
+    phones = numbers(30)
+    await store.add_job(a_plan(*map(a_planned_sms, phones), account=2))
+    whole, _ = await store.record_inbound("acme", [an_arrival(src=phone) for phone in phones])
+    assert {sms.account for sms in whole} == {2}
+
+
+async def test_who_wrote_is_gathered_again_where_a_commit_fails(store, monkeypatch):
+    await store.add_job(a_plan(a_planned_sms("+491"), account=2))
+    with monkeypatch.context() as patch:
+        patch.setattr("heliograph.store.sqlite.inbound.text_of", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await store.record_inbound("acme", [an_arrival(src="+491")])
+    (whole,), _ = await store.record_inbound("acme", [an_arrival(src="+491")])
+    assert whole.account == 2
+
+
+async def test_who_wrote_is_forgotten_in_steps(store, monkeypatch):
+    monkeypatch.setattr("heliograph.store.sqlite.inbound.FORGOTTEN_WRITERS", 7)
+    phones = numbers(30)
+    await store.add_job(a_plan(*map(a_planned_sms, phones), account=2))
+    for _ in range(5):
+        await store.forget_jobs(after(10 * 86_400), 0)
+    whole, _ = await store.record_inbound("acme", [an_arrival(src=phone) for phone in phones])
+    assert {sms.account for sms in whole} == {NOBODY}
+
+
+async def test_a_job_that_comes_while_its_number_is_being_blocked_is_blocked_or_ended(store):
+    plans = [a_plan(a_planned_sms("+491")) for _ in range(50)]
+    blocking = store.block(AccountId(1), "+491", NOW)
+    await asyncio.gather(*map(store.add_job, plans[:25]), blocking, *map(store.add_job, plans[25:]))
+    assert {(await progress_of(store, plan))[0].status for plan in plans} == {Status.BLOCKED}
+    assert await lease(store) == []
+
+
+async def test_what_waits_for_a_blocked_number_ends_at_the_latest_when_it_is_to_be_leased(path):
+    """As when the process is killed between the number's being blocked and the search for what waits for it."""
+    async with open_sqlite(path, NOW) as store:
+        plan = a_plan(a_planned_sms("+491"), a_planned_sms("+492"))
+        await store.add_job(plan)
+        await store._commits.write(Block(AccountId(1), "+491", NOW))
+    async with open_sqlite(path, after(1)) as store:
+        assert dsts(await lease(store, at=5)) == ["+492"]
+        ended_sms, _ = await progress_of(store, plan)
+        assert (ended_sms.status, ended_sms.finished_at) == (Status.BLOCKED, after(5))
+
+
+async def test_parts_of_sms_from_phones_are_forgotten_when_they_need_not_be_known(store, path):
+    for minute in range(100):
+        await store.record_inbound("acme", [an_arrival(f"{minute}", owner=1, at=after(60 * minute))])
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM inbound_part").fetchone()[0] < 5

@@ -22,6 +22,7 @@ from heliograph.store.interface import (
     PART_BITS,
     DuePart,
     Ended,
+    InboundQuery,
     JobQuery,
     Outcome,
     Postponed,
@@ -31,9 +32,10 @@ from heliograph.store.interface import (
 )
 from heliograph.store.memory import MemoryStore
 from heliograph.store.sqlite.store import open_sqlite
-from tests.fakes.builders import NOW, a_plan, a_planned_sms, an_account
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, an_account, an_arrival, numbers
 
 ACCOUNTS = (1, 2, 3)
+PHONES = numbers(4)
 CARRIERS = ("acme", "beta")
 FAILURES = (Status.FAILED_FIN, Status.TIMEOUT, Status.NOT_ACC_FIN)
 
@@ -91,7 +93,7 @@ class StoresAgree(RuleBasedStateMachine):
         messages = {parts: place for place, parts in enumerate(sorted({each["parts"] for each in several}))}
         planned = [
             a_planned_sms(
-                f"+49{place}",
+                PHONES[place],
                 message=messages[each["parts"]],
                 parts=each["parts"],
                 carrier=each["carrier"],
@@ -170,6 +172,34 @@ class StoresAgree(RuleBasedStateMachine):
             ]
             self.ask(lambda store, receipts=receipts: store.record_receipts(carrier, receipts))
 
+    @rule(
+        carrier=carriers,
+        texts=st.lists(st.sampled_from(("Stop", "STOP", "start", "Hello", "Hi")), min_size=1, max_size=3),
+        phone=st.integers(0, 3),
+        place=st.sampled_from(((1, 1), (1, 1), (1, 2), (2, 2), (2, 3))),
+        reference=st.integers(0, 1),
+        owner=st.sampled_from((None, None, *ACCOUNTS)),
+    )
+    def parts_of_sms_from_phones_come(self, carrier, texts, phone, place, reference, owner):
+        part, parts = place
+        arrivals = [
+            an_arrival(text, owner=owner, src=PHONES[phone], at=self.now, part=part, parts=parts, reference=reference)
+            for text in texts
+        ]
+        self.ask(lambda store: store.record_inbound(carrier, arrivals))
+
+    @rule(age_s=seconds)
+    def missing_parts_are_given_up(self, age_s):
+        before = self.now - timedelta(seconds=age_s)
+        self.ask(lambda store: store.give_up_missing_parts(before, self.now))
+
+    @rule(account=st.sampled_from(ACCOUNTS).map(AccountId), phone=st.integers(0, 3), wanted=st.booleans())
+    def a_number_is_blocked_or_unblocked(self, account, phone, wanted):
+        if wanted:
+            self.ask(lambda store: store.unblock(account, PHONES[phone]))
+        else:
+            self.ask(lambda store: store.block(account, PHONES[phone], self.now))
+
     @rule(name=st.sampled_from(("acme", "beta", "gamma")), new_name=st.sampled_from(("acme", "beta", "delta")))
     def an_account_is_put_and_calls(self, name, new_name):
         self.ask(lambda store: store.put_account(an_account(name)))
@@ -184,6 +214,7 @@ class StoresAgree(RuleBasedStateMachine):
         before = self.now - timedelta(seconds=age_s)
         self.ask(lambda store: store.blank_texts(before, limit))
         self.ask(lambda store: store.forget_jobs(before, limit - 1 if limit else 0))
+        self.ask(lambda store: store.forget_inbound(before, limit))
 
     @rule(
         account=st.sampled_from(ACCOUNTS),
@@ -197,6 +228,8 @@ class StoresAgree(RuleBasedStateMachine):
         since, until = self.now - timedelta(seconds=since_s), self.now + timedelta(seconds=1 - until_s)
         query = JobQuery(AccountId(account), since, until, open_only, offset, limit)
         self.ask(lambda store: store.find_jobs(query))
+        inbound_query = InboundQuery(AccountId(account), since, until, offset, limit)
+        self.ask(lambda store: store.find_inbound(inbound_query))
 
     # What is always so
 
@@ -221,6 +254,11 @@ class StoresAgree(RuleBasedStateMachine):
     def what_is_awaited_agrees(self):
         for carrier in CARRIERS:
             self.ask(lambda store, carrier=carrier: store.awaiting_receipts(carrier))
+
+    @invariant()
+    def blocklists_agree(self):
+        for account in map(AccountId, ACCOUNTS):
+            self.ask(lambda store, account=account: store.find_blocked(account, 0, 100))
 
     @invariant()
     def accounts_agree(self):

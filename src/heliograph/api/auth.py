@@ -25,7 +25,8 @@ ACCOUNT_FRESH_S = 1.0
 """How soon a changed, disabled or new account is noticed."""
 FREE_FAILURES = 3
 """Wrong passwords from one address before it is slowed."""
-FIRST_DELAY_S, LONGEST_DELAY_S = 0.25, 10.0
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.25, 2.0
+"""Each further one doubles it. The longest is shorter than clients wait: they are to see the 401, and mend it."""
 FORGIVEN_AFTER_S = 300.0
 MAX_WAITING, MAX_SLOWED = 1000, 8
 """Requests of one address that wait for their check, and while it is slowed; more are turned away."""
@@ -55,6 +56,7 @@ class Authenticator:
         self._digest_key = secrets.token_bytes(32)  # a secret of this process, not an id
         self._proven: OrderedDict[bytes, tuple[str, str]] = OrderedDict()
         self._accounts: dict[str, tuple[float, Account | None]] = {}
+        self._checks: dict[tuple[bytes, str], asyncio.Future[Account]] = {}
         self._slowdown = Slowdown()
         # One thread: hashing takes a core, and the other one serves.
         self._checkers = ThreadPoolExecutor(1, thread_name_prefix="argon2")
@@ -72,11 +74,21 @@ class Authenticator:
         if known is not None:
             return _enabled(known)
         name, password = _parse(header)
+        check = self._checks.get((digest, source))
+        if check is None:
+            check = asyncio.ensure_future(self._check(name, password, digest, source))
+            self._checks[digest, source] = check
+            check.add_done_callback(lambda done: self._checked(digest, source, done))
+        # A client opens many connections at once: the first one's check holds for all, whatever it says.
+        return _enabled(await asyncio.shield(check))
+
+    def _checked(self, digest: bytes, source: str, check: "asyncio.Future[Account]") -> None:
+        del self._checks[digest, source]
+        if not check.cancelled():
+            check.exception()  # Taken note of, though everybody who waited for it may have gone.
+
+    async def _check(self, name: str, password: str, digest: bytes, source: str) -> Account:
         async with self._slowdown.turn(source, self._clock.monotonic()):
-            known = await self._known(digest)
-            if known is not None:
-                # A client opened many connections at once; the first one's check holds for all.
-                return _enabled(known)
             await self._clock.sleep(self._slowdown.delay_s(source, self._clock.monotonic()))
             account = await self._account(name)
             password_hash = account.password_hash if account is not None else _NOBODY
@@ -87,7 +99,7 @@ class Authenticator:
         self._proven[digest] = (account.name, account.password_hash)
         if len(self._proven) > MAX_REMEMBERED:
             self._proven.popitem(last=False)
-        return _enabled(account)
+        return account
 
     async def _known(self, digest: bytes) -> Account | None:
         name, password_hash = self._proven.get(digest, ("", ""))

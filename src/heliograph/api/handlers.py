@@ -1,7 +1,7 @@
 """What each operation does: decode, call a step, encode."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -10,11 +10,14 @@ from typing import Any
 from heliograph.api.answers import Answer, json_answer
 from heliograph.clock import Clock
 from heliograph.flow.accept import Acceptor
+from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.reports import Reports
 from heliograph.jobs.accounts import Account
+from heliograph.jobs.addresses import e164
 from heliograph.jobs.errors import FieldFault, RequestInvalid
 from heliograph.jobs.naming import JobId, is_job_id
-from heliograph.store.interface import JobQuery
+from heliograph.jobs.records import StoredJob
+from heliograph.store.interface import InboundQuery, JobQuery
 from heliograph.wire import operations
 from heliograph.wire.bodies import decode_body
 from heliograph.wire.operations import BASE_PATH, LONGEST_LISTING_DAYS, Operation
@@ -23,6 +26,8 @@ from heliograph.wire.shapes import (
     JobResponse,
     ParsedRequest,
     VersionInfoResponse,
+    blocklist_entry,
+    inbound_report,
     job_report,
     parse_job_request,
     recipient_report,
@@ -32,6 +37,8 @@ from heliograph.wire.times import format_instant
 
 PARSE_ASIDE_OCTETS = 256 * 1024
 """A body of 8 MiB can take seconds to read: large ones must not hold up everybody else's requests."""
+REPORT_ASIDE_SMS = 5000
+"""A list of 100 jobs can name 300,000 SMS, at 1 µs each."""
 
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _LONGEST = timedelta(days=LONGEST_LISTING_DAYS)
@@ -57,9 +64,12 @@ Handler = Callable[[Call], Awaitable[Answer]]
 class Handlers:
     """The operations, each one short function."""
 
-    def __init__(self, acceptor: Acceptor, reports: Reports, clock: Clock, version: VersionInfoResponse) -> None:
+    def __init__(
+        self, acceptor: Acceptor, reports: Reports, blocklist: Blocklist, clock: Clock, version: VersionInfoResponse
+    ) -> None:
         self._acceptor = acceptor
         self._reports = reports
+        self._blocklist = blocklist
         self._clock = clock
         self._version = version
         self.by_operation: dict[Operation, Handler] = {
@@ -67,6 +77,11 @@ class Handlers:
             operations.GET_JOB_STATUS: self.get_job_status,
             operations.GET_ALL_JOBS: self.get_all_jobs,
             operations.GET_RECIPIENT_STATUS: self.get_recipient_status,
+            operations.GET_INBOUND_SMS: self.get_inbound_sms,
+            operations.GET_BLOCKLIST: self.get_blocklist,
+            operations.GET_BLOCKLIST_ENTRY: self.get_blocklist_entry,
+            operations.BLOCK_NUMBER: self.block_number,
+            operations.UNBLOCK_NUMBER: self.unblock_number,
             operations.GET_VERSION: self.get_version,
         }
 
@@ -97,13 +112,41 @@ class Handlers:
         )
         if call.values["jobIdsOnly"]:
             return json_answer([JobResponse(job.job_id) for job in jobs])
-        return json_answer([job_report(job) for job in jobs])
+        if sum(job.sms_count for job in jobs) > REPORT_ASIDE_SMS:
+            return await asyncio.to_thread(_whole_jobs, jobs)
+        return _whole_jobs(jobs)
 
     async def get_recipient_status(self, call: Call) -> Answer:
         job_id = _job_id(call)
         return json_answer(
             [recipient_report(job_id, sms) for sms in await self._reports.sms_of_job(call.account, job_id)]
         )
+
+    async def get_inbound_sms(self, call: Call) -> Answer:
+        since, until = _listing_span(call.values["fromTs"], call.values["toTs"], self._clock.now())
+        sms = await self._reports.find_inbound(
+            InboundQuery(
+                account=call.account.id,
+                since=since,
+                until=until,
+                offset=call.values["offset"],
+                limit=call.values["limit"],
+            )
+        )
+        return json_answer([inbound_report(each) for each in sms])
+
+    async def get_blocklist(self, call: Call) -> Answer:
+        entries = await self._blocklist.entries(call.account, call.values["offset"], call.values["limit"])
+        return json_answer([blocklist_entry(entry) for entry in entries])
+
+    async def get_blocklist_entry(self, call: Call) -> Answer:
+        return json_answer(blocklist_entry(await self._blocklist.entry(call.account, _number(call))))
+
+    async def block_number(self, call: Call) -> Answer:
+        return json_answer(blocklist_entry(await self._blocklist.block(call.account, _number(call))))
+
+    async def unblock_number(self, call: Call) -> Answer:
+        return json_answer(blocklist_entry(await self._blocklist.unblock(call.account, _number(call))))
 
     async def get_version(self, call: Call) -> Answer:
         return json_answer(self._version)
@@ -113,12 +156,26 @@ def _job_request(call: Call) -> ParsedRequest:
     return parse_job_request(decode_body(call.body), call.account, strict=call.strict)
 
 
+def _whole_jobs(jobs: Sequence[StoredJob]) -> Answer:
+    return json_answer([job_report(job) for job in jobs])
+
+
 def _job_id(call: Call) -> JobId:
     job_id: str = call.values["jobId"]
     if not is_job_id(job_id):
         wrong = f"must be the id of a job, such as {EXAMPLE_JOB_ID}; it is {shown(job_id)}"
         raise RequestInvalid.of(FieldFault("jobId", wrong))
     return JobId(job_id)
+
+
+def _number(call: Call) -> str:
+    dst: str = call.values["dst"]
+    number = e164(dst, call.account.country) if dst else None
+    if number is None:
+        national = f"or a national one of {call.account.country}" if call.account.country else "with its country code"
+        wrong = f"must be a possible phone number such as +4917612345678, {national}; it is none"
+        raise RequestInvalid.of(FieldFault("dst", wrong))
+    return number
 
 
 def _listing_span(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:

@@ -15,6 +15,7 @@ from heliograph.jobs.errors import (
     HeliographError,
     JobDuplicate,
     JobUnknown,
+    NumberNotBlocked,
     Overloaded,
     RequestInvalid,
     StoreUnavailable,
@@ -53,7 +54,7 @@ def answer_to(error: Exception) -> Answer:
         case CredentialsWrong():
             challenge = ("WWW-Authenticate", 'Basic realm="heliograph", charset="UTF-8"')
             return problem(HTTPStatus.UNAUTHORIZED, str(error), (), challenge)
-        case JobUnknown():
+        case JobUnknown() | NumberNotBlocked():
             return problem(HTTPStatus.NOT_FOUND, str(error))
         case JobDuplicate():
             return problem(HTTPStatus.CONFLICT, str(error))

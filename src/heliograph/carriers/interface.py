@@ -1,15 +1,17 @@
 """What the steps may ask of a carrier; `tests/carriers/conformance.py` says it again, as tests."""
 
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from heliograph.jobs.carriage import Receipt, Segment, SubmitOutcome
+from heliograph.jobs.inbound import InboundPart
 
 
 class Carrier(Protocol):
     """A configured way out, with a window of unanswered submissions and receipts that come at any time.
 
-    name: as in the configuration. window: how many segments it takes before it has answered any.
+    name: as in the configuration. window: how many segments it takes now, those unanswered among them; 0 while it
+    takes none. unreachable: why it takes none, once that has lasted; empty while it does, and in a short break.
     """
 
     @property
@@ -18,8 +20,13 @@ class Carrier(Protocol):
     @property
     def window(self) -> int: ...
 
+    @property
+    def unreachable(self) -> str: ...
+
     def submit(self, segment: Segment) -> None:
         """Hand over a segment; its outcome comes through `outcomes`, surely and once. Never waits.
+
+        Only an AcceptedLate may follow an Unanswered.
 
         The caller keeps to the window, counting a segment until its outcome is stored, and doesn't hand over a
         segment again before it has been answered.
@@ -39,4 +46,20 @@ class Carrier(Protocol):
 
     async def run(self) -> None:
         """Keep the connection, where there is one, until cancelled; without it, submissions are unreachable."""
+        ...
+
+
+@runtime_checkable
+class InboundCarrier(Protocol):
+    """A carrier that passes on SMS from phones as well."""
+
+    @property
+    def name(self) -> str: ...
+
+    def inbound(self) -> AbstractAsyncContextManager[list[InboundPart]]:
+        """One or more parts of SMS from phones; they are acknowledged to the carrier when the block ends well.
+
+        If it doesn't, the carrier will send them again, where its protocol can. What comes twice is told apart by
+        who reads. For one reader at a time.
+        """
         ...

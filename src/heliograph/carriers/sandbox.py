@@ -14,16 +14,12 @@ from heliograph.jobs.carriage import (
     Receipt,
     Refused,
     Segment,
-    SegmentId,
     SubmitOutcome,
     Unreachable,
     answer_reason,
 )
+from heliograph.jobs.endings import Ending, Throttle, ending_of
 
-UNDELIVERED, EXPIRED, REFUSED, UNREACHABLE, SILENT, THROTTLED = "0001", "0002", "0003", "0004", "0005", "0006"
-THROTTLE_COUNT = 2
-_MAX_THROTTLED = 100_000
-"""How many throttled segments are remembered; beyond, the oldest is throttled anew."""
 _MAX_BATCH = 100
 """Outcomes, or receipts, given at once: what one commit takes in a millisecond."""
 
@@ -36,7 +32,7 @@ class Sandbox:
         self._window = window
         self._clock = clock
         self._delay_s = delay_s
-        self._throttled: dict[SegmentId, int] = {}
+        self._throttle = Throttle()
         self._outcomes: deque[SubmitOutcome] = deque()
         self._outcome_there = asyncio.Event()
         # All wait equally long, so they fall due in the order in which they came.
@@ -51,25 +47,24 @@ class Sandbox:
     def window(self) -> int:
         return self._window
 
+    @property
+    def unreachable(self) -> str:
+        return ""
+
     def submit(self, segment: Segment) -> None:
         self._outcomes.append(self._outcome(segment))
         self._outcome_there.set()
 
     def _outcome(self, segment: Segment) -> SubmitOutcome:
-        ending = segment.dst[-4:]
-        if ending == REFUSED:
+        ending = ending_of(segment.dst)
+        if ending is Ending.REFUSED:
             return _refused(segment, "ESME_RSUBMITFAIL", 0x45, Permanence.LASTING, "submit_sm failed.")
-        if ending == UNREACHABLE:
+        if ending is Ending.UNREACHABLE:
             return Unreachable(segment.id, "the sandbox plays a carrier that can't be reached")
-        if ending == THROTTLED:
-            count = self._throttled.pop(segment.id, 0)
-            if count < THROTTLE_COUNT:
-                while len(self._throttled) >= _MAX_THROTTLED:
-                    del self._throttled[next(iter(self._throttled))]
-                self._throttled[segment.id] = count + 1
-                return _refused(segment, "ESME_RTHROTTLED", 0x58, Permanence.THROTTLED, "Throttling error.")
+        if ending is Ending.THROTTLED and self._throttle.turns_away(segment.id):
+            return _refused(segment, "ESME_RTHROTTLED", 0x58, Permanence.THROTTLED, "Throttling error.")
         # The id tells all, so that receipts outlive the process, as a real carrier's do: see `awaiting`.
-        message_id = f"{segment.id:x}-{ending}"
+        message_id = f"{segment.id:x}-{segment.dst[-4:]}"
         if segment.receipt_wanted:
             self._promise(message_id)
         return Accepted(segment.id, message_id)
@@ -80,10 +75,10 @@ class Sandbox:
             self._promise(message_id)
 
     def _promise(self, message_id: str) -> None:
-        ending = message_id[-4:]
-        if ending == SILENT:
+        ending = ending_of(message_id)
+        if ending is Ending.SILENT:
             return
-        states = {UNDELIVERED: MessageState.UNDELIVERABLE, EXPIRED: MessageState.EXPIRED}
+        states = {Ending.UNDELIVERED: MessageState.UNDELIVERABLE, Ending.EXPIRED: MessageState.EXPIRED}
         state = states.get(ending, MessageState.DELIVERED)
         self._receipts.append((self._clock.monotonic() + self._delay_s, message_id, state))
         self._receipt_there.set()

@@ -18,9 +18,9 @@ from rich.live import Live
 from rich.table import Table
 
 from heliograph.api.auth import hash_password
+from heliograph.cli.event_loop import run_fast
 from heliograph.cli.examples import examples
 from heliograph.cli.exits import CommandFailed, Exit
-from heliograph.cli.serve import run_fast
 from heliograph.clock import SystemClock
 from heliograph.config import Address, DatabaseSettings, ServerSettings, Settings, SqliteUrl, open_store
 from heliograph.gsm.segmentation import Encoding, segment

@@ -42,7 +42,13 @@ app.command(
     name="account",
     help="Add, list and change accounts, also while the service runs.",
 )
+app.command("heliograph.cli.carrier:app", name="carrier", help="Look into the carriers of the configuration.")
 app.command("heliograph.cli.demo:app", name="demo", help="Send one job through a whole gateway, and stop.")
+app.command(
+    "heliograph.cli.simulator:app",
+    name="simulator",
+    help="Run a simulated SMSC that speaks SMPP 3.4, until SIGTERM or Ctrl-C.",
+)
 app.command("heliograph.cli.version:app", name="version", help="Print the version.")
 
 

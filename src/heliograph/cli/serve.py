@@ -1,13 +1,12 @@
 """`heliograph serve`."""
 
-import asyncio
 import os
 import sys
-from collections.abc import Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from heliograph.cli.event_loop import run_fast
 from heliograph.cli.examples import examples
 from heliograph.cli.service_flags import ConfigFlag, DatabaseFlag
 from heliograph.config import load_settings
@@ -53,12 +52,3 @@ def serve(
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     run_fast(run_service(settings))
-
-
-def run_fast(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine on uvloop, where there is one."""
-    try:
-        import uvloop  # not on Windows
-    except ModuleNotFoundError:
-        return asyncio.run(work)
-    return uvloop.run(work)

@@ -14,6 +14,8 @@ from heliograph.store.interface import Store
 
 PLAN_ASIDE_RECIPIENTS = 200
 """Numbers in national spelling take 40 µs each to read: more of them would hold up everybody else's requests."""
+PLAN_ASIDE_CHARACTERS = 5000
+"""A text of 8 MiB is no mistake, though most of it is cut off; at 1 µs a character it takes seconds to read."""
 
 
 class Acceptor:
@@ -34,7 +36,7 @@ class Acceptor:
         now = self._clock.now()
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         new_id = job_id(now, self._ids.number(RANDOM_SPACE))
-        if sum(len(message.recipients) for message in request.messages) > PLAN_ASIDE_RECIPIENTS:
+        if _is_large(request):
             plan = await asyncio.to_thread(plan_job, request, account, self._routing, new_id, now)
         else:
             plan = plan_job(request, account, self._routing, new_id, now)
@@ -48,3 +50,10 @@ class Acceptor:
         for sms in plan.sms:
             if sms.carrier is None:
                 self._metrics.sms_finished(sms.verdict.value)
+
+
+def _is_large(request: JobRequest) -> bool:
+    recipient_count = sum(len(message.recipients) for message in request.messages)
+    return recipient_count > PLAN_ASIDE_RECIPIENTS or (
+        sum(len(message.text) for message in request.messages) > PLAN_ASIDE_CHARACTERS
+    )

@@ -20,6 +20,7 @@ FINAL_STATUSES = {
     MessageState.DELETED: Status.FAILED_FIN,
     MessageState.UNDELIVERABLE: Status.FAILED_FIN,
     MessageState.REJECTED: Status.FAILED_FIN,
+    MessageState.SKIPPED: Status.FAILED_FIN,
 }
 """What a receipt's state makes of an SMS; after any other state more is to come (contract, "Status of one SMS")."""
 
@@ -41,5 +42,9 @@ async def follow_receipts(carrier: Carrier, store: Store, clock: Clock, metrics:
 
 
 def _news(receipt: Receipt) -> ReceiptNews:
-    status = None if receipt.state is None else FINAL_STATUSES.get(receipt.state)
-    return ReceiptNews(receipt.message_id, status, receipt_reason(receipt), receipt.received_at)
+    state = receipt.state
+    status = None if state is None else FINAL_STATUSES.get(state)
+    if receipt.is_last and state is MessageState.ACCEPTED:
+        status = Status.SUC_ACC  # The carrier took it, and that is all that it will ever say.
+    reason = receipt_reason(receipt)
+    return ReceiptNews(receipt.message_id, status, reason, receipt.received_at, receipt.spellings, receipt.phones)

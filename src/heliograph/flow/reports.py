@@ -2,8 +2,9 @@
 
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import JobUnknown
+from heliograph.jobs.inbound import InboundSms
 from heliograph.jobs.records import StoredJob, StoredSms
-from heliograph.store.interface import JobQuery, Store
+from heliograph.store.interface import InboundQuery, JobQuery, Store
 
 
 class Reports:
@@ -29,6 +30,10 @@ class Reports:
     async def find_jobs(self, query: JobQuery) -> list[StoredJob]:
         """Jobs that meet the criteria, newest first."""
         return await self._store.find_jobs(query)
+
+    async def find_inbound(self, query: InboundQuery) -> list[InboundSms]:
+        """SMS from phones that meet the criteria, newest first."""
+        return await self._store.find_inbound(query)
 
 
 def _unknown(job_id: str) -> JobUnknown:

@@ -47,6 +47,16 @@ def septet_count(text: str) -> int:
     return len(encode(text))
 
 
+def default_alphabet() -> str:
+    """The 128 characters of the default alphabet, in the order of their codes; 0x1B is the escape."""
+    return _DEFAULT_ALPHABET
+
+
+def extension_table() -> dict[int, str]:
+    """The characters of the extension table by the code that follows the escape."""
+    return {_DEFAULT_ALPHABET.index(character): extended for character, extended in _EXTENSION_TABLE.items()}
+
+
 ESCAPE: Final = 0x1B
 
 _DEFAULT_ALPHABET: Final = (

@@ -46,11 +46,26 @@ class Accepted:
     message_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedLate:
+    """The carrier took a segment whose outcome has been Unanswered: the one that comes besides the first."""
+
+    taken: Segment
+    message_id: str
+
+    @property
+    def segment(self) -> SegmentId:
+        """Which one."""
+        return self.taken.id
+
+
 class Permanence(Enum):
     """Whether the same segment, sent again, may fare better."""
 
     LASTING = "Permanent"
     PASSING = "Temporary"
+    DOUBTFUL = "Doubtful"
+    """Carriers mean anything by such an answer: worth another try or two."""
     THROTTLED = "Throttled"
     """The carrier has had enough for now: not the segment's fault, and no try of its own."""
     BAD_NUMBER = "Invalid destination"
@@ -67,10 +82,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """The segment surely never got to the carrier."""
+    """The segment surely never got to the carrier.
+
+    is_try: False where it wasn't even tried, for want of a connection.
+    """
 
     segment: SegmentId
     reason: str
+    is_try: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +100,21 @@ class Unanswered:
     reason: str
 
 
-SubmitOutcome = Accepted | Refused | Unreachable | Unanswered
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Too little is left of the segment's validity for this carrier; it was not sent."""
+
+    segment: SegmentId
+    reason: str
+
+
+SubmitOutcome = Accepted | AcceptedLate | Refused | Unreachable | Unanswered | Expired
 
 
 class MessageState(Enum):
-    """What a receipt says (SMPP 3.4, 5.2.28), with its value on the wire."""
+    """What a receipt says (SMPP 3.4, 5.2.28; the first and the last SMPP 5.0), with its value on the wire."""
 
+    SCHEDULED = 0
     ENROUTE = 1
     DELIVERED = 2
     EXPIRED = 3
@@ -95,22 +123,39 @@ class MessageState(Enum):
     ACCEPTED = 6
     UNKNOWN = 7
     REJECTED = 8
+    SKIPPED = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The carrier's later word on one segment.
 
+    message_id: the segment's, as `Accepted` told it; empty if the receipt is not to be believed without its phone.
     state: None when it could not be read. detail: what else the carrier said, such as its error code.
+    spellings: other ids under which the segment may be known, the likeliest first: it is that one if it went to one
+    of `phones`, digits as the carrier writes them.
+    is_last: nothing more will come, whatever the state usually means.
     """
 
     message_id: str
     state: MessageState | None
     received_at: datetime
     detail: str = ""
+    spellings: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    is_last: bool = False
 
+
+def is_same_phone(dst: str, phone: str) -> bool:
+    """Whether a carrier may mean our `dst` by `phone`, written with or without country code."""
+    return len(phone) >= _SUBSCRIBER_DIGITS and dst[-_SUBSCRIBER_DIGITS:] == phone[-_SUBSCRIBER_DIGITS:]
+
+
+_SUBSCRIBER_DIGITS = 7
+"""The last digits of a number, which no spelling of it leaves out, and which two rarely share."""
 
 _STATE_MEANINGS = {
+    MessageState.SCHEDULED: (False, "Message is scheduled for later."),
     MessageState.ENROUTE: (False, "Message is in enroute state."),
     MessageState.DELIVERED: (True, "Message is delivered to destination."),
     MessageState.EXPIRED: (True, "Message validity period has expired."),
@@ -119,6 +164,7 @@ _STATE_MEANINGS = {
     MessageState.ACCEPTED: (False, "Message is in accepted state."),
     MessageState.UNKNOWN: (False, "Message is in invalid state."),
     MessageState.REJECTED: (True, "Message is in a rejected state."),
+    MessageState.SKIPPED: (True, "Message was skipped."),
 }
 
 
@@ -133,12 +179,12 @@ def receipt_reason(receipt: Receipt) -> str:
         words = "message_state:unreadable (Intermediate) (The carrier's receipt could not be read.)"
     else:
         final, meaning = _STATE_MEANINGS[receipt.state]
-        finality = "Final" if final else "Intermediate"
+        finality = "Final" if final or receipt.is_last else "Intermediate"
         words = f"message_state:{receipt.state.name} [{receipt.state.value:08x}] ({finality}) ({meaning})"
     return f"{words} {receipt.detail}" if receipt.detail else words
 
 
 def answer_reason(name: str, value: int, permanence: Permanence, meaning: str) -> str:
     """A refusal in words: `command_status:ESME_RTHROTTLED [00000058] (Temporary) (Throttling error.)`."""
-    passing = permanence in (Permanence.PASSING, Permanence.THROTTLED)
+    passing = permanence in (Permanence.PASSING, Permanence.DOUBTFUL, Permanence.THROTTLED)
     return f"command_status:{name} [{value:08x}] ({'Temporary' if passing else 'Permanent'}) ({meaning})"

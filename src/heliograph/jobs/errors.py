@@ -38,6 +38,10 @@ class JobUnknown(HeliographError):
     """The account has no such job."""
 
 
+class NumberNotBlocked(HeliographError):
+    """The account's blocklist has no such number."""
+
+
 class JobDuplicate(HeliographError):
     """An equal request was accepted a short time ago as `job_id`."""
 

@@ -1,4 +1,4 @@
-"""Public ids of jobs and SMS (contract, section 1).
+"""Public ids of jobs, SMS and SMS from phones (contract, sections 1 and 2).
 
 An id reads `J.20221116-092407.583-0lajfsfmnXIZJO93PQ`: a letter for its kind, the UTC instant in milliseconds, `-0`,
 the same instant as 8 base-36 digits, and 9 random characters of `[0-9A-Z]`. The SMS of a job need no ids of their
@@ -11,6 +11,7 @@ from typing import NewType
 
 JobId = NewType("JobId", str)
 SmsId = NewType("SmsId", str)
+InboundId = NewType("InboundId", str)
 
 _TAIL_LENGTH = 9
 RANDOM_SPACE = 36**_TAIL_LENGTH
@@ -26,12 +27,21 @@ _STRIDE = 59_604_644_783_353
 
 def job_id(received: datetime, number: int) -> JobId:
     """The id of a job received at that instant; `number` (below RANDOM_SPACE) tells it from others of the instant."""
+    return JobId(_id("J", received, number))
+
+
+def inbound_id(received: datetime, number: int) -> InboundId:
+    """The id of an SMS received from a phone at that instant; `number` as for jobs."""
+    return InboundId(_id("I", received, number))
+
+
+def _id(kind: str, received: datetime, number: int) -> str:
     received = received.astimezone(UTC)
     instant_ms = (received - _EPOCH) // timedelta(milliseconds=1)
     day = received.year * 10_000 + received.month * 100 + received.day
     time = received.hour * 10_000 + received.minute * 100 + received.second
     stamp = f"{day:08d}-{time:06d}.{received.microsecond // 1000:03d}"
-    return JobId(f"J.{stamp}-0{_base36(instant_ms, 8)}{_base36(number, _TAIL_LENGTH).upper()}")
+    return f"{kind}.{stamp}-0{_base36(instant_ms, 8)}{_base36(number, _TAIL_LENGTH).upper()}"
 
 
 def sms_id(job: JobId, index: int) -> SmsId:

@@ -1,5 +1,6 @@
 """From what a customer asks for to what is to be sent: texts in parts, numbers in E.164, each SMS with its window."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -13,8 +14,10 @@ from heliograph.jobs.naming import JobId
 from heliograph.jobs.options import JobOptions, Qos
 from heliograph.jobs.request import JobRequest, Message
 from heliograph.jobs.routing import Routing
-from heliograph.jobs.schedule import Period, SendWindow, joined, send_window
+from heliograph.jobs.schedule import Period, SendWindow, joined, reaching_into, send_window
 from heliograph.jobs.status import Status
+
+BLOCKED_REASON = "the number is on the account's blocklist"
 
 
 class PlannedMessage(msgspec.Struct, frozen=True):
@@ -74,6 +77,7 @@ def plan_job(request: JobRequest, account: Account, routing: Routing, job_id: Jo
     job_window = send_window(
         job_period=options.job_period, now=now, blackouts=job_blackouts, validity_min=options.validity_min
     )
+    job_blackouts = reaching_into(job_window, job_blackouts)
     sms: list[PlannedSms] = []
     for index, (message, planned) in enumerate(zip(request.messages, messages, strict=True)):
         for recipient in message.recipients:
@@ -86,6 +90,7 @@ def plan_job(request: JobRequest, account: Account, routing: Routing, job_id: Jo
                     blackouts=blackouts,
                     validity_min=options.validity_min,
                 )
+                blackouts = reaching_into(window, blackouts)
             number = e164(recipient.dst, account.country)
             carriers = routing.carriers_for(number) if number else ()
             verdict, reason = Status.NONE, ""
@@ -110,12 +115,25 @@ def plan_job(request: JobRequest, account: Account, routing: Routing, job_id: Jo
         job_id=job_id,
         account=account.id,
         received_at=now,
-        options=options,
+        options=msgspec.structs.replace(options, blackout_periods=job_blackouts),
         on_unknown=account.on_unknown,
         messages=messages,
         sms=tuple(sms),
         fingerprint=request.fingerprint if options.duplicate_detection else None,
     )
+
+
+def with_blocked(plan: JobPlan, blocked: Collection[str]) -> JobPlan:
+    """The plan with the SMS to blocked numbers final from the start; an impossible number stays that."""
+    if not any(sms.dst in blocked for sms in plan.sms):
+        return plan
+    sms = tuple(
+        msgspec.structs.replace(sms, carrier=None, verdict=Status.BLOCKED, reason=BLOCKED_REASON)
+        if sms.dst in blocked and sms.verdict is not Status.INVALID_DST
+        else sms
+        for sms in plan.sms
+    )
+    return msgspec.structs.replace(plan, sms=sms)
 
 
 def _plan_messages(messages: tuple[Message, ...], options: JobOptions) -> list[PlannedMessage]:

@@ -19,6 +19,13 @@ class StoredJob(msgspec.Struct, frozen=True):
     options: JobOptions
 
 
+class BlockedNumber(msgspec.Struct, frozen=True):
+    """A number that gets nothing from an account."""
+
+    dst: str
+    created_at: datetime
+
+
 class StoredSms(msgspec.Struct, frozen=True):
     """An SMS and what is known of it. index: its place in the job."""
 

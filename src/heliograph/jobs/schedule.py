@@ -79,6 +79,16 @@ def send_window(
     return SendWindow(due, expires=_after(due, timedelta(minutes=validity_min or DEFAULT_VALIDITY_MIN)))
 
 
+def reaching_into(window: SendWindow, blackouts: Sequence[Period]) -> tuple[Period, ...]:
+    """The blackout periods that can still matter to an SMS: it is never sent outside its window.
+
+    So an SMS keeps a few of them, however many its customer names: in two days there is no room for more.
+
+    blackouts: as `joined` returns them.
+    """
+    return tuple(period for period in blackouts if period.end >= window.due and period.start < window.expires)
+
+
 def _start(period: Period) -> datetime:
     return period.start
 

@@ -251,6 +251,11 @@ class Session:
         """How many more may be submitted; 0 when not bound."""
         return self._settings.window - len(self._pending) if self._state in _BOUND else 0
 
+    @property
+    def is_enquiring(self) -> bool:
+        """Whether the peer has been asked if it is there, and has said nothing to that yet."""
+        return self._enquiry is not None
+
     def data_to_send(self) -> bytes:
         """What to send now, each octet once."""
         data = b"".join(self._output)

@@ -12,8 +12,9 @@ import msgspec
 
 from heliograph.jobs.accounts import Account, AccountId, OnUnknown, RateLimit
 from heliograph.jobs.carriage import Segment, SegmentId
+from heliograph.jobs.inbound import InboundPart, InboundSms
 from heliograph.jobs.plan import JobPlan
-from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import PartState, ProcessStatus, Status
 
@@ -88,12 +89,19 @@ Outcome = Submitted | Postponed | Ended
 
 
 class ReceiptNews(msgspec.Struct, frozen=True, gc=False):
-    """What a receipt means for its segment. status: SUC_FIN or a failure, None when more is to come."""
+    """What a receipt means for its segment.
+
+    message_id: the segment's, if not empty. spellings: ids, the likeliest first, of which one is the segment's if that
+    went to one of `phones` (see `jobs.carriage.Receipt`); looked for when no segment has `message_id`.
+    status: SUC_FIN, SUC_ACC or a failure, None when more is to come.
+    """
 
     message_id: str
     status: Status | None
     reason: str
     at: datetime
+    spellings: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
 
 
 class Quota(NamedTuple):
@@ -106,6 +114,35 @@ class Quota(NamedTuple):
     allowed: bool
     remaining: int
     reset_s: float
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """A part of an SMS from a phone.
+
+    number: of its SMS's id (below naming.RANDOM_SPACE), should this part begin it.
+    owner: whose the SMS is, NOBODY's included; None is the account that last wrote to the phone.
+    """
+
+    part: InboundPart
+    number: int
+    owner: AccountId | None = None
+
+
+class Received(NamedTuple):
+    """What came of arrivals: the SMS that are whole now, and how many others ended as BLOCKED by what these say."""
+
+    sms: list[InboundSms]
+    blocked_count: int
+
+
+class InboundQuery(msgspec.Struct, frozen=True):
+    """Which SMS from phones to list: received in [since, until), newest first."""
+
+    account: AccountId
+    since: datetime
+    until: datetime
+    offset: int
+    limit: int
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -125,7 +162,10 @@ class Store(Protocol):
     # Jobs
 
     async def add_job(self, plan: JobPlan) -> None:
-        """Keep a job. Raises JobDuplicate if an equal one was accepted within the last 10 minutes."""
+        """Keep a job. Raises JobDuplicate if an equal one was accepted within the last 10 minutes.
+
+        SMS to numbers on the account's blocklist are final from the start.
+        """
         ...
 
     async def job(self, account: AccountId, job_id: str) -> StoredJob | None:
@@ -145,7 +185,8 @@ class Store(Protocol):
     async def lease_segments(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[DuePart]:
         """Take up to `limit` segments that are due, hidden from everybody else until `until`.
 
-        EXPRESS goes before NORMAL; among accounts it goes round; within one, what fell due first.
+        EXPRESS goes before NORMAL; among accounts it goes round; within one, what fell due first. An SMS to a blocked
+        number, none of whose parts is with the carrier or leased, is ended here at the latest.
         """
         ...
 
@@ -160,8 +201,8 @@ class Store(Protocol):
     async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
         """What receipts say; the first final word on a segment holds.
 
-        One whose segment isn't known yet is kept for PARKED_FOR, until its submission is recorded; one without a
-        message id is for nobody.
+        One whose segment isn't known yet is kept for PARKED_FOR, until its submission is recorded; one without any
+        id is for nobody.
         """
         ...
 
@@ -171,6 +212,49 @@ class Store(Protocol):
 
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         """Return when there may be something new to lease for a carrier, at the latest after `timeout_s`."""
+        ...
+
+    # SMS from phones
+
+    async def record_inbound(self, carrier: str, arrivals: Sequence[Arrival]) -> Received:
+        """Keep parts of SMS from phones; those that are there already change nothing.
+
+        An SMS that is whole belongs to the first part's owner. One that says STOP and no more puts its sender on that
+        account's blocklist, one that says START takes it off.
+        """
+        ...
+
+    async def give_up_missing_parts(self, begun_before: datetime, now: datetime) -> Received:
+        """Make SMS whole, as far as they came, that have been incomplete since before an instant."""
+        ...
+
+    async def find_inbound(self, query: InboundQuery) -> list[InboundSms]:
+        """SMS from phones to the account, newest first."""
+        ...
+
+    async def forget_inbound(self, received_before: datetime, limit: int) -> int:
+        """Delete those among the `limit` oldest SMS from phones that came before an instant; how many were deleted."""
+        ...
+
+    # The blocklist
+
+    async def block(self, account: AccountId, dst: str, now: datetime) -> tuple[BlockedNumber, int]:
+        """Put a number on the account's blocklist, if it isn't there.
+
+        The account's SMS to it that wait, with no part leased or with the carrier, end as BLOCKED: also how many.
+        """
+        ...
+
+    async def unblock(self, account: AccountId, dst: str) -> BlockedNumber | None:
+        """Take a number off the account's blocklist; what was there."""
+        ...
+
+    async def blocked(self, account: AccountId, dst: str) -> BlockedNumber | None:
+        """A number on the account's blocklist."""
+        ...
+
+    async def find_blocked(self, account: AccountId, offset: int, limit: int) -> list[BlockedNumber]:
+        """The account's blocklist, in the order of the numbers' digits."""
         ...
 
     # Accounts
@@ -197,7 +281,10 @@ class Store(Protocol):
     # The rest
 
     async def forget_jobs(self, received_before: datetime, limit: int) -> int:
-        """Delete up to `limit` finished jobs received before an instant; how many were deleted."""
+        """Delete up to `limit` finished jobs received before an instant; how many were deleted.
+
+        By and by, who last wrote to which phone before that instant's day is forgotten as well.
+        """
         ...
 
     async def blank_texts(self, received_before: datetime, limit: int) -> int:

@@ -1,34 +1,52 @@
 """The store that forgets: the specification of all others, in plain dictionaries. For tests and simulation."""
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
-from heliograph.jobs.carriage import Segment, SegmentId
+from heliograph.jobs.carriage import Segment, SegmentId, is_same_phone
 from heliograph.jobs.errors import AccountExists, JobDuplicate
+from heliograph.jobs.inbound import (
+    NOBODY,
+    REDELIVERY_WINDOW,
+    InboundSms,
+    KeptPart,
+    Redelivered,
+    Wish,
+    place,
+    text_of,
+    wish_heard,
+)
+from heliograph.jobs.naming import inbound_id
 from heliograph.jobs.options import Qos
-from heliograph.jobs.plan import JobPlan, PlannedSms
-from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.jobs.plan import BLOCKED_REASON, JobPlan, PlannedSms, with_blocked
+from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
 from heliograph.store.in_process import SlidingWindow, WorkBell
 from heliograph.store.interface import (
     DUPLICATE_WINDOW,
     PARKED_FOR,
     PART_BITS,
+    Arrival,
     Counts,
     DuePart,
     Ended,
+    InboundQuery,
     JobQuery,
     Outcome,
     Postponed,
     Quota,
     ReceiptNews,
+    Received,
     Submitted,
 )
+
+_PHONE = re.compile(r"\+[0-9]{1,15}")
 
 
 @dataclass(slots=True)
@@ -60,6 +78,14 @@ class _Job:
     finished_at: datetime | None = None
 
 
+@dataclass(slots=True)
+class _InboundPart:
+    carrier: str
+    arrival: Arrival
+    sms: int
+    done: bool = False
+
+
 class MemoryStore:
     """A Store in this process's memory; see `store.interface` for what each method promises."""
 
@@ -73,6 +99,11 @@ class MemoryStore:
         self._calls: dict[AccountId, SlidingWindow] = {}
         self._last_served: dict[str, AccountId] = {}
         self._work = WorkBell()
+        self._inbound_parts: list[_InboundPart] = []
+        self._inbound_part_count = 0
+        self._inbound: list[InboundSms] = []
+        self._blocked: dict[tuple[AccountId, str], BlockedNumber] = {}
+        self._last_writers: dict[str, tuple[AccountId, date]] = {}
 
     # Jobs
 
@@ -83,6 +114,10 @@ class MemoryStore:
             if at is not None and plan.received_at - at < DUPLICATE_WINDOW:
                 raise JobDuplicate(first)
             self._fingerprints[key] = (plan.received_at, plan.job_id)
+        plan = with_blocked(plan, [dst for account, dst in self._blocked if account == plan.account])
+        for sms in plan.sms:
+            if _PHONE.fullmatch(sms.dst):
+                self._last_writers[sms.dst] = (plan.account, plan.received_at.date())
         job = _Job(plan)
         for index, planned in enumerate(plan.sms):
             self._sms_count += 1
@@ -121,20 +156,34 @@ class MemoryStore:
     # Work that falls due
 
     async def lease_segments(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[DuePart]:
-        leased: list[DuePart] = []
+        last = self._last_served.get(carrier, 0)
+        while True:
+            turns = self._take_turns(carrier, limit, now)
+            blocked = {sms.number: sms for sms, _ in turns if self._is_blocked(sms)}
+            if not blocked:
+                return [_lease(sms, index, until) for sms, index in turns]
+            for sms in blocked.values():
+                self._end(sms, Status.BLOCKED, BLOCKED_REASON, now)
+            self._last_served[carrier] = AccountId(last)
+
+    def _take_turns(self, carrier: str, limit: int, now: datetime) -> list[tuple[_Sms, int]]:
+        taken: list[tuple[_Sms, int]] = []
         for lane in (0, 1):
             waiting: dict[AccountId, deque[tuple[_Sms, int]]] = {}
             for sms, index in self._due(carrier, lane, now):
                 waiting.setdefault(sms.job.plan.account, deque()).append((sms, index))
             last = self._last_served.get(carrier, 0)
             turns = deque(sorted(waiting, key=lambda account: (account <= last, account)))
-            while turns and len(leased) < limit:
+            while turns and len(taken) < limit:
                 account = turns.popleft()
-                leased.append(_lease(*waiting[account].popleft(), until))
+                taken.append(waiting[account].popleft())
                 self._last_served[carrier] = account
                 if waiting[account]:
                     turns.append(account)
-        return leased
+        return taken
+
+    def _is_blocked(self, sms: _Sms) -> bool:
+        return (sms.job.plan.account, sms.planned.dst) in self._blocked and _is_untouched(sms)
 
     def _due(self, carrier: str, lane: int, now: datetime) -> Iterator[tuple[_Sms, int]]:
         due = [
@@ -173,16 +222,20 @@ class MemoryStore:
         overtaken = [
             (of, news)
             for of, news in self._parked
-            if of == carrier and news.message_id in submitted and submitted[news.message_id] - news.at < PARKED_FOR
+            if of == carrier
+            and any(
+                message_id in submitted and submitted[message_id] - news.at < PARKED_FOR
+                for message_id in (news.message_id, *news.spellings)
+            )
         ]
         self._parked = [parked for parked in self._parked if parked not in overtaken]
         await self.record_receipts(carrier, [news for _, news in overtaken])
 
     async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
         for news in receipts:
-            match = self._submitted(carrier, news.message_id) if news.message_id else None
+            match = self._submitted(carrier, news)
             if match is None:
-                if news.message_id:
+                if news.message_id or news.spellings:
                     self._parked.append((carrier, news))
                 continue
             sms, part = match
@@ -190,22 +243,35 @@ class MemoryStore:
                 continue  # The first final word holds.
             if news.status is None:
                 part.heard, part.reason = True, news.reason
-            elif news.status is Status.SUC_FIN:
+            elif news.status in (Status.SUC_FIN, Status.SUC_ACC):
                 self._part_done(sms, part, news.status, news.reason, news.at)
             else:
                 self._end(sms, news.status, news.reason, news.at)
 
-    def _submitted(self, carrier: str, message_id: str) -> tuple[_Sms, _Part] | None:
+    def _submitted(self, carrier: str, news: ReceiptNews) -> tuple[_Sms, _Part] | None:
+        ids = {message_id: place for place, message_id in reversed([*enumerate((news.message_id, *news.spellings))])}
+        ids.pop("", None)
         named = [
-            (sms, part)
-            for sms in reversed(self._sms.values())
+            (self._is_other(sms, news), self._is_done(sms, part), ids[part.message_id], -sms.number, -index)
+            for sms in self._sms.values()
             if sms.planned.carrier == carrier
-            for part in reversed(sms.parts)
-            if part.message_id == message_id
+            for index, part in enumerate(sms.parts)
+            if part.message_id in ids
         ]
-        # Where a carrier gave one id twice, it means one that isn't done, and the newest of those.
-        named.sort(key=lambda each: each[0].final is not None or each[1].state is PartState.DONE)
-        return named[0] if named else None
+        # An id is believed outright, another spelling only with its phone. Where a carrier gave one id twice, it means
+        # one that isn't done, and the newest of those.
+        believed = [each for each in named if each[2] == 0 or not each[0]]
+        if not believed:
+            return None
+        *_, number, index = min(believed)
+        return self._sms[-number], self._sms[-number].parts[-index]
+
+    def _is_other(self, sms: _Sms, news: ReceiptNews) -> bool:
+        """Whether a receipt with several spellings is about another phone."""
+        return bool(news.spellings) and not any(is_same_phone(sms.planned.dst, phone) for phone in news.phones)
+
+    def _is_done(self, sms: _Sms, part: _Part) -> bool:
+        return sms.final is not None or part.state is PartState.DONE
 
     async def awaiting_receipts(self, carrier: str) -> list[str]:
         return [
@@ -232,6 +298,108 @@ class MemoryStore:
     def _finish_job_if_done(self, job: _Job) -> None:
         if all(sms.final for sms in job.sms):
             job.finished_at = max(sms.final.finished_at for sms in job.sms if sms.final and sms.final.finished_at)
+
+    # SMS from phones
+
+    async def record_inbound(self, carrier: str, arrivals: Sequence[Arrival]) -> Received:
+        whole: list[InboundSms] = []
+        blocked_count = 0
+        for arrival in arrivals:
+            part = arrival.part
+            kept = [
+                KeptPart(each.sms, each.done, each.arrival.part)
+                for each in self._inbound_parts
+                if each.carrier == carrier and each.arrival.part.thread == part.thread
+            ]
+            found = place(part, kept)
+            if isinstance(found, Redelivered):
+                continue
+            self._inbound_part_count += 1
+            sms = found.sms or self._inbound_part_count
+            self._inbound_parts.append(_InboundPart(carrier, arrival, sms))
+            if found.complete:
+                blocked_count += self._pass_on(sms, part.received_at, whole)
+            self._inbound_parts = [
+                each
+                for each in self._inbound_parts
+                if not each.done or part.received_at - each.arrival.part.received_at < REDELIVERY_WINDOW
+            ]
+        return Received(whole, blocked_count)
+
+    async def give_up_missing_parts(self, begun_before: datetime, now: datetime) -> Received:
+        whole: list[InboundSms] = []
+        overdue = {
+            each.sms for each in self._inbound_parts if not each.done and each.arrival.part.received_at < begun_before
+        }
+        blocked_count = sum(self._pass_on(sms, now, whole) for sms in sorted(overdue))
+        return Received(whole, blocked_count)
+
+    def _pass_on(self, number: int, now: datetime, whole: list[InboundSms]) -> int:
+        """An SMS is as whole as it gets; how many others ended by what it says."""
+        parts = [each for each in self._inbound_parts if each.sms == number]
+        for each in parts:
+            each.done = True
+        first = parts[0].arrival
+        account = first.owner
+        if account is None:
+            account, _ = self._last_writers.get(first.part.src, (NOBODY, None))
+        sms = InboundSms(
+            sms_id=inbound_id(now, first.number),
+            account=account,
+            src=first.part.src,
+            dst=first.part.dst,
+            text=text_of(each.arrival.part for each in parts),
+            received_at=now,
+        )
+        self._inbound.append(sms)
+        whole.append(sms)
+        wish = wish_heard(sms)
+        if wish is Wish.START:
+            self._blocked.pop((account, sms.src), None)
+        if wish is Wish.STOP:
+            self._blocked.setdefault((account, sms.src), BlockedNumber(sms.src, now))
+            return self._end_waiting(account, sms.src, now)
+        return 0
+
+    async def find_inbound(self, query: InboundQuery) -> list[InboundSms]:
+        found = [
+            sms
+            for sms in reversed(self._inbound)
+            if sms.account == query.account and query.since <= sms.received_at < query.until
+        ]
+        found.sort(key=lambda sms: sms.received_at, reverse=True)
+        return found[query.offset : query.offset + query.limit]
+
+    async def forget_inbound(self, received_before: datetime, limit: int) -> int:
+        old = [sms for sms in self._inbound[:limit] if sms.received_at < received_before]
+        self._inbound = [sms for sms in self._inbound if sms not in old]
+        return len(old)
+
+    # The blocklist
+
+    async def block(self, account: AccountId, dst: str, now: datetime) -> tuple[BlockedNumber, int]:
+        entry = self._blocked.setdefault((account, dst), BlockedNumber(dst, now))
+        return entry, self._end_waiting(account, dst, now)
+
+    async def unblock(self, account: AccountId, dst: str) -> BlockedNumber | None:
+        return self._blocked.pop((account, dst), None)
+
+    async def blocked(self, account: AccountId, dst: str) -> BlockedNumber | None:
+        return self._blocked.get((account, dst))
+
+    async def find_blocked(self, account: AccountId, offset: int, limit: int) -> list[BlockedNumber]:
+        entries = [entry for (of, _), entry in sorted(self._blocked.items()) if of == account]
+        return entries[offset : offset + limit]
+
+    def _end_waiting(self, account: AccountId, dst: str, now: datetime) -> int:
+        waiting = [
+            sms
+            for sms in self._sms.values()
+            if sms.job.plan.account == account and sms.planned.dst == dst and _is_untouched(sms)
+        ]
+        for sms in waiting:
+            self._end(sms, Status.BLOCKED, BLOCKED_REASON, now)
+        return len(waiting)
 
     # Accounts
 
@@ -263,6 +431,9 @@ class MemoryStore:
             del self._jobs[job.plan.job_id]
             for sms in job.sms:
                 del self._sms[sms.number]
+        self._last_writers = {
+            dst: (account, day) for dst, (account, day) in self._last_writers.items() if day >= received_before.date()
+        }
         return len(old)
 
     async def blank_texts(self, received_before: datetime, limit: int) -> int:
@@ -298,6 +469,10 @@ def _done(status: Status, reason: str, sent_at: datetime | None, at: datetime) -
 
 def _progress(sms: _Sms) -> SmsProgress:
     return sms.final or roll_up([PartProgress(p.state, p.status, p.reason, p.sent_at) for p in sms.parts])
+
+
+def _is_untouched(sms: _Sms) -> bool:
+    return sms.final is None and all(part.state is PartState.WAITING for part in sms.parts)
 
 
 def _lease(sms: _Sms, index: int, until: datetime) -> DuePart:

@@ -171,7 +171,7 @@ def _curl(path: str, method: str, operation: Json, body: object) -> str:
         if parameter["in"] == "query" and parameter["required"]
     )
     address = f"http://127.0.0.1:8480{BASE_PATH}{path}" + (f"?{query}" if query else "")
-    words = ["curl"]
+    words = ["curl"] if method in ("get", "post") else ["curl", f"--request {method.upper()}"]
     if {} not in operation.get("security", ()):
         words.append("--user NAME:PASSWORD")
     if body is None:
@@ -249,6 +249,15 @@ _DETAILS = (
     "A query parameter with an empty value counts as left out; of one given twice, the first counts.",
     "Enumerations and the booleans of a query are read in any case; `?` and `&` with nothing after them, and a slash "
     "at the end of a path, change nothing.",
+    "An SMS from a phone belongs to one account: the one that the configuration gives its `dst` to, else the one that "
+    "last wrote to its `src`; if none has, nobody can read it.",
+    "The text of an SMS from a phone is read with the national language tables that it names. What it sent without any "
+    "alphabet is read as UTF-8 if it is that, else each octet as the character with its number.",
+    "The same SMS from the same phone within two minutes is one that the carrier gave twice.",
+    "Case, accents, spaces and punctuation around `STOP` mean nothing. Its kin: `STOPALL`, `UNSUBSCRIBE`, `CANCEL`, "
+    "`END`, `QUIT`, `REVOKE`, `OPT OUT`, `ARRET`, `STOPP`, `ABMELDEN`, `BAJA`, `ALTO`, `CANCELAR`, `SAIR`, `ANNULLA`, "
+    "`AFMELDEN`, `СТОП` and others; those of `START`: `UNSTOP`, `SUBSCRIBE`, `OPT IN`, `ANMELDEN`, `ALTA` and others, "
+    "but not `YES`, which answers other questions as well.",
     "A number written as `60.0` is the integer 60; `60.5` is none.",
     "A date without a time means its midnight. A blank stands for the `T`, and for the `+` of an offset (which it "
     "becomes in a query that wasn't encoded).",

@@ -12,10 +12,13 @@ from heliograph.jobs.options import OPTIONS, Option
 from heliograph.jobs.request import MAX_RECIPIENTS
 from heliograph.wire.operations import BASE_PATH, MAX_BODY_OCTETS, OPERATIONS, Credentials, Group, Operation
 from heliograph.wire.shapes import (
+    EXAMPLE_INBOUND_ID,
     EXAMPLE_JOB_ID,
     EXAMPLE_SMS_ID,
     MAX_REFERENCE_LENGTH,
+    BlocklistEntry,
     ErrorResponse,
+    InboundReport,
     JobReport,
     JobResponse,
     Parameter,
@@ -45,6 +48,8 @@ message is one SMS with an id, a status and a report of its own.
 
 _TAGS = {
     Group.JOBS: "Send jobs, and read what became of them.",
+    Group.INBOUND: "Read what phones sent.",
+    Group.BLOCKLIST: "Numbers that must get nothing.",
     Group.SERVICE: "About the service itself.",
 }
 
@@ -64,7 +69,15 @@ _ERRORS_OF_ANY = (
 def openapi_document(version: str) -> Json:
     """The whole API of this version, described."""
     _, schemas = msgspec.json.schema_components(
-        [JobResponse, JobReport, RecipientReport, VersionInfoResponse, ErrorResponse],
+        [
+            JobResponse,
+            JobReport,
+            RecipientReport,
+            InboundReport,
+            BlocklistEntry,
+            VersionInfoResponse,
+            ErrorResponse,
+        ],
         ref_template="#/components/schemas/{name}",
     )
     return {
@@ -149,6 +162,7 @@ def _parameter(parameter: Parameter, where: str) -> Json:
             minimum=parameter.minimum,
             maximum=parameter.maximum,
             pattern=parameter.pattern,
+            format=parameter.format,
         ),
     }
     described: Json = {
@@ -158,8 +172,8 @@ def _parameter(parameter: Parameter, where: str) -> Json:
         "description": parameter.description,
         "schema": schema,
     }
-    if parameter.pattern is not None:
-        described["example"] = EXAMPLE_JOB_ID
+    if parameter.example is not None:
+        described["example"] = parameter.example
     return described
 
 
@@ -374,7 +388,7 @@ _ERRORS: dict[HTTPStatus, tuple[str, tuple[str, ...], str, tuple[tuple[str, str]
         (),
     ),
     HTTPStatus.NOT_FOUND: (
-        "The account has no such job.",
+        "The account has no such job, or its blocklist no such number.",
         (),
         f"there is no job {EXAMPLE_JOB_ID}; GET /rest/v1/jobs?jobIdsOnly=true lists the jobs of this account",
         (),
@@ -533,6 +547,14 @@ _ANSWER_EXAMPLES: dict[type, Json] = {
         "sentTs": "2022-11-16T10:24:07.702Z",
         "finishedTs": "2022-11-16T10:24:09.001Z",
     },
+    InboundReport: {
+        "smsId": EXAMPLE_INBOUND_ID,
+        "src": "+4917612345678",
+        "dst": "+4915735982222",
+        "text": "Please leave it with the neighbours.",
+        "receivedTs": "2022-11-16T10:27:31.204Z",
+    },
+    BlocklistEntry: {"dst": "+4917612345678", "createdTs": "2022-11-16T10:30:00.000Z"},
     VersionInfoResponse: {
         "buildNumber": 0,
         "buildTimestamp": "2022-11-01T08:00:00.000Z",

@@ -6,6 +6,9 @@ from enum import Enum
 from http import HTTPStatus
 
 from heliograph.wire.shapes import (
+    EXAMPLE_JOB_ID,
+    BlocklistEntry,
+    InboundReport,
     JobReport,
     JobResponse,
     Parameter,
@@ -17,6 +20,8 @@ BASE_PATH = "/rest/v1"
 MAX_BODY_OCTETS = 8 * 1024 * 1024
 MAX_LISTED = 1000
 LONGEST_LISTING_DAYS = 30
+PHONE_NUMBER_FORMAT = "phone-number"
+"""The `format` of a number in any usual spelling: what is one, no pattern can say."""
 
 
 class Credentials(Enum):
@@ -31,6 +36,8 @@ class Group(Enum):
     """Where an operation stands in the reference."""
 
     JOBS = "Jobs"
+    INBOUND = "Inbound"
+    BLOCKLIST = "Blocklist"
     SERVICE = "Service"
 
 
@@ -66,6 +73,7 @@ JOB_ID = Parameter(
     description="Id of the job, as the answer to sending it gave it.",
     required=True,
     pattern=r"^J\..{18,38}$",
+    example=EXAMPLE_JOB_ID,
 )
 
 SEND_SMS_JOB = Operation(
@@ -154,4 +162,105 @@ GET_VERSION = Operation(
     credentials=Credentials.OPTIONAL,
 )
 
-OPERATIONS = (SEND_SMS_JOB, GET_JOB_STATUS, GET_ALL_JOBS, GET_RECIPIENT_STATUS, GET_VERSION)
+GET_INBOUND_SMS = Operation(
+    name="GetInboundSms",
+    method="GET",
+    path="/inbound",
+    summary="Get SMS received from phones",
+    description="Lists the SMS received from phones in a span of time of at most 30 days, newest first: those to the "
+    "numbers that are the account's, and those from phones that the account was the last to write to. An SMS in "
+    "several parts is listed once all of them are there, or after 24 hours without the missing ones.",
+    group=Group.INBOUND,
+    response=InboundReport,
+    array=True,
+    query_parameters=(
+        Parameter(
+            "fromTs",
+            datetime,
+            "SMS received at or after this instant (ISO-8601). At most 30 days before toTs; given alone, "
+            "the 30 days from it on are listed.",
+        ),
+        Parameter(
+            "toTs",
+            datetime,
+            "SMS received before this instant (ISO-8601). Given alone, the 30 days before it are listed.",
+        ),
+        Parameter("offset", int, "How many SMS to leave out at the beginning.", default=0, minimum=0),
+        Parameter("limit", int, "How many SMS to list at most.", default=100, minimum=0, maximum=MAX_LISTED),
+    ),
+)
+
+BLOCKED_DST = Parameter(
+    name="dst",
+    kind=str,
+    description="The number in any usual spelling, as a recipient's dst is read; percent-encoded, as all in a path.",
+    required=True,
+    format=PHONE_NUMBER_FORMAT,
+    example="+4917612345678",
+)
+
+GET_BLOCKLIST = Operation(
+    name="GetBlocklist",
+    method="GET",
+    path="/blocklist",
+    summary="Get blocklist",
+    description="Lists the numbers that get nothing from the account, in the order of their digits.",
+    group=Group.BLOCKLIST,
+    response=BlocklistEntry,
+    array=True,
+    query_parameters=(
+        Parameter("offset", int, "How many numbers to leave out at the beginning.", default=0, minimum=0),
+        Parameter("limit", int, "How many numbers to list at most.", default=100, minimum=0, maximum=MAX_LISTED),
+    ),
+)
+
+GET_BLOCKLIST_ENTRY = Operation(
+    name="GetBlocklistEntry",
+    method="GET",
+    path="/blocklist/{dst}",
+    summary="Get blocklist entry",
+    description="Tells whether a number is on the blocklist: it is 404 if not.",
+    group=Group.BLOCKLIST,
+    response=BlocklistEntry,
+    path_parameters=(BLOCKED_DST,),
+    errors=(HTTPStatus.NOT_FOUND,),
+)
+
+BLOCK_NUMBER = Operation(
+    name="BlockNumber",
+    method="PUT",
+    path="/blocklist/{dst}",
+    summary="Block number",
+    description="Puts a number on the blocklist. Its SMS that wait end as BLOCKED, and so does every one sent to it "
+    "from then on; those that the carrier has, or is just getting, are not called back. Done again, it changes "
+    "nothing. A phone puts itself there by an SMS that says `STOP` and nothing more, or one of STOP's kin in other "
+    "languages, and takes itself off by `START`.",
+    group=Group.BLOCKLIST,
+    response=BlocklistEntry,
+    path_parameters=(BLOCKED_DST,),
+)
+
+UNBLOCK_NUMBER = Operation(
+    name="UnblockNumber",
+    method="DELETE",
+    path="/blocklist/{dst}",
+    summary="Unblock number",
+    description="Takes a number off the blocklist, and answers what was there; it is 404 if nothing was.",
+    group=Group.BLOCKLIST,
+    response=BlocklistEntry,
+    path_parameters=(BLOCKED_DST,),
+    errors=(HTTPStatus.NOT_FOUND,),
+)
+
+OPERATIONS = (
+    SEND_SMS_JOB,
+    GET_JOB_STATUS,
+    GET_ALL_JOBS,
+    GET_RECIPIENT_STATUS,
+    GET_INBOUND_SMS,
+    GET_BLOCKLIST,
+    GET_BLOCKLIST_ENTRY,
+    BLOCK_NUMBER,
+    UNBLOCK_NUMBER,
+    GET_VERSION,
+)

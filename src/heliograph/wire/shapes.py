@@ -12,9 +12,10 @@ from msgspec import UNSET, Meta, UnsetType
 from heliograph.gsm.segmentation import Encoding
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import FieldFault, RequestInvalid
+from heliograph.jobs.inbound import InboundSms
 from heliograph.jobs.naming import JobId, sms_id, sms_ids
 from heliograph.jobs.options import OPTIONS, JobOptions, Option, Qos
-from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.request import MAX_RECIPIENTS, JobRequest, Message, Recipient
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import ProcessStatus, Status
@@ -24,6 +25,7 @@ from heliograph.wire.times import EXAMPLE, format_instant, parse_instant, parse_
 MAX_REFERENCE_LENGTH = 255
 EXAMPLE_JOB_ID = "J.20221116-102407.583-0lajfsfmoXIZJO93PQ"
 EXAMPLE_SMS_ID = "S.20221116-102407.583-0lajfsfmoP4Q8ZL2DK"
+EXAMPLE_INBOUND_ID = "I.20221116-102731.204-0lajfwt50Q7ZK1M9XB"
 
 _ALIASES = {option.name: option.wire_name for option in OPTIONS if option.name != option.wire_name}
 """How the official Python and Node.js SDKs spell options; they lose against the right spelling."""
@@ -351,7 +353,7 @@ def _cut(text: str) -> str:
 class Parameter(NamedTuple):
     """One parameter of a query or a path, once: what validates it also describes it.
 
-    kind: bool, int, datetime or str; minimum, maximum: of an int.
+    kind: bool, int, datetime or str; minimum, maximum: of an int. pattern, format: of a str, as JSON Schema has them.
     """
 
     name: str
@@ -362,6 +364,8 @@ class Parameter(NamedTuple):
     minimum: int | None = None
     maximum: int | None = None
     pattern: str | None = None
+    format: str | None = None
+    example: str | None = None
 
 
 def parse_query(
@@ -500,6 +504,23 @@ class RecipientReport(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
     finished_ts: Annotated[str, _timestamped("When it became final; absent before.")] | UnsetType = UNSET
 
 
+class InboundReport(msgspec.Struct, frozen=True, rename="camel"):
+    """An SMS received from a phone."""
+
+    sms_id: Annotated[str, _id("SMS", EXAMPLE_INBOUND_ID)]
+    src: Annotated[str, Meta(description="The phone, in E.164; a short code or a name as the carrier says it.")]
+    dst: Annotated[str, Meta(description="Your number or short code that it was sent to.")]
+    text: Annotated[str, Meta(description="The text; `[…]` stands in it for parts that never came.")]
+    received_ts: Annotated[str, _timestamped("When the last of its parts came, or was given up.")]
+
+
+class BlocklistEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """A number that gets nothing from the account."""
+
+    dst: Annotated[str, Meta(description="The number in E.164.")]
+    created_ts: Annotated[str, _timestamped("When it was put on the blocklist.")]
+
+
 class VersionInfoResponse(msgspec.Struct, frozen=True, rename="camel"):
     """What is running."""
 
@@ -558,6 +579,16 @@ def recipient_report(job_id: JobId, sms: StoredSms) -> RecipientReport:
         sent_ts=_timestamp(progress.sent_at),
         finished_ts=_timestamp(progress.finished_at),
     )
+
+
+def inbound_report(sms: InboundSms) -> InboundReport:
+    """An SMS from a phone as lists show it."""
+    return InboundReport(sms.sms_id, sms.src, sms.dst, sms.text, format_instant(sms.received_at))
+
+
+def blocklist_entry(number: BlockedNumber) -> BlocklistEntry:
+    """An entry of the blocklist as it is shown."""
+    return BlocklistEntry(number.dst, format_instant(number.created_at))
 
 
 def _timestamp(instant: datetime | None) -> str | UnsetType:

@@ -10,17 +10,20 @@ import structlog
 from heliograph.carriers.interface import Carrier
 from heliograph.clock import Clock
 from heliograph.flow.dispatch.pacing import Pacer
-from heliograph.flow.dispatch.retrying import RetryPolicy, after_try, before_try
-from heliograph.jobs.carriage import SegmentId
+from heliograph.flow.dispatch.retrying import RetryPolicy, after_acceptance, after_try, before_try, while_unreachable
+from heliograph.jobs.carriage import AcceptedLate, Permanence, Refused, SegmentId
 from heliograph.jobs.errors import StoreUnavailable
-from heliograph.jobs.status import PartState
+from heliograph.jobs.status import PartState, Status
 from heliograph.metrics import Metrics
-from heliograph.store.interface import DuePart, Ended, Outcome, Postponed, Store
+from heliograph.store.interface import DuePart, Ended, Outcome, Postponed, Store, Submitted
 
 IDLE_POLL_S = 0.25
 """How often to look for scheduled SMS that have fallen due: they leave within a second of their instant."""
 STORE_RETRY_S = 1.0
 DRAIN_POLL_S = 0.01
+UNREACHABLE_POLL_S = 0.25
+"""How often a batch of what is due is looked through while the carrier can't be reached: what has expired, or whose
+receipt is overdue, still ends in time, and reports say what keeps the others."""
 MAX_BATCH = 100
 """How many parts are leased, or outcomes recorded, at once: a millisecond's work, for others wait meanwhile."""
 
@@ -85,13 +88,16 @@ class Dispatcher:
 
     async def _send(self) -> None:
         while not self._stopping:
-            limit = self._limit()
+            unreachable = self._carrier.unreachable
+            limit = MAX_BATCH if unreachable else self._limit()
             if limit <= 0:
                 await self._wait_for_room()
                 continue
             try:
                 leased = await self._lease_and_submit(limit)
-                if not leased:
+                if unreachable:
+                    await self._clock.sleep(UNREACHABLE_POLL_S)
+                elif not leased:
                     await self._store.work_arrived(self._carrier.name, IDLE_POLL_S)
             except StoreUnavailable as error:
                 log.error("dispatch.store_unavailable", carrier=self._carrier.name, error=str(error))
@@ -124,6 +130,7 @@ class Dispatcher:
         """Hand to the carrier what is to go to it now; what to record of the others."""
         now, started_s = self._clock.now(), self._clock.monotonic()
         decided: list[Outcome] = []
+        unreachable = self._carrier.unreachable
         submit_count = 0
         for part in due:
             segment = part.segment
@@ -137,6 +144,8 @@ class Dispatcher:
             elif segment.id in self._in_flight:
                 # Its next try is stored, but we haven't heard so yet and may be about to store it once more.
                 decided.append(_put_back(part, now + timedelta(seconds=STORE_RETRY_S)))
+            elif unreachable:
+                decided.append(while_unreachable(part, unreachable, now, self._policy))
             elif not self._stopping:
                 self._in_flight[segment.id] = _Try(part, started_s)
                 self._carrier.submit(segment)
@@ -154,19 +163,41 @@ class Dispatcher:
             answers = await self._carrier.outcomes()
             now, ended_s = self._clock.now(), self._clock.monotonic()
             outcomes: dict[SegmentId, Outcome] = {}
+            late: list[Outcome] = []
             for answer in answers:
+                if isinstance(answer, AcceptedLate):
+                    taken = self._late(answer, now)
+                    if answer.segment in outcomes:
+                        outcomes[answer.segment] = taken  # What it is late for hasn't been stored yet.
+                    else:
+                        late.append(taken)
+                    continue
                 known = self._in_flight.get(answer.segment)
                 if known is None or answer.segment in outcomes:
                     log.error("dispatch.answer_unexpected", carrier=self._carrier.name, segment=answer.segment)
                     continue
                 self._latency.observe(ended_s - known.started_s)
                 self._metrics.answered(self._carrier.name, type(answer).__name__.lower())
+                if type(answer) is Refused and answer.permanence is Permanence.THROTTLED:
+                    self._pacer.throttled(ended_s)
                 outcomes[answer.segment] = after_try(known.part, answer, now, self._policy)
+            if late:
+                await self._record(late)
             await self._record([*outcomes.values()])
             for segment in outcomes:
                 del self._in_flight[segment]
                 self._settled_since_lease.add(segment)
             self._room.set()
+
+    def _late(self, answer: AcceptedLate, now: datetime) -> Outcome:
+        """An answer to a try that has been given up: where the next one hasn't begun, it needn't."""
+        log.warning(
+            "dispatch.answer_late",
+            carrier=self._carrier.name,
+            segment=answer.segment,
+            sent_again=answer.segment in self._in_flight,
+        )
+        return after_acceptance(answer.taken, answer.message_id, now, self._policy)
 
     async def _record(self, outcomes: list[Outcome]) -> None:
         # Until it is stored, however long that takes: what the carrier did can't be asked for again.
@@ -178,8 +209,13 @@ class Dispatcher:
                 log.error("dispatch.store_unavailable", carrier=self._carrier.name, error=str(error))
                 await self._clock.sleep(STORE_RETRY_S)
         for outcome in outcomes:
-            if isinstance(outcome, Ended):
-                self._metrics.sms_finished(outcome.status.value)
+            match outcome:
+                case Ended():
+                    self._metrics.sms_finished(outcome.status.value)
+                case Submitted(receipt_due_at=None):  # No receipt was asked for: the answer was the final word.
+                    self._metrics.sms_finished(Status.SUC_ACC.value)
+                case _:
+                    pass
 
 
 def _put_back(part: DuePart, due_at: datetime) -> Postponed:

@@ -1,12 +1,23 @@
 """What to do with a segment that is due, and after a try. Decisions only: the dispatcher carries them out."""
 
 from datetime import datetime, timedelta
+from typing import assert_never
 
 import msgspec
 
 from heliograph.jobs.accounts import OnUnknown
-from heliograph.jobs.carriage import Accepted, Permanence, Refused, SubmitOutcome, Unanswered, Unreachable
-from heliograph.jobs.schedule import earliest_send
+from heliograph.jobs.carriage import (
+    Accepted,
+    AcceptedLate,
+    Expired,
+    Permanence,
+    Refused,
+    Segment,
+    SubmitOutcome,
+    Unanswered,
+    Unreachable,
+)
+from heliograph.jobs.schedule import DEFAULT_VALIDITY_MIN, earliest_send
 from heliograph.jobs.status import PartState, Status
 from heliograph.store.interface import DuePart, Ended, Outcome, Postponed, Submitted
 
@@ -16,13 +27,16 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 
     waits_s: before the second try, the third, …; repeat_last: whether the last one holds for all further tries,
     while the validity lasts, or there are no further ones.
-    throttle_wait_s: before a segment is tried again that came too fast; such tries don't count.
+    throttle_wait_s: before a segment is tried again that came too fast; such tries don't count. None puts it back to
+    the head of the queue, for a carrier that pauses as a whole.
+    unreachable_wait_s: before we look again whether a carrier that can't be reached takes a segment.
     receipt_grace_s: how long after the end of the validity a receipt is still awaited.
     """
 
     waits_s: tuple[float, ...] = (5, 15, 60, 300, 900)
     repeat_last: bool = True
-    throttle_wait_s: float = 1
+    throttle_wait_s: float | None = 1
+    unreachable_wait_s: float = 5
     receipt_grace_s: float = 86_400
 
 
@@ -51,28 +65,70 @@ def before_try(part: DuePart, now: datetime) -> Outcome | None:
 _UNKNOWN = "the process was stopped while it was being sent: nobody knows whether the carrier took it"
 
 
+def while_unreachable(part: DuePart, reason: str, now: datetime, policy: RetryPolicy) -> Outcome:
+    """What becomes of a part that is due while its carrier can't be reached; no try is counted."""
+    due_at = earliest_send(now + timedelta(seconds=policy.unreachable_wait_s), part.blackouts)
+    return _postponed(part, due_at, part.attempt_count, Status.CON_ERR, reason)
+
+
 def after_try(part: DuePart, outcome: SubmitOutcome, now: datetime, policy: RetryPolicy) -> Outcome:
     """What becomes of a part after its carrier's answer, or the lack of one."""
     segment = part.segment
     match outcome:
-        case Accepted():
-            receipt_due_at = segment.expires_at + timedelta(seconds=policy.receipt_grace_s)
-            return Submitted(segment.id, outcome.message_id, now, receipt_due_at if segment.receipt_wanted else None)
-        case Refused(permanence=Permanence.LASTING):
-            return Ended(segment.id, Status.NOT_ACC_FIN, outcome.reason, now)
-        case Refused(permanence=Permanence.BAD_NUMBER):
-            return Ended(segment.id, Status.INVALID_DST, outcome.reason, now)
-        case Refused(permanence=Permanence.THROTTLED):
-            due_at = earliest_send(now + timedelta(seconds=policy.throttle_wait_s), part.blackouts)
-            return _postponed(part, due_at, part.attempt_count, Status.NOT_ACC_REC, outcome.reason)
+        case Accepted() | AcceptedLate():
+            return after_acceptance(segment, outcome.message_id, now, policy)
+        case Expired():
+            return Ended(segment.id, Status.TIMEOUT, outcome.reason, now)
         case Refused():
-            return _try_again(part, Status.NOT_ACC_REC, Status.CON_ERR, outcome.reason, now, policy)
+            return _after_refusal(part, outcome, now, policy)
+        case Unreachable(is_try=False):
+            return _postponed(part, _head_of_queue(segment), part.attempt_count, Status.CON_ERR, outcome.reason)
         case Unreachable():
             return _try_again(part, Status.CON_ERR, Status.CON_ERR, outcome.reason, now, policy)
         case Unanswered():
             if part.on_unknown is OnUnknown.GIVE_UP:
                 return Ended(segment.id, Status.SEND_ERR, outcome.reason, now)
             return _try_again(part, Status.SEND_ERR, Status.SEND_ERR, outcome.reason, now, policy)
+        case _:
+            assert_never(outcome)
+
+
+def after_acceptance(segment: Segment, message_id: str, now: datetime, policy: RetryPolicy) -> Submitted:
+    """What becomes of a segment that the carrier took, be it late."""
+    receipt_due_at = segment.expires_at + timedelta(seconds=policy.receipt_grace_s)
+    return Submitted(segment.id, message_id, now, receipt_due_at if segment.receipt_wanted else None)
+
+
+def _after_refusal(part: DuePart, refused: Refused, now: datetime, policy: RetryPolicy) -> Outcome:
+    segment, reason = part.segment.id, refused.reason
+    match refused.permanence:
+        case Permanence.LASTING:
+            return Ended(segment, Status.NOT_ACC_FIN, reason, now)
+        case Permanence.BAD_NUMBER:
+            return Ended(segment, Status.INVALID_DST, reason, now)
+        case Permanence.DOUBTFUL if part.attempt_count >= DOUBTFUL_RETRIES:
+            return Ended(segment, Status.NOT_ACC_FIN, f"{reason} after {part.attempt_count + 1} tries", now)
+        case Permanence.THROTTLED:
+            wait_s = policy.throttle_wait_s
+            due_at = (
+                _head_of_queue(part.segment)
+                if wait_s is None
+                else earliest_send(now + timedelta(seconds=wait_s), part.blackouts)
+            )
+            return _postponed(part, due_at, part.attempt_count, Status.NOT_ACC_REC, reason)
+        case Permanence.PASSING | Permanence.DOUBTFUL:
+            return _try_again(part, Status.NOT_ACC_REC, Status.CON_ERR, reason, now, policy)
+        case _:
+            assert_never(refused.permanence)
+
+
+DOUBTFUL_RETRIES = 2
+"""How often a segment is tried again after an answer that may mean anything."""
+
+
+def _head_of_queue(segment: Segment) -> datetime:
+    """The instant at which it first fell due, before that of all that came later."""
+    return segment.expires_at - timedelta(minutes=segment.validity_min or DEFAULT_VALIDITY_MIN)
 
 
 def _try_again(

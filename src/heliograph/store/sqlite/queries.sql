@@ -117,6 +117,13 @@ WITH wanted (place, message_id, carrier) AS (VALUES :rows)
 SELECT wanted.place, live.id, live.state FROM wanted
 CROSS JOIN live INDEXED BY live_message_id ON live.message_id = wanted.message_id AND live.carrier = wanted.carrier
 
+-- name: by_spelling
+-- The same, with the phones that the segments went to.
+WITH wanted (place, likeliness, message_id, carrier) AS (VALUES :rows)
+SELECT wanted.place, wanted.likeliness, live.id, live.state, sms.dst FROM wanted
+CROSS JOIN live INDEXED BY live_message_id ON live.message_id = wanted.message_id AND live.carrier = wanted.carrier
+CROSS JOIN sms ON sms.id = live.id >> 5
+
 -- name: awaiting_receipts
 SELECT message_id FROM live WHERE carrier = ? AND state = 2 AND message_id IS NOT NULL ORDER BY id
 
@@ -222,3 +229,101 @@ WITH RECURSIVE turn (account) AS (
 SELECT min((SELECT due FROM live INDEXED BY live_due
   WHERE carrier = ? AND lane = ? AND live.account = turn.account AND due <= ? AND state = 0 ORDER BY due LIMIT 1))
 FROM turn
+
+-- name: gathered
+SELECT last_sms FROM gathered
+
+-- name: keep_gathered
+UPDATE gathered SET last_sms = ?
+
+-- name: gather_writers
+-- Who wrote to which phones, from SMS between two numbers. Where nothing new is said, nothing is written.
+INSERT INTO last_writer (phone, account, day)
+SELECT CAST(substr(sms.dst, 2) AS INTEGER), job.account, (job.id >> 20) / 86400000
+FROM sms CROSS JOIN job ON job.id = sms.job
+WHERE sms.id > ? AND sms.id <= ? AND sms.dst GLOB '+[0-9]*' AND substr(sms.dst, 2) NOT GLOB '*[^0-9]*'
+  AND length(sms.dst) <= 16
+ORDER BY sms.id
+ON CONFLICT (phone) DO UPDATE SET account = excluded.account, day = excluded.day
+WHERE account != excluded.account OR day != excluded.day
+
+-- name: last_writer
+SELECT account FROM last_writer WHERE phone = ?
+
+-- name: last_writers_after
+SELECT max(phone) FROM (SELECT phone FROM last_writer WHERE phone > ? ORDER BY phone LIMIT ?)
+
+-- name: forget_last_writers
+-- Of the phones between two, those that nobody has written to since a day.
+DELETE FROM last_writer WHERE phone > ? AND phone <= ? AND day < ?
+
+-- name: inbound_thread
+-- The last parts of SMS that may be the same one.
+SELECT id, sms, done, content FROM inbound_part INDEXED BY inbound_part_thread
+WHERE src = ? AND dst = ? AND reference = ? AND parts = ? AND carrier = ? ORDER BY id DESC LIMIT ?
+
+-- name: last_inbound_part
+SELECT coalesce(max(id), 0) FROM inbound_part
+
+-- name: insert_inbound_part
+INSERT INTO inbound_part (id, carrier, src, dst, reference, parts, received, sms, done, content)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
+
+-- name: parts_of_inbound
+SELECT content FROM inbound_part WHERE sms = ? ORDER BY id
+
+-- name: inbound_done
+UPDATE inbound_part SET done = 1 WHERE sms = ?
+
+-- name: inbound_overdue
+-- SMS that wait for parts since before an instant.
+SELECT DISTINCT sms FROM inbound_part INDEXED BY inbound_part_waiting WHERE NOT done AND received < ? ORDER BY sms
+
+-- name: forget_inbound_parts
+-- Those that need not be known any more, a few at each call.
+DELETE FROM inbound_part WHERE id IN (
+  SELECT id FROM inbound_part INDEXED BY inbound_part_done WHERE done AND received <= ? ORDER BY received LIMIT ?)
+
+-- name: insert_inbound
+INSERT INTO inbound (public_id, account, src, dst, text, received) VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: inbound
+SELECT public_id, account, src, dst, text, received FROM inbound INDEXED BY inbound_by_account
+WHERE account = ? AND received >= ? AND received < ? ORDER BY received DESC, id DESC LIMIT ? OFFSET ?
+
+-- name: forget_inbound
+DELETE FROM inbound WHERE id IN (SELECT id FROM inbound ORDER BY id LIMIT ?) AND received < ?
+
+-- name: blocking_accounts
+SELECT DISTINCT account FROM blocked
+
+-- name: block
+INSERT INTO blocked (account, dst, created) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: unblock
+DELETE FROM blocked WHERE account = ? AND dst = ?
+
+-- name: blocked
+SELECT dst, created FROM blocked WHERE account = ? AND dst = ?
+
+-- name: blocklist
+SELECT dst, created FROM blocked WHERE account = ? ORDER BY dst LIMIT ? OFFSET ?
+
+-- name: blocked_among
+-- Of numbers to which accounts write, those on their blocklists.
+WITH wanted (account, dst) AS (VALUES :rows)
+SELECT blocked.account, blocked.dst FROM wanted
+CROSS JOIN blocked ON blocked.account = wanted.account AND blocked.dst = wanted.dst
+
+-- name: blocked_segments
+-- Of segments that are due, those that go to blocked numbers.
+WITH wanted (id) AS (VALUES :rows)
+SELECT live.id FROM wanted CROSS JOIN live ON live.id = wanted.id CROSS JOIN sms ON sms.id = live.id >> 5
+CROSS JOIN blocked ON blocked.account = live.account AND blocked.dst = sms.dst
+
+-- name: waiting_for
+-- SMS of accounts to numbers that wait, by their first part.
+WITH wanted (account, dst) AS (VALUES :rows)
+SELECT live.id >> 5 FROM live CROSS JOIN sms ON sms.id = live.id >> 5
+WHERE live.id & 31 = 0 AND live.state = 0 AND live.account IN (SELECT account FROM wanted)
+  AND (live.account, sms.dst) IN (SELECT account, dst FROM wanted)

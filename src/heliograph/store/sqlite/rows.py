@@ -10,9 +10,10 @@ import msgspec
 from heliograph.gsm.segmentation import Encoding
 from heliograph.jobs.accounts import Account, OnUnknown
 from heliograph.jobs.carriage import Segment, SegmentId
-from heliograph.jobs.naming import JobId
+from heliograph.jobs.inbound import InboundSms
+from heliograph.jobs.naming import InboundId, JobId
 from heliograph.jobs.options import JobOptions, Qos
-from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
 from heliograph.store.interface import PART_BITS, DuePart
@@ -63,6 +64,19 @@ def _instant_or_none(ms: int | None) -> datetime | None:
 def account_of(row: tuple[Any, ...]) -> Account:
     """An account from its row (id, content)."""
     return msgspec.structs.replace(_account.decode(row[1]), id=row[0])
+
+
+def blocked_number(row: tuple[Any, ...]) -> BlockedNumber:
+    """An entry of a blocklist from its row (dst, created)."""
+    return BlockedNumber(row[0], instant_of(row[1]))
+
+
+def inbound_sms(row: tuple[Any, ...]) -> InboundSms:
+    """An SMS from a phone from its row (public_id, account, src, dst, text, received)."""
+    public_id, account, src, dst, text, received = row
+    return InboundSms(
+        sms_id=InboundId(public_id), account=account, src=src, dst=dst, text=text, received_at=instant_of(received)
+    )
 
 
 def stored_job(row: tuple[Any, ...]) -> StoredJob:

@@ -5,23 +5,37 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
 from heliograph.jobs.errors import StoreUnavailable
+from heliograph.jobs.inbound import InboundSms
 from heliograph.jobs.plan import JobPlan
-from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.status import ProcessStatus
 from heliograph.store.group_commit import GroupCommit
 from heliograph.store.in_process import SlidingWindow, WorkBell
-from heliograph.store.interface import Counts, DuePart, JobQuery, Outcome, Quota, ReceiptNews
+from heliograph.store.interface import (
+    Arrival,
+    Counts,
+    DuePart,
+    InboundQuery,
+    JobQuery,
+    Outcome,
+    Quota,
+    ReceiptNews,
+    Received,
+)
 from heliograph.store.sqlite.connection import SCHEMA_VERSION, Connection, FileLock
 from heliograph.store.sqlite.rows import (
     account_of,
+    blocked_number,
     first_job_number,
+    inbound_sms,
     instant_ms,
+    instant_ms_up,
     instant_of,
     stored_job,
     stored_sms,
@@ -29,12 +43,19 @@ from heliograph.store.sqlite.rows import (
 from heliograph.store.sqlite.writer import (
     AddJob,
     BlankTexts,
+    Block,
+    EndWaiting,
+    ForgetInbound,
     ForgetJobs,
+    GatherWriters,
+    GiveUpMissingParts,
     Lease,
     Probe,
     PutAccount,
+    RecordInbound,
     RecordOutcomes,
     RecordReceipts,
+    Unblock,
     Write,
     Writer,
     row_count,
@@ -162,6 +183,64 @@ class SqliteStore:
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         await self._work.wait(carrier, timeout_s)
 
+    # SMS from phones
+
+    async def record_inbound(self, carrier: str, arrivals: Sequence[Arrival]) -> Received:
+        await self._gather_writers()
+        whole, blocked = await self._commits.write(RecordInbound(carrier, arrivals))
+        newest = max((arrival.part.received_at for arrival in arrivals), default=datetime.min.replace(tzinfo=UTC))
+        return Received(whole, await self._end_waiting(blocked, newest))
+
+    async def give_up_missing_parts(self, begun_before: datetime, now: datetime) -> Received:
+        await self._gather_writers()
+        whole, blocked = await self._commits.write(GiveUpMissingParts(begun_before, now))
+        return Received(whole, await self._end_waiting(blocked, now))
+
+    async def _gather_writers(self) -> None:
+        while self.writer.is_far_behind:
+            await self._commits.write(GatherWriters())
+
+    async def find_inbound(self, query: InboundQuery) -> list[InboundSms]:
+        bounds = instant_ms_up(query.since), instant_ms_up(query.until)
+
+        def read(db: Connection) -> list[InboundSms]:
+            return [inbound_sms(row) for row in db.query("inbound", query.account, *bounds, query.limit, query.offset)]
+
+        return await self._read_far(read)
+
+    async def forget_inbound(self, received_before: datetime, limit: int) -> int:
+        return await self._commits.write(ForgetInbound(received_before, limit))
+
+    # The blocklist
+
+    async def block(self, account: AccountId, dst: str, now: datetime) -> tuple[BlockedNumber, int]:
+        entry = await self._commits.write(Block(account, dst, now))
+        return entry, await self._end_waiting([(account, dst)], now)
+
+    async def unblock(self, account: AccountId, dst: str) -> BlockedNumber | None:
+        return await self._commits.write(Unblock(account, dst))
+
+    async def blocked(self, account: AccountId, dst: str) -> BlockedNumber | None:
+        rows = self._read(lambda db: db.query("blocked", account, dst), self._reader)
+        return blocked_number(rows[0]) if rows else None
+
+    async def find_blocked(self, account: AccountId, offset: int, limit: int) -> list[BlockedNumber]:
+        def read(db: Connection) -> list[BlockedNumber]:
+            return [blocked_number(row) for row in db.query("blocklist", account, limit, offset)]
+
+        return await self._read_far(read)
+
+    async def _end_waiting(self, blocked: Sequence[tuple[AccountId, str]], now: datetime) -> int:
+        """End the SMS that wait to be sent to numbers just blocked; how many did.
+
+        They are looked for in all that waits, seconds where a million do, without holding up who writes. What comes in
+        meanwhile is blocked at once, and what is missed because we are killed is when it is to be leased.
+        """
+        if not blocked:
+            return 0
+        found = await self._read_far(lambda db: [row[0] for row in db.query_rows("waiting_for", blocked)])
+        return await self._commits.write(EndWaiting(found, now)) if found else 0
+
     # Accounts
 
     async def account(self, name: str) -> Account | None:
@@ -180,6 +259,7 @@ class SqliteStore:
     # The rest
 
     async def forget_jobs(self, received_before: datetime, limit: int) -> int:
+        await self._gather_writers()
         return await self._commits.write(ForgetJobs(received_before, limit))
 
     async def blank_texts(self, received_before: datetime, limit: int) -> int:

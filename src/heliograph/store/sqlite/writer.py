@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph.jobs.accounts import Account, AccountId, OnUnknown
-from heliograph.jobs.carriage import SegmentId
+from heliograph.jobs.carriage import SegmentId, is_same_phone
 from heliograph.jobs.errors import AccountExists, HeliographError, JobDuplicate, StoreUnavailable
 from heliograph.jobs.naming import received_ms
-from heliograph.jobs.plan import JobPlan
+from heliograph.jobs.plan import BLOCKED_REASON, JobPlan
 from heliograph.jobs.status import PartState, Status
 from heliograph.store.interface import (
     DUPLICATE_WINDOW,
     PARKED_FOR,
     PART_BITS,
+    Arrival,
     DuePart,
     Ended,
     Outcome,
@@ -24,7 +25,9 @@ from heliograph.store.interface import (
     ReceiptNews,
     Submitted,
 )
+from heliograph.store.sqlite.blocklist import Blocklists
 from heliograph.store.sqlite.connection import Connection
+from heliograph.store.sqlite.inbound import Inbound
 from heliograph.store.sqlite.rows import COUNTER_BITS, due_parts, first_job_number, instant_ms, instant_ms_up
 
 ACCOUNTS_A_LEASE = 64
@@ -34,6 +37,20 @@ FORGOTTEN_SMS = 5000
 _FOREVER = 1 << 62
 _PARKED_FOR_MS = PARKED_FOR // timedelta(milliseconds=1)
 _receipt_news = msgspec.json.Decoder(ReceiptNews)
+
+
+class _Match(NamedTuple):
+    """A segment that a receipt may mean; the least one is it. newest: the segment's id, negative."""
+
+    is_other: bool
+    is_done: bool
+    likeliness: int
+    newest: int
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether no other could be it rather."""
+        return not self.is_other and not self.is_done
 
 
 class AddJob(msgspec.Struct, frozen=True):
@@ -71,6 +88,53 @@ class PutAccount(msgspec.Struct, frozen=True):
     account: Account
 
 
+class RecordInbound(msgspec.Struct, frozen=True):
+    """Write: parts of SMS from phones."""
+
+    carrier: str
+    arrivals: Sequence[Arrival]
+
+
+class GatherWriters(msgspec.Struct, frozen=True):
+    """Write: who wrote to which phones, one step."""
+
+
+class GiveUpMissingParts(msgspec.Struct, frozen=True):
+    """Write: SMS from phones are whole, though parts are missing."""
+
+    begun_before: datetime
+    now: datetime
+
+
+class ForgetInbound(msgspec.Struct, frozen=True):
+    """Write: delete old SMS from phones."""
+
+    received_before: datetime
+    limit: int
+
+
+class Block(msgspec.Struct, frozen=True):
+    """Write: a number goes on an account's blocklist."""
+
+    account: AccountId
+    dst: str
+    now: datetime
+
+
+class Unblock(msgspec.Struct, frozen=True):
+    """Write: a number goes off an account's blocklist."""
+
+    account: AccountId
+    dst: str
+
+
+class EndWaiting(msgspec.Struct, frozen=True):
+    """Write: SMS to blocked numbers come to their end, those that wait."""
+
+    sms: Sequence[int]
+    at: datetime
+
+
 class Probe(msgspec.Struct, frozen=True):
     """Write: nothing, but on the disk, to see whether it takes it."""
 
@@ -89,7 +153,10 @@ class BlankTexts(msgspec.Struct, frozen=True):
     limit: int
 
 
-Write = AddJob | Lease | RecordOutcomes | RecordReceipts | PutAccount | ForgetJobs | BlankTexts | Probe
+Write = (
+    AddJob | Lease | RecordOutcomes | RecordReceipts | RecordInbound | GatherWriters | GiveUpMissingParts
+    | ForgetInbound | Block | Unblock | EndWaiting | PutAccount | ForgetJobs | BlankTexts | Probe
+)  # fmt: skip
 
 
 def row_count(write: Write) -> int:
@@ -103,9 +170,15 @@ def row_count(write: Write) -> int:
             return len(write.outcomes)
         case RecordReceipts():
             return len(write.receipts)
-        case ForgetJobs() | BlankTexts():
+        case RecordInbound():
+            return 10 * len(write.arrivals)
+        case EndWaiting():
+            return len(write.sms)
+        case ForgetInbound():
+            return write.limit
+        case ForgetJobs() | BlankTexts() | GatherWriters() | GiveUpMissingParts():
             return FORGOTTEN_SMS
-        case PutAccount() | Probe():
+        case PutAccount() | Probe() | Block() | Unblock():
             return 1
 
 
@@ -139,7 +212,14 @@ class Writer:
         self._last_sms = int(connection.query("last_sms_number")[0][0])
         self._parked_count: int = connection.query("parked_count")[0][0]
         self._last_served: dict[str, int] = {}
-        self._before = self._last_sms, self._parked_count
+        self._blocklists = Blocklists(connection)
+        self._inbound = Inbound(connection, self._blocklists)
+        self._before = self._last_sms, self._parked_count, self._inbound.gathered
+
+    @property
+    def is_far_behind(self) -> bool:
+        """Whether a write needs GatherWriters before it that asks who wrote to a phone."""
+        return self._inbound.is_far_behind(self._last_sms)
 
     def free_leases(self, now: datetime) -> None:
         """Let whatever the process before had leased fall due at once."""
@@ -182,11 +262,11 @@ class Writer:
         return [result for write in writes for result in self.apply([write])]
 
     def _begin(self, *, wait: bool) -> None:
-        self._before = self._last_sms, self._parked_count
+        self._before = self._last_sms, self._parked_count, self._inbound.gathered
         self._db.begin(wait=wait)
 
     def _undo(self) -> None:
-        self._last_sms, self._parked_count = self._before
+        self._last_sms, self._parked_count, self._inbound.gathered = self._before
         if self._db.raw.in_transaction:
             self._db.raw.execute("ROLLBACK")
 
@@ -207,6 +287,20 @@ class Writer:
                 return self._record_outcomes(write)
             case RecordReceipts():
                 return self._record_receipts(write.carrier, write.receipts)
+            case RecordInbound():
+                return self._inbound.record(write.carrier, write.arrivals, self._last_sms)
+            case GiveUpMissingParts():
+                return self._inbound.give_up_missing_parts(write.begun_before, write.now, self._last_sms)
+            case GatherWriters():
+                return self._inbound.gather_writers(self._last_sms)
+            case ForgetInbound():
+                return self._db.run("forget_inbound", write.limit, instant_ms_up(write.received_before))
+            case Block():
+                return self._blocklists.block(write.account, write.dst, write.now)
+            case Unblock():
+                return self._blocklists.unblock(write.account, write.dst)
+            case EndWaiting():
+                return self._end_waiting(write.sms, instant_ms(write.at))
             case PutAccount():
                 return self._put_account(write.account)
             case ForgetJobs():
@@ -229,8 +323,9 @@ class Writer:
         for plan in plans:
             duplicate = self._duplicate(plan)
             results.append(duplicate)
-            if duplicate is None:
-                self._add_rows(plan, jobs, messages, sms, live)
+        added = [plan for plan, duplicate in zip(plans, results, strict=True) if duplicate is None]
+        for plan in self._blocklists.applied_to(added):
+            self._add_rows(plan, jobs, messages, sms, live)
         self._db.run_rows("insert_jobs", jobs)
         self._db.run_rows("insert_messages", messages)
         self._db.run_rows("insert_sms", sms)
@@ -293,10 +388,16 @@ class Writer:
 
     def _lease(self, lease: Lease) -> list[DuePart]:
         now = instant_ms(lease.now)
-        wanted: list[int] = []
-        for lane in (0, 1):
-            if len(wanted) < lease.limit:
-                wanted += self._take_turns(lease.carrier, lane, lease.limit - len(wanted), now)
+        last = self._last_served.get(lease.carrier, 0)
+        while True:
+            wanted: list[int] = []
+            for lane in (0, 1):
+                if len(wanted) < lease.limit:
+                    wanted += self._take_turns(lease.carrier, lane, lease.limit - len(wanted), now)
+            blocked = {segment >> PART_BITS for segment in self._blocklists.segments_among(wanted)}
+            if not self._end_waiting(blocked, now):
+                break
+            self._last_served[lease.carrier] = last
         if not wanted:
             return []
         rows = self._db.query_rows("leased", [(segment,) for segment in wanted])
@@ -373,37 +474,70 @@ class Writer:
         segments = self._submitted(carrier, receipts)
         heard: dict[int, str] = {}
         delivered: dict[int, _PartDone] = {}
+        taken: dict[int, _PartDone] = {}
         ended: dict[int, _SmsEnd] = {}
         parked: list[tuple[object, ...]] = []
         for place, news in enumerate(receipts):
             segment, is_done = segments.get(place, (None, False))
             if segment is None:
-                if news.message_id:
-                    parked.append((carrier, news.message_id, instant_ms(news.at), msgspec.json.encode(news)))
-            elif is_done or segment in delivered or segment >> PART_BITS in ended:
+                ids = {news.message_id, *news.spellings} - {""}
+                if ids:
+                    content = msgspec.json.encode(news)
+                    parked += [(carrier, message_id, instant_ms(news.at), content) for message_id in sorted(ids)]
+            elif is_done or segment in delivered or segment in taken or segment >> PART_BITS in ended:
                 continue  # The first final word holds.
             elif news.status is None:
                 heard[segment] = news.reason
             elif news.status is Status.SUC_FIN:
                 delivered[segment] = _PartDone(segment, None, news.reason, instant_ms(news.at))
+            elif news.status is Status.SUC_ACC:
+                taken[segment] = _PartDone(segment, None, news.reason, instant_ms(news.at))
             else:
                 ended[segment >> PART_BITS] = _SmsEnd(news.status, news.reason, instant_ms(news.at))
         self._park(parked)
         self._db.run_rows("heard", list(heard.items()))
         self._end(ended)
         self._parts_done(list(delivered.values()), Status.SUC_FIN, before=PartState.DONE)
+        self._parts_done(list(taken.values()), Status.SUC_ACC, before=PartState.DONE)
 
     def _submitted(self, carrier: str, receipts: Sequence[ReceiptNews]) -> dict[int, tuple[int, bool]]:
         """To which segment each receipt belongs, by its place, and whether that segment is done."""
-        wanted = [(place, news.message_id, carrier) for place, news in enumerate(receipts)]
-        segments: dict[int, tuple[int, bool]] = {}
+        wanted = [(place, news.message_id, carrier) for place, news in enumerate(receipts) if not news.spellings]
+        found: dict[int, list[_Match]] = {}
         for place, segment, state in self._db.query_rows("by_message_id", wanted):
-            is_done = state == PartState.DONE.value
-            other, other_is_done = segments.get(place, (0, True))
+            found.setdefault(place, []).append(_Match(False, state == PartState.DONE.value, 0, -segment))
+        if len(wanted) < len(receipts):
+            self._find_by_spelling(carrier, receipts, found)
+        segments: dict[int, tuple[int, bool]] = {}
+        given: set[int] = set()
+        for place, matches in sorted(found.items()):
             # Where a carrier gave one id twice, it means one that isn't done, and the newest of those.
-            if (not is_done, segment) > (not other_is_done, other):
-                segments[place] = (segment, is_done)
+            best = min(matches)
+            if len(matches) > 1 and -best.newest in given:
+                best = min((each for each in matches if -each.newest not in given and not each.is_done), default=best)
+            segments[place] = (-best.newest, best.is_done)
+            if receipts[place].status is not None:
+                given.add(-best.newest)
         return segments
+
+    def _find_by_spelling(
+        self, carrier: str, receipts: Sequence[ReceiptNews], found: dict[int, list["_Match"]]
+    ) -> None:
+        """The same for receipts with several spellings of an id; what went to their phone comes before all else."""
+        spelt = {place: news for place, news in enumerate(receipts) if news.spellings}
+        # The first spelling is nearly always it, so the others are only looked for where it isn't.
+        for first, last in ((0, 1), (1, None)):
+            wanted = [
+                (place, likeliness, message_id, carrier)
+                for place, news in spelt.items()
+                if not any(each.is_sure for each in found.get(place, ()))
+                for likeliness, message_id in [*enumerate((news.message_id, *news.spellings))][first:last]
+            ]
+            for place, likeliness, segment, state, dst in self._db.query_rows("by_spelling", wanted):
+                is_other = not any(is_same_phone(dst, phone) for phone in spelt[place].phones)
+                if likeliness == 0 or not is_other:
+                    match = _Match(is_other, state == PartState.DONE.value, likeliness, -segment)
+                    found.setdefault(place, []).append(match)
 
     def _park(self, parked: Sequence[tuple[object, ...]]) -> None:
         if parked:
@@ -417,6 +551,7 @@ class Writer:
         if rows:
             self._db.run_rows("unpark", [(row[0],) for row in rows])
             self._parked_count -= len(rows)
+            # One that waited under several spellings may be here more than once; said twice, it does no harm.
             self._record_receipts(carrier, [_receipt_news.decode(row[1]) for row in rows])
 
     def _parts_done(self, done: Sequence[_PartDone], status: Status, *, before: PartState) -> None:
@@ -461,6 +596,16 @@ class Writer:
         self._db.run_rows("end_live", numbers)
         self._db.run_rows("finish_jobs", numbers)
 
+    def _end_waiting(self, numbers: Collection[int], at: int) -> int:
+        """SMS to blocked numbers come to their end, unless a part is leased or with the carrier; how many did."""
+        waiting = {
+            number
+            for number, parts in self._parts(numbers).items()
+            if all(state == PartState.WAITING.value for state, _ in parts.values())
+        }
+        self._end({number: _SmsEnd(Status.BLOCKED, BLOCKED_REASON, at) for number in waiting})
+        return len(waiting)
+
     # Accounts
 
     def _put_account(self, account: Account) -> Account | AccountExists:
@@ -477,6 +622,8 @@ class Writer:
     # The rest
 
     def _forget_jobs(self, forget: ForgetJobs) -> int:
+        self._inbound.gather_writers(self._last_sms)
+        self._inbound.forget_writers(forget.received_before)
         before = first_job_number(forget.received_before)
         numbers: list[tuple[int]] = []
         sms_total = 0

@@ -1,0 +1,357 @@
+"""A carrier that is reached over SMPP: some binds, what is on its way over them, and what came back.
+
+Receipts are matched for the whole account, whichever bind they come over (SMPP 3.4, 2.2).
+"""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+import structlog
+
+from heliograph.carriers.smpp.answers import QUEUE_FULL, inbound_of, receipt_of, refusal, request_of
+from heliograph.carriers.smpp.inbox import Inbox
+from heliograph.carriers.smpp.link import MOST_OVERDUE, SENDING, Link, Submission
+from heliograph.carriers.smpp.reconnecting import STEADY_S, Trouble, bind_trouble
+from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault
+from heliograph.clock import Clock
+from heliograph.ids import Ids
+from heliograph.jobs.carriage import (
+    Accepted,
+    AcceptedLate,
+    Permanence,
+    Receipt,
+    Refused,
+    Segment,
+    SubmitOutcome,
+    Unanswered,
+    Unreachable,
+)
+from heliograph.jobs.inbound import InboundPart
+from heliograph.smpp import session
+from heliograph.smpp.errors import LocalProtocolError
+from heliograph.smpp.fields import Tag, find
+from heliograph.smpp.pdus import Bind, DataSm, DeliverSm, SubmitSm, SubmitSmResp
+from heliograph.smpp.profiles import Concatenation, FlashCoding, answered_id, concession
+from heliograph.smpp.receipts import read_receipt
+from heliograph.smpp.statuses import ROK, CommandStatus, StatusKind, status_kind, status_meaning, status_name
+
+MAX_BATCH: Final = 100
+"""Outcomes given at once: what one commit takes in a millisecond or two."""
+JITTERS: Final = 1_000_000
+LOGGED_ODDITIES: Final = 10
+"""How many oddities of one connection are told one by one; of more, only each hundredth."""
+
+log = structlog.get_logger()
+
+
+class _Slot:
+    """A place for one bind. fault_count: how often in a row it came to nothing."""
+
+    def __init__(self, mode: type[Bind]) -> None:
+        self.mode = mode
+        self.link: Link | None = None
+        self.fault_count = 0
+
+
+class SmppCarrier:
+    """See `carriers.interface.Carrier`.
+
+    Beyond it: `inbound` gives SMS from phones, with the same discipline as `receipts`. Unless somebody takes them,
+    they are refused for good.
+    """
+
+    def __init__(self, name: str, smsc: Smsc, clock: Clock, ids: Ids, *, takes_inbound: bool = False) -> None:
+        self._name = name
+        self._smsc = smsc
+        self._profile = smsc.profile
+        self._clock = clock
+        self._ids = ids
+        self._takes_inbound = takes_inbound
+        self._slots = [_Slot(mode) for mode in smsc.modes]
+        self._fault = ""
+        self._outcomes: list[SubmitOutcome] = []
+        self._outcome_there = asyncio.Event()
+        self._receipts = Inbox[Receipt](clock)
+        self._inbound = Inbox[InboundPart](clock)
+        self._queue_full_count = 0
+        self._told: set[int] = set()
+        self._oddity_count = 0
+        self._handlers = {
+            session.Answered: self._answered,
+            session.Requested: self._requested,
+            session.Unanswered: self._unanswered,
+            session.AnsweredLate: self._answered_late,
+            session.Bound: self._bound,
+            session.BindRefused: self._bind_refused,
+            session.Unbound: self._unbound,
+            session.LinkLost: self._link_lost,
+            session.NeverBound: self._ended,
+            session.Inactive: self._ended,
+            session.Rejected: self._odd,
+            session.StrayAnswer: self._odd,
+            session.Notified: self._odd,
+        }
+
+    # ---- what it tells
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def window(self) -> int:
+        return sum(slot.link.capacity for slot in self._slots if slot.link is not None)
+
+    @property
+    def unreachable(self) -> str:
+        if not self._fault or any(slot.link and slot.link.session.state in SENDING for slot in self._slots):
+            return ""
+        return f"the carrier can't be reached: {self._fault}"
+
+    # ---- segments out, outcomes back
+
+    def submit(self, segment: Segment) -> None:
+        links = [slot.link for slot in self._slots if slot.link is not None]
+        link = max(links, key=_room) if links else None
+        if link is None or link.room <= 0:
+            reason = f"the carrier can't be reached: {self._fault or 'the connection has just ended'}"
+            self._tell(Unreachable(segment.id, reason, is_try=False))
+            return
+        request = request_of(self._profile, segment, self._clock.now())
+        if not isinstance(request, SubmitSm):
+            self._tell(request)
+            return
+        try:
+            link.submit(Submission(segment, request))
+        except LocalProtocolError as error:
+            self._tell(Refused(segment.id, Permanence.LASTING, f"it can't be put into SMPP: {error}"))
+
+    async def outcomes(self) -> list[SubmitOutcome]:
+        while not self._outcomes:
+            self._outcome_there.clear()
+            await self._outcome_there.wait()
+        given, self._outcomes = self._outcomes[:MAX_BATCH], self._outcomes[MAX_BATCH:]
+        return given
+
+    def receipts(self) -> AbstractAsyncContextManager[list[Receipt]]:
+        return self._receipts.take()
+
+    def inbound(self) -> AbstractAsyncContextManager[list[InboundPart]]:
+        """See `carriers.interface.InboundCarrier`."""
+        return self._inbound.take()
+
+    def _tell(self, outcome: SubmitOutcome) -> None:
+        self._outcomes.append(outcome)
+        self._outcome_there.set()
+
+    # ---- the binds
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as binds:
+            for slot in self._slots:
+                binds.create_task(self._keep_bound(slot), name=f"bind {self._name}")
+
+    async def _keep_bound(self, slot: _Slot) -> None:
+        while True:
+            trouble = await self._bind_once(slot)
+            slot.fault_count += 1
+            jitter = self._ids.number(JITTERS) / JITTERS
+            pause_s = self._smsc.backoff.pause_s(trouble, slot.fault_count, jitter)
+            log.info("carrier.will_bind_again", carrier=self._name, after_s=round(pause_s, 1))
+            await self._clock.sleep(pause_s)
+
+    async def _bind_once(self, slot: _Slot) -> Trouble:
+        """Connect, bind, and stay until it ends."""
+        smsc = self._smsc
+        try:
+            link = await connect(smsc, lambda: Link(smsc.session, self._clock, self._deliver))
+        except OSError as error:
+            self._fault = connect_fault(smsc, error)
+            log.error("carrier.unreachable", carrier=self._name, reason=self._fault)
+            return Trouble.PASSING
+        slot.link = link
+        try:
+            link.bind(smsc.bind_request(slot.mode))
+            await link.hold()
+        except asyncio.CancelledError:
+            await self._say_farewell(link)
+            raise
+        finally:
+            link.cut("we stop")
+            slot.link = None
+            self._receipts.orphaned(link)
+            self._inbound.orphaned(link)
+        return self._after(slot, link)
+
+    async def _say_farewell(self, link: Link) -> None:
+        link.unbind("we stop")
+        farewell = asyncio.ensure_future(link.hold())
+        done = asyncio.Event()
+        farewell.add_done_callback(lambda _: done.set())
+        try:
+            await self._clock.wait(done, self._smsc.unbind_timeout_s)
+        finally:
+            farewell.cancel()
+
+    def _after(self, slot: _Slot, link: Link) -> Trouble:
+        lasted_s = None if link.bound_at_s is None else self._clock.monotonic() - link.bound_at_s
+        if lasted_s is not None and lasted_s >= STEADY_S:
+            slot.fault_count = 0
+        elif slot.fault_count or lasted_s is None:
+            self._fault = link.end_reason  # A good bind may end, and be back before anybody asks why.
+        if lasted_s is not None:
+            log.warning(
+                "carrier.unbound",
+                carrier=self._name,
+                bind=MODE_NAMES[slot.mode],
+                reason=link.end_reason,
+                lasted_s=round(lasted_s, 1),
+            )
+        elif link.refused_status is None:
+            log.error("carrier.unreachable", carrier=self._name, reason=link.end_reason)
+        return Trouble.PASSING if link.refused_status is None else bind_trouble(link.refused_status)
+
+    # ---- what sessions tell
+
+    def _deliver(self, link: Link, event: session.Event) -> None:
+        self._handlers[type(event)](link, event)  # pyright: ignore[reportArgumentType] # each by its own type
+
+    def _answered(self, link: Link, event: session.Answered) -> None:
+        link.answered()
+        submitted = link.submissions.pop(event.sequence)
+        segment, response, status = submitted.segment, event.response, event.status
+        if status == ROK and type(response) is SubmitSmResp:
+            self._queue_full_count = 0
+            self._outcomes.append(Accepted(segment.id, self._message_id(response)))
+            self._outcome_there.set()
+        elif not self._conceded(link, submitted, status):
+            self._refused(link, segment, status)
+        if response.tlvs and (congestion := find(response.tlvs, Tag.CONGESTION_STATE)):
+            link.congested(congestion.number)
+
+    def _message_id(self, response: SubmitSmResp) -> str:
+        return answered_id(self._profile, response.message_id).decode("latin-1")
+
+    def _conceded(self, link: Link, submitted: Submission, status: int) -> bool:
+        """Whether it is sent once more without what the SMSC didn't like."""
+        request = None if status in submitted.conceded else concession(status, submitted.request)
+        if request is None or link.session.room <= 0:
+            return False
+        again = Submission(submitted.segment, request)
+        again.conceded = (*submitted.conceded, status)
+        link.submit(again)
+        self._tell_operator(status)
+        return True
+
+    def _refused(self, link: Link, segment: Segment, status: int) -> None:
+        self._queue_full_count = self._queue_full_count + 1 if status == QUEUE_FULL else 0
+        self._tell(refusal(self._profile, segment, status, queue_full_count=self._queue_full_count))
+        kind = status_kind(status, self._profile.statuses)
+        if kind is StatusKind.SESSION:
+            link.unbind(f"the SMSC says that the bind is none: {status_name(status)}")
+        elif kind in (StatusKind.CONFIGURATION, StatusKind.SENDER):
+            self._tell_operator(status)
+
+    def _tell_operator(self, status: int) -> None:
+        """The carrier's settings, or the sender's registration, are to be looked at; said once for each status."""
+        if status not in self._told:
+            self._told.add(status)
+            log.error(
+                "carrier.settings_doubtful",
+                carrier=self._name,
+                command_status=f"{status_name(status)} [{status:08x}]",
+                reason=status_meaning(status),
+            )
+
+    def _unanswered(self, link: Link, event: session.Unanswered) -> None:
+        submitted = link.submissions.pop(event.sequence)
+        if event.link_ended:
+            reason = f"no answer came before the connection ended ({link.end_reason or 'it broke'})"
+        else:
+            reason = f"no answer came within {event.waited_s:g} s"
+            link.unanswered(event.waited_s)
+            link.overdue[event.sequence] = submitted
+            if len(link.overdue) > MOST_OVERDUE:
+                del link.overdue[next(iter(link.overdue))]
+        self._tell(Unanswered(submitted.segment.id, reason))
+
+    def _answered_late(self, link: Link, event: session.AnsweredLate) -> None:
+        link.answered()
+        submitted = link.overdue.pop(event.sequence, None)
+        response = event.response
+        if submitted is not None and event.status == ROK and type(response) is SubmitSmResp:
+            self._tell(AcceptedLate(submitted.segment, self._message_id(response)))
+        else:
+            log.warning(
+                "carrier.refused_late",
+                carrier=self._name,
+                command_status=status_name(event.status),
+                waited_s=round(event.waited_s, 1),
+            )
+
+    def _requested(self, link: Link, event: session.Requested) -> None:
+        pdu = event.pdu
+        assert isinstance(pdu, DeliverSm | DataSm), "an SMSC asks for nothing else"
+        read = read_receipt(pdu, self._profile.states)
+        if read is not None:
+            receipt = receipt_of(self._profile, read, pdu, self._clock.now())
+            if not receipt.message_id and not receipt.spellings:
+                log.warning("carrier.receipt_without_id", carrier=self._name)
+            self._receipts.put(receipt, link, event.sequence)
+        elif self._takes_inbound:
+            self._inbound.put(inbound_of(self._profile, pdu, self._clock.now()), link, event.sequence)
+        else:
+            log.warning("carrier.inbound_refused", carrier=self._name, message="nobody takes SMS from phones here")
+            link.acknowledge(event.sequence, CommandStatus.ESME_RX_R_APPN)
+
+    # ---- beginnings and ends
+
+    def _bound(self, link: Link, event: session.Bound) -> None:
+        link.bound_at_s = self._clock.monotonic()
+        if event.state in SENDING:
+            self._fault = ""
+        log.info(
+            "carrier.bound",
+            carrier=self._name,
+            state=event.state.value,
+            smsc=event.system_id.decode("latin-1"),
+            interface_version=event.interface_version,
+        )
+        profile = self._profile
+        needs_tlvs = (
+            profile.concatenation in (Concatenation.SAR, Concatenation.PAYLOAD) or profile.flash is FlashCoding.SUBUNIT
+        )
+        if needs_tlvs and event.interface_version is None:
+            message = "by its profile this SMSC takes optional parameters, and it doesn't say that it knows any"
+            log.warning("carrier.parameters_doubtful", carrier=self._name, message=message)
+
+    def _bind_refused(self, link: Link, event: session.BindRefused) -> None:
+        link.refused_status = event.status
+        reason = f"the bind was refused: {status_name(event.status)} ({status_meaning(event.status)})"
+        log.error("carrier.bind_refused", carrier=self._name, reason=reason)
+        link.cut(reason)
+
+    def _unbound(self, link: Link, event: session.Unbound) -> None:
+        link.end_reason = link.end_reason or ("the SMSC unbound" if event.by_peer else "we unbound")
+
+    def _link_lost(self, link: Link, event: session.LinkLost) -> None:
+        link.end_reason = link.end_reason or f"the SMSC said nothing for {event.unanswered_s:g} s after we asked"
+
+    def _ended(self, link: Link, event: session.NeverBound | session.Inactive) -> None:
+        link.end_reason = link.end_reason or type(event).__name__
+
+    def _odd(self, _link: Link, event: session.Rejected | session.StrayAnswer | session.Notified) -> None:
+        self._oddity_count += 1
+        if self._oddity_count <= LOGGED_ODDITIES or self._oddity_count % 100 == 0:
+            detail = event.reason if isinstance(event, session.Rejected) else _kind(event)
+            log.warning("carrier.oddity", carrier=self._name, kind=type(event).__name__, detail=detail)
+
+
+def _room(link: Link) -> int:
+    return link.room
+
+
+def _kind(event: session.StrayAnswer | session.Notified) -> str:
+    pdu = event.pdu if isinstance(event, session.Notified) else event.response
+    return type(pdu).__name__

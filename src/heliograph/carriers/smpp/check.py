@@ -1,0 +1,175 @@
+"""Trying an SMSC out, step by step, telling in plain words what works, what doesn't and what to change."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final, TypeAlias
+
+from heliograph.carriers.smpp.link import Link
+from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault
+from heliograph.clock import Clock
+from heliograph.smpp import session
+from heliograph.smpp.pdus import Bind
+from heliograph.smpp.profiles import Concatenation, FlashCoding
+from heliograph.smpp.session import State
+from heliograph.smpp.statuses import CommandStatus, status_meaning, status_name
+
+
+class Verdict(Enum):
+    """What a step of the check came to."""
+
+    WORKS = "works"
+    DOUBTFUL = "doubtful"
+    """It may work, or not with everything."""
+    REFUSED = "refused"
+    """The SMSC, or the encryption, said no: something has to be changed."""
+    NO_ANSWER = "no answer"
+    """Nobody there, or nobody that answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found out. remedy: what to change; empty where nothing."""
+
+    verdict: Verdict
+    text: str
+    remedy: str = ""
+
+
+_Events: TypeAlias = "asyncio.Queue[session.Event | None]"
+"""What the session told; None when the connection has ended."""
+
+
+async def check_smsc(smsc: Smsc, clock: Clock) -> AsyncGenerator[Finding]:
+    """Connect, bind, enquire and unbind, once in each mode; the first step that fails is the last."""
+    for mode in dict.fromkeys(smsc.modes):
+        failed = False
+        async for finding in _check_bind(smsc, mode, clock):
+            failed = failed or finding.verdict in (Verdict.REFUSED, Verdict.NO_ANSWER)
+            yield finding
+        if failed:
+            return
+
+
+async def _check_bind(smsc: Smsc, mode: type[Bind], clock: Clock) -> AsyncGenerator[Finding]:
+    events: _Events = asyncio.Queue()
+    settings = replace(smsc.session, enquire_after_s=_ENQUIRE_AFTER_S, inactivity_s=None)
+    try:
+        link = await connect(smsc, lambda: Link(settings, clock, lambda _, event: events.put_nowait(event)))
+    except OSError as error:
+        yield _no_connection(smsc, error)
+        return
+    how = "" if smsc.tls is None else ", encrypted, and its certificate is good"
+    yield Finding(Verdict.WORKS, f"connected to {smsc.host}:{smsc.port}{how}")
+    holding = asyncio.ensure_future(link.hold())
+    holding.add_done_callback(lambda _: events.put_nowait(None))
+    try:
+        link.bind(smsc.bind_request(mode))
+        async for finding in _check_session(smsc, mode, link, events, clock):
+            yield finding
+    finally:
+        link.cut("the check is over")
+        await holding
+
+
+async def _check_session(
+    smsc: Smsc, mode: type[Bind], link: Link, events: _Events, clock: Clock
+) -> AsyncGenerator[Finding]:
+    name = MODE_NAMES[mode]
+    match await _next(events, (session.Bound, session.BindRefused, session.LinkLost)):
+        case session.Bound() as bound:
+            speaker = bound.system_id.decode("latin-1") or "without a name"
+            yield Finding(Verdict.WORKS, f"bound as {name}; the SMSC calls itself {speaker}")
+            yield _version(smsc, bound.interface_version)
+        case session.BindRefused(status=status):
+            text = f"the bind as {name} was refused: {status_name(status)} [{status:08x}], {status_meaning(status)}"
+            yield Finding(Verdict.REFUSED, text, _BIND_REMEDIES.get(status, _ASK_CARRIER))
+            return
+        case session.LinkLost():
+            text = f"no answer to the bind as {name} within {smsc.session.response_timeout_s:g} s"
+            yield Finding(Verdict.NO_ANSWER, text, _NOT_SMPP)
+            return
+        case _:
+            text = f"the connection ended without an answer to the bind as {name} ({link.end_reason})"
+            yield Finding(
+                Verdict.NO_ANSWER, text, _NOT_SMPP if smsc.tls else f"{_NOT_SMPP}; perhaps it wants tls = true"
+            )
+            return
+
+    while link.session.state not in (State.CLOSED, State.UNBINDING) and not link.session.is_enquiring:
+        await clock.sleep(_LOOK_EVERY_S)
+    while link.session.is_enquiring:
+        await clock.sleep(_LOOK_EVERY_S)
+    if link.session.state is State.CLOSED:
+        text = f"the SMSC did not answer enquire_link within {smsc.session.give_up_after_s:g} s"
+        yield Finding(Verdict.NO_ANSWER, text, "raise enquire_link_timeout, or ask the carrier why")
+        return
+    yield Finding(Verdict.WORKS, "the SMSC answers enquire_link")
+
+    link.unbind("the check is over")
+    match await _next(events, (session.Unbound, session.LinkLost)):
+        case session.Unbound():
+            yield Finding(Verdict.WORKS, "unbound in good order")
+        case _:
+            yield Finding(Verdict.DOUBTFUL, "the SMSC did not answer unbind; binding again may have to wait")
+
+
+async def _next(events: _Events, wanted: tuple[type[session.Event], ...]) -> session.Event | None:
+    """The next event of one of these kinds; None when the connection ends without."""
+    while (event := await events.get()) is not None:
+        if isinstance(event, wanted):
+            return event
+    return None
+
+
+def _version(smsc: Smsc, version: int | None) -> Finding:
+    profile = smsc.profile
+    needed = [
+        f'{key} = "{value.value}"'
+        for key, value in (("concatenation", profile.concatenation), ("flash", profile.flash))
+        if value in (Concatenation.SAR, Concatenation.PAYLOAD, FlashCoding.SUBUNIT)
+    ]
+    if version is not None:
+        return Finding(Verdict.WORKS, f"it speaks SMPP {version >> 4}.{version & 0xF}, optional parameters included")
+    text = "it doesn't say which SMPP it speaks, which by 3.4 means that it knows no optional parameters (TLVs)"
+    if needed:
+        return Finding(Verdict.DOUBTFUL, text, f"{' and '.join(needed)} may not work; send yourself one of each")
+    return Finding(Verdict.WORKS, f"{text}; nothing in its settings needs them")
+
+
+def _no_connection(smsc: Smsc, error: OSError) -> Finding:
+    text = connect_fault(smsc, error)
+    match error:
+        case ssl.SSLCertVerificationError():
+            remedy = "set tls_ca_file to whoever signed it, or tls_server_name to the name in it"
+            return Finding(Verdict.REFUSED, text, remedy)
+        case ssl.SSLError():
+            remedy = "check port and tls: many speak TLS at a port of its own (3550), or want a tls_certificate of ours"
+            return Finding(Verdict.REFUSED, text, remedy)
+        case ConnectionRefusedError():
+            return Finding(Verdict.NO_ANSWER, text, "check host and port")
+        case TimeoutError():
+            return Finding(Verdict.NO_ANSWER, text, "ask the carrier whether it lets this machine's address in")
+        case _:
+            return Finding(Verdict.NO_ANSWER, text, "check host and port, and tls")
+
+
+_ENQUIRE_AFTER_S: Final = 0.05
+_LOOK_EVERY_S: Final = 0.01
+_ASK_CARRIER: Final = "ask the carrier what it means by that"
+_NOT_SMPP: Final = "check host, port and tls: what is there may be no SMSC"
+_BIND_REMEDIES: Final[dict[int, str]] = {
+    CommandStatus.ESME_RINVPASWD: "check the password, and longest_password; too many tries may lock the account",
+    CommandStatus.ESME_RINVSYSID: "check system_id",
+    CommandStatus.ESME_RINVSYSTYP: "check system_type; the carrier tells it with the account",
+    CommandStatus.ESME_RBINDFAIL: "check system_id, password and system_type, and whether the carrier lets this "
+    "machine's address in",
+    CommandStatus.ESME_RALYBND: "stop the other program that is bound with this account (perhaps the service "
+    "itself), or wait until the SMSC drops its old connection, or ask the carrier for more binds",
+    CommandStatus.ESME_RINVCMDID: 'the SMSC may not know this kind of bind: try bind = "transmitter+receiver"',
+    CommandStatus.ESME_RINVBNDSTS: 'the account may not be for this kind of bind: try bind = "transmitter+receiver"',
+    CommandStatus.ESME_RSYSERR: "the SMSC has trouble of its own; try again later",
+    CommandStatus.ESME_RTHROTTLED: "too many binds in a short time; wait a minute, and raise reconnect",
+}

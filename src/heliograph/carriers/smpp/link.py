@@ -1,0 +1,226 @@
+"""One connection: a socket, one `smpp.Session`, one timer, one pump."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Final, cast
+
+from heliograph.clock import Clock
+from heliograph.jobs.carriage import Segment
+from heliograph.smpp.errors import RemoteProtocolError
+from heliograph.smpp.pdus import Bind, Pdu, SubmitSm
+from heliograph.smpp.session import Event, Role, Session, Settings, State
+from heliograph.smpp.statuses import ROK
+
+MOST_OVERDUE: Final = 1000
+"""Segments remembered beyond their answer's time, as many as the session remembers."""
+CLOSING_S: Final = 1.0
+"""How long what was written last may take to get out, before the connection is cut."""
+CONGESTED_S: Final = 1.0
+"""For how long the SMSC's word that it is congested holds."""
+_SLOWER_ABOVE, _PAUSE_FROM = 80, 90
+"""congestion_state, in percent (SMPP 5.0, 4.8.4.18)."""
+
+SENDING: Final = frozenset({State.BOUND_TX, State.BOUND_TRX})
+
+
+class Submission:
+    """A segment on its way. conceded: the refusals after which it was sent again with something left out."""
+
+    __slots__ = ("conceded", "request", "segment")
+
+    def __init__(self, segment: Segment, request: SubmitSm) -> None:
+        self.segment = segment
+        self.request = request
+        self.conceded: tuple[int, ...] = ()
+
+
+class Link(asyncio.Protocol):
+    """Runs a session over its connection. `deliver` gets every event, in its order; `hold` lasts as long as it does.
+
+    submissions: those without an answer, by sequence number; overdue: those whose answer is late.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, deliver: Callable[["Link", Event], None]) -> None:
+        self.session = Session(Role.ESME, settings, clock.monotonic())
+        self.submissions: dict[int, Submission] = {}
+        self.overdue: dict[int, Submission] = {}
+        self.bound_at_s: float | None = None
+        self.end_reason = ""
+        self.refused_status: int | None = None
+        self._settings = settings
+        self._clock = clock
+        self._deliver = deliver
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._pump_scheduled = False
+        self._is_gone = False
+        self._alarm = asyncio.Event()
+        self._alarm_at_s = math.inf
+
+        self._answered_at_s = -math.inf
+        self._stands_still_at_s = math.inf
+        self._congestion = 0
+        self._congested_until_s = -math.inf
+
+    # ---- what it tells
+
+    @property
+    def capacity(self) -> int:
+        """How many submissions it takes now, unanswered ones included."""
+        if self.session.state not in SENDING or self._stands_still_at_s < math.inf:
+            return 0
+        if self._congestion and self._clock.monotonic() < self._congested_until_s:
+            if self._congestion >= _PAUSE_FROM:
+                return 0
+            return max(1, self._settings.window * (_PAUSE_FROM - self._congestion) // (_PAUSE_FROM - _SLOWER_ABOVE))
+        return self._settings.window
+
+    @property
+    def room(self) -> int:
+        """How many more may be submitted now."""
+        return min(self.session.room, self.capacity - len(self.submissions))
+
+    # ---- what its owner asks
+
+    def bind(self, request: Bind) -> None:
+        """Ask for the session."""
+        self.session.bind(request, self._clock.monotonic())
+        self._pump_soon()
+
+    def submit(self, submission: Submission) -> None:
+        """Send a segment. Raises LocalProtocolError for what can't be encoded."""
+        sequence = self.session.submit(submission.request, self._clock.monotonic())
+        self.submissions[sequence] = submission
+        self._pump_soon()
+
+    def acknowledge(self, sequence: int, status: int = ROK, response: Pdu | None = None) -> None:
+        """Answer what the SMSC asked; nothing happens if the connection has ended meanwhile."""
+        self.session.acknowledge(sequence, status, response)
+        self._pump_soon()
+
+    def unbind(self, reason: str) -> None:
+        """Begin to end in good order; what is unanswered may still be answered meanwhile."""
+        if self.session.state in _BOUND:
+            self.end_reason = self.end_reason or reason
+            self.session.unbind(self._clock.monotonic())
+            self._pump_soon()
+        elif self.session.state is State.OPEN:
+            self.cut(reason)
+
+    def cut(self, reason: str) -> None:
+        """End it now."""
+        self.end_reason = self.end_reason or reason
+        self.session.disconnected(self._clock.monotonic())
+        self._pump()
+
+    async def hold(self) -> None:
+        """Keep time until the connection has ended."""
+        while not self._is_gone:
+            self._alarm.clear()
+            now_s = self._clock.monotonic()
+            if self.session.state is State.CLOSED:
+                # What was written last gets a moment; a peer that reads nothing gets no more.
+                await self._clock.wait(self._alarm, CLOSING_S)
+                if self._transport is not None:
+                    self._transport.abort()
+                if not self._is_gone:
+                    await self._clock.wait(self._alarm, CLOSING_S)
+                return
+            deadline_s = self._deadline_s()
+            if deadline_s <= now_s:
+                self._expire(now_s)
+            else:
+                self._alarm_at_s = deadline_s
+                await self._clock.wait(self._alarm, deadline_s - now_s)
+
+    # ---- what its owner learns from events, and tells it
+
+    def answered(self) -> None:
+        """Some submission was answered: the bind gets somewhere."""
+        self._answered_at_s = self._clock.monotonic()
+        self._stands_still_at_s = math.inf
+
+    def unanswered(self, waited_s: float) -> None:
+        """An answer is overdue. If there was none since, nothing more is sent until one comes, and not for long."""
+        now_s = self._clock.monotonic()
+        if self._answered_at_s < now_s - waited_s and self._stands_still_at_s == math.inf:
+            self._stands_still_at_s = now_s + self._settings.response_timeout_s
+
+    def congested(self, percent: int) -> None:
+        """The SMSC says how busy it is."""
+        self._congestion = percent if percent > _SLOWER_ABOVE else 0
+        self._congested_until_s = self._clock.monotonic() + CONGESTED_S
+
+    # ---- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self.session.receive(data, self._clock.monotonic())
+        except RemoteProtocolError as error:
+            self.end_reason = f"the SMSC sent what is no SMPP: {error}"
+        self._pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.end_reason:
+            self.end_reason = "the SMSC closed the connection" if exc is None else f"the connection broke: {exc}"
+        self._is_gone = True
+        self.session.disconnected(self._clock.monotonic())
+        self._pump()
+        self._alarm.set()
+
+    def pause_writing(self) -> None:
+        """Who doesn't read what we answer gets no more to answer read."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # ---- the pump
+
+    def _pump_soon(self) -> None:
+        """All that is asked in one turn of the event loop goes out as one write."""
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_scheduled = False
+        session = self.session
+        while events := session.events():
+            for event in events:
+                self._deliver(self, event)
+        transport = self._transport
+        if transport is not None:
+            data = session.data_to_send()
+            if data and not transport.is_closing():
+                transport.write(data)
+            if session.state is State.CLOSED:
+                transport.close()
+        if session.state is State.CLOSED or self._deadline_s() < self._alarm_at_s:
+            self._alarm.set()
+
+    def _deadline_s(self) -> float:
+        deadline_s = self.session.next_deadline()
+        return self._stands_still_at_s if deadline_s is None else min(deadline_s, self._stands_still_at_s)
+
+    def _expire(self, now_s: float) -> None:
+        self._alarm_at_s = math.inf
+        if now_s >= self._stands_still_at_s:
+            self.cut(f"nothing was answered for {now_s - self._answered_since(now_s):g} s")
+            return
+        self.session.expire(now_s)
+        self._pump()
+
+    def _answered_since(self, now_s: float) -> float:
+        since_s = max(self._answered_at_s, self.bound_at_s or -math.inf)
+        return since_s if since_s > -math.inf else now_s
+
+
+_BOUND: Final = SENDING | {State.BOUND_RX}

@@ -1,0 +1,115 @@
+"""How to get to one SMSC: where it is, who we are there, and how to connect."""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from heliograph.carriers.smpp.reconnecting import Backoff
+from heliograph.smpp.pdus import Bind, BindReceiver, BindTransceiver, BindTransmitter
+from heliograph.smpp.profiles import Profile, bind_request
+from heliograph.smpp.session import Settings
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How the connection is encrypted; the SMSC's certificate is always verified.
+
+    ca_file: who may have signed it; None for those whom this machine trusts. server_name: whose certificate it must
+    be; empty for the host's. certificate, key: ours, where the SMSC asks for one.
+    """
+
+    ca_file: Path | None = None
+    server_name: str = ""
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smsc:
+    """One SMSC and our account there.
+
+    modes: the binds to hold, one for each entry. connect_timeout_s: for name, connection and encryption together.
+    unbind_timeout_s: how long we wait for a farewell.
+    """
+
+    host: str
+    port: int = 2775
+    system_id: str
+    password: str
+    system_type: str = ""
+    modes: tuple[type[Bind], ...] = (BindTransceiver,)
+    session: Settings = field(default_factory=Settings)
+    profile: Profile = field(default_factory=Profile)
+    backoff: Backoff = field(default_factory=Backoff)
+    tls: Tls | None = None
+    connect_timeout_s: float = 10
+    unbind_timeout_s: float = 5
+
+    def bind_request(self, mode: type[Bind]) -> Bind:
+        """What opens a session. Raises ValueError for what the profile doesn't allow."""
+        return bind_request(
+            self.profile, mode, system_id=self.system_id, password=self.password, system_type=self.system_type
+        )
+
+
+MODE_NAMES: dict[type[Bind], str] = {
+    BindTransceiver: "transceiver",
+    BindTransmitter: "transmitter",
+    BindReceiver: "receiver",
+}
+
+
+async def connect(smsc: Smsc, protocol: Callable[[], P]) -> P:
+    """A connection to the SMSC, encrypted if it is to be. Raises OSError, which `connect_fault` explains."""
+    context = None if smsc.tls is None else tls_context(smsc.tls)
+    server_hostname = None if smsc.tls is None else smsc.tls.server_name or smsc.host
+    async with asyncio.timeout(smsc.connect_timeout_s):
+        try:
+            transport, link = await asyncio.get_running_loop().create_connection(
+                protocol, smsc.host, smsc.port, ssl=context, server_hostname=server_hostname
+            )
+        except ValueError as error:
+            if isinstance(error, OSError):  # A certificate that is not good is both.
+                raise
+            raise OSError(f"that is no name of a host: {error}") from error
+    # Over a duplicate, because uvloop's own object sets no options.
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return link
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """The rules of encryption. Raises OSError for files that can't be used."""
+    context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if tls.certificate is not None:
+        context.load_cert_chain(tls.certificate, tls.key)
+    return context
+
+
+def connect_fault(smsc: Smsc, error: OSError) -> str:
+    """Why there is no connection, in plain words."""
+    where = f"[{smsc.host}]:{smsc.port}" if ":" in smsc.host else f"{smsc.host}:{smsc.port}"
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"the certificate of {where} is not one that we trust: {error.verify_message}"
+        case ssl.SSLError():
+            return f"the encryption with {where} failed: {error.reason or error}"
+        case socket.gaierror():
+            return f"there is no host {smsc.host}: {error.strerror}"
+        case TimeoutError():
+            return f"{where} did not answer within {smsc.connect_timeout_s:g} s"
+        case ConnectionRefusedError():
+            return f"nobody listens at {where}"
+        case ConnectionResetError():
+            return f"{where} closed the connection at once"
+        case _:
+            return f"no connection to {where}: {error.strerror or error}"

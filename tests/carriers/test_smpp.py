@@ -1,0 +1,878 @@
+"""The SMPP carrier and its whole way, against an SMSC with faults (SMPP checklist, 2.1 to 2.6)."""
+
+import asyncio
+import ssl as tls_library
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+import trustme
+from msgspec.structs import replace
+
+from heliograph.carriers.smpp.answers import inbound_of
+from heliograph.carriers.smpp.carrier import SmppCarrier
+from heliograph.carriers.smpp.check import Verdict, check_smsc
+from heliograph.carriers.smpp.inbox import HELD_S
+from heliograph.carriers.smpp.reconnecting import Backoff, Trouble
+from heliograph.carriers.smpp.smsc import Tls
+from heliograph.clock import SystemClock
+from heliograph.flow.dispatch.pacing import Pacer
+from heliograph.flow.dispatch.retrying import RetryPolicy
+from heliograph.jobs.accounts import OnUnknown
+from heliograph.jobs.carriage import (
+    Accepted,
+    AcceptedLate,
+    Expired,
+    Permanence,
+    Refused,
+    Unanswered,
+    Unreachable,
+)
+from heliograph.jobs.inbound import Alphabet
+from heliograph.jobs.status import ProcessStatus, Status
+from heliograph.smpp.fields import Tag, Tlv
+from heliograph.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter, DataSm, DeliverSm, GenericNack
+from heliograph.smpp.profiles import Concatenation, Profile
+from heliograph.smpp.receipts import IdBase
+from heliograph.smpp.statuses import CommandStatus, StatusKind
+from tests.carriers.conformance import a_segment
+from tests.carriers.sockets import SocketClock, an_smsc, bound_carrier, bytes_arrive, running, until
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, after
+from tests.fakes.ids import SeededIds
+from tests.fakes.smsc import Play, delivered, fake_smsc, receipt, refused
+from tests.flow.running import flow
+
+PAIR = (BindTransmitter, BindReceiver)
+POLICY = RetryPolicy(throttle_wait_s=None)
+
+
+@pytest.fixture
+def clock():
+    return SocketClock()
+
+
+@asynccontextmanager
+async def gateway(clock, script=None, *, policy=POLICY, pacer=None, store=None, **changes):
+    """Dispatcher, receipts, store, an SMPP carrier, and the SMSC it is bound to."""
+    async with fake_smsc(clock, **({} if script is None else {"script": script})) as smsc:
+        carrier = SmppCarrier("acme", an_smsc(smsc, **changes), clock, SeededIds())
+        async with running(carrier), flow(clock=clock, carrier=carrier, policy=policy, pacer=pacer, store=store) as f:
+            await until(lambda: carrier.window > 0, clock, step_s=0.01)
+            yield f, smsc
+
+
+async def ended(f, plan, *, seconds=60, index=0):
+    """An SMS once it is final."""
+    step_s = 0.1 if seconds <= 60 else 1.0
+    for _ in range(round(seconds / step_s)):
+        sms = await f.sms(plan, index)
+        if sms.finished_at is not None:
+            return sms
+        await f.clock.advance(step_s)
+    raise AssertionError(f"{sms} is not final")
+
+
+async def outcomes_of(carrier, clock, count=1, seconds=120):
+    found = []
+
+    async def collect():
+        while len(found) < count:
+            found.extend(await carrier.outcomes())
+
+    task = asyncio.ensure_future(collect())
+    await until(task.done, clock, seconds=seconds)
+    return found
+
+
+# ---- what answers mean (2.5)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "permanence"),
+    [
+        (CommandStatus.ESME_RINVDSTADR, Refused, Permanence.BAD_NUMBER),
+        (CommandStatus.ESME_RINVSRCADR, Refused, Permanence.LASTING),
+        (CommandStatus.ESME_RX_P_APPN, Refused, Permanence.LASTING),
+        (CommandStatus.ESME_RINVESMCLASS, Refused, Permanence.LASTING),
+        (CommandStatus.ESME_RSYSERR, Refused, Permanence.PASSING),
+        (CommandStatus.ESME_RTHROTTLED, Refused, Permanence.THROTTLED),
+        (CommandStatus.ESME_RMSGQFUL, Refused, Permanence.PASSING),
+        (CommandStatus.ESME_RSUBMITFAIL, Refused, Permanence.DOUBTFUL),
+        (0x0401, Refused, Permanence.DOUBTFUL),
+        (CommandStatus.ESME_RINVBNDSTS, Unreachable, None),
+    ],
+)
+async def test_each_class_of_answers_has_its_outcome(clock, status, outcome, permanence):
+    async with fake_smsc(clock, lambda _: refused(status)) as smsc, bound_carrier(smsc, clock) as carrier:
+        carrier.submit(a_segment())
+        [found] = await outcomes_of(carrier, clock)
+    assert type(found) is outcome
+    assert f"[{status:08x}] (" in found.reason
+    if permanence is not None:
+        assert found.permanence is permanence
+
+
+async def test_a_reason_is_in_the_carrier_s_own_words(clock):
+    async with fake_smsc(clock, lambda _: refused(0x58)) as smsc, bound_carrier(smsc, clock) as carrier:
+        carrier.submit(a_segment())
+        [found] = await outcomes_of(carrier, clock)
+    assert found.reason.startswith("command_status:ESME_RTHROTTLED [00000058] (Temporary) (")
+
+
+async def test_a_profile_says_what_one_smsc_means_by_a_status(clock):
+    profile = Profile(statuses={0x0B: StatusKind.TEMPORARY})
+    async with (
+        fake_smsc(clock, lambda _: refused(0x0B)) as smsc,
+        bound_carrier(smsc, clock, profile=profile) as carrier,
+    ):
+        carrier.submit(a_segment())
+        [found] = await outcomes_of(carrier, clock)
+    assert found.permanence is Permanence.PASSING
+
+
+async def test_full_queues_in_a_row_are_the_smsc_s_own(clock):
+    async with fake_smsc(clock, lambda _: refused(0x14)) as smsc, bound_carrier(smsc, clock) as carrier:
+        for number in range(1, 4):
+            carrier.submit(a_segment(number))
+        found = await outcomes_of(carrier, clock, 3)
+    assert [each.permanence for each in found] == [Permanence.PASSING, Permanence.PASSING, Permanence.THROTTLED]
+
+
+async def test_a_generic_nack_is_an_answer(clock):
+    play = Play(CommandStatus.ESME_RINVCMDID, response=GenericNack)
+    async with fake_smsc(clock, lambda _: play) as smsc, bound_carrier(smsc, clock) as carrier:
+        carrier.submit(a_segment())
+        [found] = await outcomes_of(carrier, clock)
+    assert found.permanence is Permanence.LASTING
+
+
+async def test_what_the_smsc_does_not_like_is_left_out_once(clock):
+    def script(submitted):
+        return refused(CommandStatus.ESME_RINVEXPIRY) if submitted.validity_period else delivered()
+
+    async with fake_smsc(clock, script) as smsc, bound_carrier(smsc, clock) as carrier:
+        segment = a_segment()
+        carrier.submit(replace(segment, validity_min=60))
+        [found] = await outcomes_of(carrier, clock)
+    assert isinstance(found, Accepted)
+    assert [bool(each.validity_period) for each in smsc.submitted] == [True, False]
+
+
+async def test_two_codings_that_are_both_refused_do_not_go_on_for_ever(clock):
+    async with (
+        fake_smsc(clock, lambda _: refused(CommandStatus.ESME_RINVDCS)) as smsc,
+        bound_carrier(smsc, clock) as carrier,
+    ):
+        segment = a_segment()
+        carrier.submit(replace(segment, flash=True))
+        [found] = await outcomes_of(carrier, clock)
+    assert found.permanence is Permanence.LASTING
+    assert [each.data_coding for each in smsc.submitted] == [0x10, 0xF0]
+
+
+async def test_less_than_a_minute_of_validity_is_not_sent(clock):
+    async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock) as carrier:
+        segment = a_segment()
+        carrier.submit(replace(segment, validity_min=5, expires_at=after(30)))
+        [found] = await outcomes_of(carrier, clock)
+    assert isinstance(found, Expired)
+    assert smsc.submitted == []
+
+
+async def test_a_full_part_with_a_16_bit_profile_goes_with_an_8_bit_reference(clock):
+    profile = Profile(concatenation=Concatenation.UDH_16)
+    async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock, profile=profile) as carrier:
+        for text in ("x" * 153, "x" * 152):
+            segment = a_segment(parts=2)
+            carrier.submit(replace(segment, text=text))
+            await outcomes_of(carrier, clock)
+    assert [each.short_message[:2] for each in smsc.submitted] == [b"\x05\x00", b"\x06\x08"]
+
+
+async def test_doubtful_answers_are_tried_twice_more(clock):
+    async with gateway(clock, lambda _: refused(CommandStatus.ESME_RSUBMITFAIL)) as (f, smsc):
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        sms = await ended(f, plan)
+    assert (sms.status, len(smsc.submitted)) == (Status.NOT_ACC_FIN, 3)
+    assert sms.reason.startswith("command_status:ESME_RSUBMITFAIL [00000045] ")
+
+
+async def test_an_impossible_number_ends_at_once(clock):
+    async with gateway(clock, lambda _: refused(CommandStatus.ESME_RINVDSTADR)) as (f, _):
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        assert (await ended(f, plan)).status is Status.INVALID_DST
+
+
+# ---- throttling
+
+
+async def test_throttling_pauses_the_carrier_and_counts_no_try(clock):
+    instants = []
+
+    def script(_):
+        instants.append(clock.monotonic())
+        return delivered() if len(instants) > 15 else refused(0x58)
+
+    pacer = Pacer(100, throttle_pause_s=5)
+    async with gateway(clock, script, pacer=pacer, policy=RetryPolicy(waits_s=(), throttle_wait_s=None)) as (f, smsc):
+        plan = a_plan(*(a_planned_sms(f"+49176{number:08}") for number in range(40)))
+        await f.add(plan)
+        for index in range(40):
+            assert (await ended(f, plan, index=index)).status is Status.SUC_FIN
+    assert len(smsc.submitted) == 55
+    first = smsc.submitted[0].destination_addr
+    pauses = [later - earlier for earlier, later in pairwise(instants)]
+    assert max(pauses) >= 5
+    again = [each.destination_addr for each in smsc.submitted[10:]]
+    assert first in again[:10], "the same messages go first after the pause"
+
+
+async def test_throttling_in_the_midst_of_a_long_sms_loses_no_part(clock):
+    count = 0
+
+    def script(_):
+        nonlocal count
+        count += 1
+        return refused(0x58) if count == 2 else delivered()
+
+    async with gateway(clock, script, pacer=Pacer(None, throttle_pause_s=1)) as (f, smsc):
+        plan = a_plan(a_planned_sms(parts=3))
+        await f.add(plan)
+        assert (await ended(f, plan)).status is Status.SUC_FIN
+    assert len(smsc.submitted) == 4
+    parts = [each.short_message[5] for each in smsc.submitted]
+    assert sorted(parts[:3]) == [1, 2, 3]
+
+
+async def test_a_congested_smsc_is_given_time(clock):
+    play = Play(tlvs=(Tlv.octet(Tag.CONGESTION_STATE, 95),))
+    async with fake_smsc(clock, lambda _: play) as smsc, bound_carrier(smsc, clock) as carrier:
+        carrier.submit(a_segment())
+        await outcomes_of(carrier, clock)
+        assert carrier.window == 0
+        await clock.advance(1.1)
+        assert carrier.window == 10
+
+
+# ---- losing the SMSC
+
+
+async def test_nothing_is_lost_when_the_smsc_is_killed_with_a_full_window(clock):
+    async with gateway(clock, lambda _: Play(answer_after_s=None)) as (f, smsc):
+        port = smsc.port
+        plan = a_plan(*(a_planned_sms(f"+49176{number:08}") for number in range(25)))
+        await f.add(plan)
+        await until(lambda: len(smsc.submitted) == 10, clock)
+        await smsc.stop()
+        await clock.advance(3)
+        smsc.script = lambda _: delivered()
+        await smsc.start(port=port)
+        for index in range(25):
+            assert (await ended(f, plan, index=index)).status is Status.SUC_FIN
+    assert len(smsc.submitted) == 35, "only what was unanswered went twice"
+
+
+async def test_an_account_that_wants_nothing_twice_gets_send_err(clock):
+    async with gateway(clock, lambda _: Play(answer_after_s=None)) as (f, smsc):
+        plan = a_plan(a_planned_sms(), on_unknown=OnUnknown.GIVE_UP)
+        await f.add(plan)
+        await until(lambda: len(smsc.submitted) == 1, clock)
+        await smsc.stop()
+        sms = await ended(f, plan)
+    assert sms.status is Status.SEND_ERR
+    assert "no answer came before the connection ended" in sms.reason
+
+
+async def test_while_nothing_is_bound_reports_say_why_and_no_try_is_counted(clock):
+    async with gateway(clock, policy=RetryPolicy(waits_s=(5, 100_000), throttle_wait_s=None)) as (f, smsc):
+        port = smsc.port
+        await smsc.stop()
+        await clock.advance(2)
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        await clock.advance(300)
+        sms = await f.sms(plan)
+        assert (sms.process_status, sms.status) == (ProcessStatus.OPEN, Status.CON_ERR)
+        assert "nobody listens" in sms.reason
+        await smsc.start(port=port)
+        assert (await ended(f, plan, seconds=120)).status is Status.SUC_FIN
+    assert len(smsc.submitted) == 1
+
+
+async def test_a_short_break_shows_in_no_report(clock):
+    async with gateway(clock, backoff=Backoff(shortest_s=1)) as (f, smsc):
+        for link in [*smsc.links]:
+            link.transport.abort()
+        await bytes_arrive()
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        assert (await f.sms(plan)).status is Status.NONE
+        assert (await ended(f, plan, seconds=5)).status is Status.SUC_FIN
+
+
+async def test_validity_ends_and_overdue_receipts_end_while_nothing_is_bound(clock):
+    policy = RetryPolicy(receipt_grace_s=60, throttle_wait_s=None)
+    async with gateway(clock, lambda _: Play(), policy=policy) as (f, smsc):
+        awaiting = a_plan(a_planned_sms(expires=after(600)))
+        await f.add(awaiting)
+        await until(lambda: len(smsc.submitted) == 1, clock)
+        await smsc.stop()
+        waiting = a_plan(a_planned_sms(expires=after(300)))
+        await f.add(waiting)
+        sms = await ended(f, waiting, seconds=400)
+        assert (sms.status, (sms.finished_at - after(300)).total_seconds() < 2) == (Status.CON_ERR, True)
+        sms = await ended(f, awaiting, seconds=600)
+        assert (sms.status, (sms.finished_at - after(660)).total_seconds() < 2) == (Status.TIMEOUT, True)
+
+
+async def test_a_half_open_connection_is_noticed_and_replaced(clock):
+    async with gateway(clock, enquire_after_s=30, give_up_after_s=10) as (f, smsc):
+        smsc.is_mute = True
+        await clock.advance(41)
+        assert f.carrier.window == 0
+        smsc.is_mute = False
+        await until(lambda: f.carrier.window > 0, clock)
+    assert len(smsc.binds) >= 2
+
+
+async def test_an_enquiry_of_the_smsc_is_answered(clock):
+    async with fake_smsc(clock) as smsc:
+        smsc.settings = smsc.settings.__class__(enquire_after_s=5, give_up_after_s=2, window=10)
+        async with bound_carrier(smsc, clock, enquire_after_s=1000) as carrier:
+            link = smsc.links[0]
+            for _ in range(5):
+                await clock.advance(5)
+                link.session.expire(clock.monotonic())
+                link.flush()
+                await bytes_arrive()
+            assert carrier.window == 10
+
+
+async def test_a_bind_that_is_up_but_stands_still_is_replaced(clock):
+    async with gateway(clock, lambda _: Play(answer_after_s=None), response_timeout_s=30) as (f, smsc):
+        plan = a_plan(*(a_planned_sms(f"+49176{number:08}") for number in range(30)))
+        await f.add(plan)
+        await until(lambda: len(smsc.submitted) == 10, clock)
+        await clock.advance(31)
+        assert f.carrier.window == 0, "nothing more goes where nothing is answered"
+        assert len(smsc.submitted) == 10
+        smsc.script = lambda _: delivered()
+        await clock.advance(35)
+        assert len(smsc.binds) == 2
+        for index in range(30):
+            assert (await ended(f, plan, index=index)).status is Status.SUC_FIN
+    assert len(smsc.submitted) == 40
+
+
+async def test_an_answer_after_its_time_keeps_an_sms_from_going_twice(clock):
+    async with gateway(clock, lambda _: Play(answer_after_s=32), response_timeout_s=30) as (f, smsc):
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        await clock.advance(31)
+        assert (await f.sms(plan)).status is Status.SEND_ERR
+        await clock.advance(30)
+        sms = await f.sms(plan)
+        assert (sms.process_status, len(smsc.submitted)) == (ProcessStatus.RUNNING, 1)
+        [message_id] = smsc.taken
+        smsc.send(receipt(message_id, smsc.submitted[0]))
+        assert (await ended(f, plan)).status is Status.SUC_FIN
+
+
+async def test_an_answer_after_the_next_try_began_changes_nothing(clock):
+    late = iter([Play(answer_after_s=40), Play(answer_after_s=20)])
+
+    def script(submitted):
+        return next(late) if submitted.destination_addr == b"49176000001" else Play()
+
+    async with gateway(clock, script, response_timeout_s=30) as (f, smsc):
+        plan = a_plan(a_planned_sms("+49176000001"))
+        await f.add(plan)
+        await clock.advance(20)
+        await f.add(a_plan(a_planned_sms("+49176000002")))  # Its answer shows that the bind gets on.
+        await clock.advance(70)
+        assert (await f.sms(plan)).process_status is ProcessStatus.RUNNING
+    assert len(smsc.submitted) == 3
+
+
+async def test_a_late_answer_is_told_as_such(clock):
+    async with (
+        fake_smsc(clock, lambda _: Play(answer_after_s=35)) as smsc,
+        bound_carrier(smsc, clock, response_timeout_s=30) as carrier,
+    ):
+        carrier.submit(a_segment())
+        first, second = await outcomes_of(carrier, clock, 2)
+    assert isinstance(first, Unanswered)
+    assert second == AcceptedLate(a_segment(), "1000")
+
+
+async def test_an_unbind_from_the_smsc_is_answered_and_followed_by_a_bind(clock):
+    async with gateway(clock) as (f, smsc):
+        link = smsc.links[0]
+        link.unbind()
+        await bytes_arrive()
+        assert f.carrier.window == 0
+        await until(lambda: f.carrier.window > 0, clock, seconds=5)
+    assert (smsc.farewells, len(smsc.binds)) == (2, 2)
+
+
+async def test_a_carrier_that_stops_unbinds(clock):
+    async with fake_smsc(clock) as smsc:
+        async with bound_carrier(smsc, clock, modes=PAIR):
+            assert smsc.farewells == 0
+        assert smsc.farewells == 2
+
+
+async def test_an_answer_that_the_bind_is_none_makes_a_new_bind(clock):
+    plays = iter([refused(CommandStatus.ESME_RINVBNDSTS)])
+    async with gateway(clock, lambda _: next(plays, delivered())) as (f, smsc):
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        assert (await ended(f, plan)).status is Status.SUC_FIN
+    assert len(smsc.binds) == 2
+
+
+async def test_what_is_no_smpp_ends_the_connection(clock):
+    async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock) as carrier:
+        smsc.links[0].transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await bytes_arrive()
+        assert carrier.window == 0
+        await until(lambda: carrier.window > 0, clock)
+
+
+# ---- binding (2.1)
+
+
+async def test_wrong_credentials_are_tried_again_slowly(clock):
+    async with fake_smsc(clock, password=b"other") as smsc:
+        carrier = SmppCarrier("acme", an_smsc(smsc, backoff=Backoff(credentials_s=300)), clock, SeededIds())
+        async with running(carrier):
+            await clock.advance(250)
+            assert len(smsc.binds) == 1
+            assert "ESME_RINVPASWD" in carrier.unreachable
+            smsc.password = b"secret"
+            await until(lambda: carrier.window > 0, clock, seconds=100)
+            assert carrier.unreachable == ""
+
+
+async def test_already_bound_is_tried_again_until_the_old_one_is_gone(clock):
+    async with fake_smsc(clock) as smsc:
+        smsc.bind_status = CommandStatus.ESME_RALYBND
+        carrier = SmppCarrier("acme", an_smsc(smsc), clock, SeededIds())
+        async with running(carrier):
+            await clock.advance(60)
+            assert 3 <= len(smsc.binds) <= 12
+            smsc.bind_status = 0
+            await until(lambda: carrier.window > 0, clock, seconds=120)
+
+
+async def test_an_smsc_that_hangs_up_at_once_is_not_hammered(clock):
+    async with fake_smsc(clock) as smsc:
+        smsc.bind_status = CommandStatus.ESME_RSYSERR
+        carrier = SmppCarrier("acme", an_smsc(smsc, backoff=Backoff(shortest_s=1, longest_s=60)), clock, SeededIds())
+        async with running(carrier):
+            await clock.advance(600)
+    assert len(smsc.binds) < 40
+
+
+@pytest.mark.parametrize("fault_count", range(1, 40))
+def test_pauses_grow_and_keep_within_bounds(fault_count):
+    backoff = Backoff(shortest_s=2, longest_s=60, credentials_s=300)
+    low, high = (backoff.pause_s(Trouble.PASSING, fault_count, jitter) for jitter in (0, 1))
+    assert (low, high) == (2, min(60, 2 * 2 ** (fault_count - 1)))
+    assert backoff.pause_s(Trouble.CREDENTIALS, fault_count, 0) == 300
+
+
+async def test_several_binds_share_the_work(clock):
+    async with (
+        fake_smsc(clock, lambda _: Play(answer_after_s=1)) as smsc,
+        bound_carrier(smsc, clock, modes=(BindTransceiver,) * 3, window=4) as carrier,
+    ):
+        assert carrier.window == 12
+        for number in range(1, 13):
+            carrier.submit(a_segment(number))
+        await bytes_arrive()
+        assert [link.unanswered for link in smsc.links] == [4, 4, 4]
+        assert len(await outcomes_of(carrier, clock, 12)) == 12
+
+
+async def test_when_one_of_two_binds_goes_the_other_goes_on(clock):
+    async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock, modes=(BindTransceiver,) * 2) as carrier:
+        smsc.links[0].transport.abort()
+        await bytes_arrive()
+        assert carrier.window == 10
+        carrier.submit(a_segment())
+        assert isinstance((await outcomes_of(carrier, clock))[0], Accepted)
+
+
+# ---- receipts (2.3, 2.4)
+
+
+async def final_of(clock, play, profile=None, *, seconds=30, **changes):
+    """What an SMS comes to, given what the SMSC does with it."""
+    async with gateway(clock, lambda _: play, **changes, **({} if profile is None else {"profile": profile})) as (
+        f,
+        smsc,
+    ):
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        sms = await ended(f, plan, seconds=seconds)
+        await clock.advance(1)
+        assert await f.status(plan) is sms.status, "a final status never changes"
+    assert smsc.acknowledged
+    assert {status for _, status in smsc.acknowledged} == {0}
+    return sms
+
+
+def says(stat, message_id=None, after_s=0.1, **fields):
+    return after_s, lambda own, submitted: receipt(own if message_id is None else message_id, submitted, stat, **fields)
+
+
+@pytest.mark.parametrize(
+    ("stat", "status"),
+    [
+        ("DELIVRD", Status.SUC_FIN),
+        ("EXPIRED", Status.TIMEOUT),
+        ("DELETED", Status.FAILED_FIN),
+        ("UNDELIV", Status.FAILED_FIN),
+        ("REJECTD", Status.FAILED_FIN),
+        ("SKIPPED", Status.FAILED_FIN),
+        ("delivrd", Status.SUC_FIN),
+    ],
+)
+async def test_each_final_state_has_its_status(clock, stat, status):
+    assert (await final_of(clock, Play(receipts=[says(stat)]))).status is status
+
+
+async def test_the_carrier_s_error_is_told(clock):
+    sms = await final_of(clock, Play(receipts=[says("UNDELIV", err="027")]))
+    assert sms.reason.startswith("message_state:UNDELIVERABLE [00000005] (Final) (")
+    assert sms.reason.endswith("err:027")
+
+
+async def test_a_receipt_before_the_answer_is_matched(clock):
+    play = Play(answer_after_s=2, receipts=[says("DELIVRD", after_s=0.5)])
+    assert (await final_of(clock, play)).status is Status.SUC_FIN
+
+
+async def test_double_and_contradictory_receipts_change_nothing(clock):
+    play = Play(receipts=[says("DELIVRD"), says("DELIVRD"), says("UNDELIV", after_s=0.5)])
+    assert (await final_of(clock, play)).status is Status.SUC_FIN
+
+
+async def test_states_on_the_way_are_not_the_end(clock):
+    play = Play(receipts=[says("ENROUTE"), says("ACCEPTD", after_s=1), says("DELIVRD", after_s=5)])
+    assert (await final_of(clock, play)).status is Status.SUC_FIN
+
+
+async def test_an_accepted_that_is_all_that_ever_comes_ends_as_accepted(clock):
+    sms = await final_of(clock, Play(receipts=[says("ACCEPTD")]), Profile(accepted_is_final=True))
+    assert sms.status is Status.SUC_ACC
+    assert sms.reason.startswith("message_state:ACCEPTED [00000006] (Final)")
+
+
+@pytest.mark.parametrize(
+    ("answered", "receipted"),
+    [
+        (b"2748", b"abc"),
+        (b"2748", b"ABC"),
+        (b"abc", b"2748"),
+        (b"0000002748", b"2748"),
+        (b"2748", b"0000002748"),
+        (b"00000ABC", b"2748"),
+        (b"5f4dcc3b-5aa7-4d61-8327-deb882cf9900", b"5F4DCC3B-5AA7-4D61-8327-DEB882CF9900"),
+        (b"x-1", b"x-1"),
+    ],
+)
+async def test_ids_are_recognized_however_they_are_spelt(clock, answered, receipted):
+    play = Play(message_id=answered, receipts=[says("DELIVRD", receipted)])
+    assert (await final_of(clock, play)).status is Status.SUC_FIN
+
+
+async def test_ids_of_declared_bases_are_recognized(clock):
+    profile = Profile(answered_ids=IdBase.HEXADECIMAL, receipt_ids=IdBase.DECIMAL)
+    play = Play(message_id=b"00ABC", receipts=[says("DELIVRD", b"0000002748")])
+    assert (await final_of(clock, play, profile)).status is Status.SUC_FIN
+
+
+async def test_ids_spelt_otherwise_are_recognized_before_the_answer_as_well(clock):
+    play = Play(message_id=b"2748", answer_after_s=2, receipts=[says("DELIVRD", b"ABC", after_s=0.5)])
+    assert (await final_of(clock, play)).status is Status.SUC_FIN
+
+
+async def test_a_number_that_is_another_message_s_in_the_other_base_is_told_apart_by_its_phone(clock):
+    ids = {b"49176000010": b"10", b"49176000016": b"16"}
+
+    def script(submitted):
+        return Play(message_id=ids[submitted.destination_addr])
+
+    async with gateway(clock, script) as (f, smsc):
+        plan = a_plan(a_planned_sms("+49176000010"), a_planned_sms("+49176000016"))
+        await f.add(plan)
+        await until(lambda: len(smsc.taken) == 2, clock)
+        # "10" in hexadecimal is 16: this SMSC means the second one.
+        smsc.send(receipt(b"10", smsc.taken[b"16"]))
+        assert (await ended(f, plan, index=1)).status is Status.SUC_FIN
+        assert (await f.sms(plan, 0)).finished_at is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"short_message": "id:1000 stat:DELIVRD".encode("utf-16-be"), "data_coding": 8},
+        {"short_message": b"id:1000 stat:DELIVRD done date:260301120000 err:abcd Text:no  sub"},
+        {
+            "short_message": b"",
+            "tlvs": (Tlv(Tag.RECEIPTED_MESSAGE_ID, b"1000\0"), Tlv.octet(Tag.MESSAGE_STATE, 2), Tlv(0x1401, b"?")),
+        },
+        {"short_message": b"", "tlvs": (Tlv(Tag.MESSAGE_PAYLOAD, b"id:1000 stat:DELIVRD err:000"),)},
+        {"esm_class": 0, "tlvs": (Tlv(Tag.RECEIPTED_MESSAGE_ID, b"1000"),)},
+        {"esm_class": 0},
+        {"esm_class": 0x20},
+    ],
+    ids=["ucs-2", "odd fields", "parameters only", "payload", "no class, id", "no class, text", "intermediate"],
+)
+async def test_receipts_are_read_in_every_dress(clock, fields):
+    assert (await final_of(clock, Play(receipts=[says("DELIVRD", **fields)]))).status is Status.SUC_FIN
+
+
+async def test_a_receipt_may_be_a_data_sm(clock):
+    def made(message_id, submitted):
+        state = Tlv.octet(Tag.MESSAGE_STATE, 2)
+        return DataSm(esm_class=0x04, tlvs=(Tlv(Tag.RECEIPTED_MESSAGE_ID, message_id + b"\0"), state))
+
+    assert (await final_of(clock, Play(receipts=[(0.1, made)]))).status is Status.SUC_FIN
+
+
+async def test_receipts_come_over_whichever_bind(clock):
+    assert (await final_of(clock, delivered(), modes=PAIR)).status is Status.SUC_FIN
+    assert (await final_of(clock, delivered(), modes=(BindTransceiver,) * 2)).status is Status.SUC_FIN
+
+
+async def test_a_phone_that_writes_like_a_receipt_changes_no_other_phone_s_status(clock):
+    async with gateway(clock, lambda _: Play()) as (f, smsc):
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        await until(lambda: len(smsc.taken) == 1, clock)
+        forged = DeliverSm(source_addr=b"4915555555555", short_message=b"id:1000 stat:DELIVRD")
+        smsc.send(forged)
+        await clock.advance(5)
+        assert (await f.sms(plan)).finished_at is None
+
+
+async def test_receipts_that_can_not_be_read_end_in_status_err(clock):
+    policy = RetryPolicy(receipt_grace_s=60, throttle_wait_s=None)
+    async with gateway(clock, lambda _: Play(receipts=[says("GOBBLEDYGOOK")]), policy=policy) as (f, _):
+        plan = a_plan(a_planned_sms(expires=after(300)))
+        await f.add(plan)
+        sms = await ended(f, plan, seconds=400)
+    assert sms.status is Status.STATUS_ERR
+    assert "stat:GOBBLEDYGOOK" in sms.reason
+
+
+async def test_a_receipt_is_acknowledged_only_when_it_is_stored(clock):
+    async with gateway(clock) as (f, smsc):
+        f.store.away = ("record_receipts",)
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        await clock.advance(10)
+        assert smsc.acknowledged == []
+        f.store.away = ()
+        assert (await ended(f, plan)).status is Status.SUC_FIN
+        await clock.advance(0.1)
+        assert [status for _, status in smsc.acknowledged] == [0]
+
+
+async def test_what_can_not_be_stored_for_long_is_to_come_again(clock):
+    async with gateway(clock) as (f, smsc):
+        f.store.away = ("record_receipts",)
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        await clock.advance(HELD_S + 2)
+        assert [status for _, status in smsc.acknowledged] == [CommandStatus.ESME_RX_T_APPN]
+        f.store.away = ()
+        assert (await ended(f, plan)).status is Status.SUC_FIN
+
+
+async def test_receipts_that_were_not_acknowledged_come_after_the_next_bind(clock):
+    async with gateway(clock) as (f, smsc):
+        f.store.away = ("record_receipts",)
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        await clock.advance(1)
+        smsc.links[0].transport.abort()
+        await clock.advance(3)
+        f.store.away = ()
+        assert (await ended(f, plan)).status is Status.SUC_FIN
+        await clock.advance(1)
+        assert [status for _, status in smsc.acknowledged] == [0]
+
+
+# ---- SMS from phones
+
+
+MO = DeliverSm(
+    source_addr_ton=1, source_addr=b"491761234", destination_addr=b"12345", short_message=b"Hi", data_coding=3
+)
+
+
+async def test_an_sms_from_a_phone_is_refused_for_good_while_nobody_takes_it(clock):
+    async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock):
+        smsc.send(MO)
+        await until(lambda: smsc.acknowledged, clock)
+    assert smsc.acknowledged == [(b"", CommandStatus.ESME_RX_R_APPN)]
+
+
+async def test_an_sms_from_a_phone_is_acknowledged_when_its_taker_is_done(clock):
+    async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock, takes_inbound=True) as carrier:
+        smsc.send(MO)
+        async with carrier.inbound() as [inbound]:
+            await clock.advance(1)
+            assert smsc.acknowledged == []
+        await bytes_arrive()
+        assert smsc.acknowledged == [(b"", 0)]
+        assert (inbound.src, inbound.dst, inbound.octets) == ("+491761234", "12345", b"Hi")
+        assert (inbound.alphabet, inbound.parts) == (Alphabet.LATIN_1, 1)
+
+
+@pytest.mark.parametrize(
+    ("data_coding", "alphabet"),
+    [
+        (0, Alphabet.GSM),
+        (1, Alphabet.LATIN_1),
+        (4, Alphabet.OCTETS),
+        (8, Alphabet.UTF_16),
+        (0x10, Alphabet.GSM),
+        (0x18, Alphabet.UTF_16),
+        (0xF0, Alphabet.GSM),
+        (0xF4, Alphabet.OCTETS),
+    ],
+)
+def test_the_alphabet_of_an_sms_from_a_phone_follows_from_its_coding(data_coding, alphabet):  # SMPP 3.4, 5.2.19
+    assert inbound_of(Profile(), replace(MO, data_coding=data_coding), NOW).alphabet is alphabet
+
+
+def test_parts_of_an_sms_from_a_phone_are_known_by_parameters_as_well():  # SMPP 3.4, 5.3.2.22
+    tlvs = (
+        Tlv.octets_2(Tag.SAR_MSG_REF_NUM, 7),
+        Tlv.octet(Tag.SAR_TOTAL_SEGMENTS, 3),
+        Tlv.octet(Tag.SAR_SEGMENT_SEQNUM, 2),
+    )
+    inbound = inbound_of(Profile(), replace(MO, tlvs=tlvs), NOW)
+    assert (inbound.reference, inbound.part, inbound.parts) == (7, 2, 3)
+
+
+# ---- encryption, addresses
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+def serving(authority, *names, client_authority=None):
+    context = tls_library.SSLContext(tls_library.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(context)
+    if client_authority is not None:
+        client_authority.configure_trust(context)
+        context.verify_mode = tls_library.CERT_REQUIRED
+    return context
+
+
+def pem(blob, path):
+    blob.write_to_path(path)
+    return path
+
+
+async def test_it_speaks_tls_and_shows_its_certificate(clock, authority, tmp_path):
+    ca_file = pem(authority.cert_pem, tmp_path / "ca.pem")
+    client = authority.issue_cert("helio@heliograph.example")
+    tls = Tls(
+        ca_file=ca_file,
+        server_name="smsc.example",
+        certificate=pem(client.cert_chain_pems[0], tmp_path / "client.pem"),
+        key=pem(client.private_key_pem, tmp_path / "client.key"),
+    )
+    context = serving(authority, "smsc.example", client_authority=authority)
+    async with fake_smsc(clock, ssl=context) as smsc, bound_carrier(smsc, clock, tls=tls) as carrier:
+        carrier.submit(a_segment())
+        assert isinstance((await outcomes_of(carrier, clock))[0], Accepted)
+
+
+@pytest.mark.parametrize(
+    ("names", "trusted", "words"),
+    [
+        (["127.0.0.1"], False, "not one that we trust"),
+        (["other.example"], True, "not one that we trust"),
+    ],
+)
+async def test_a_certificate_that_is_not_good_ends_it(clock, authority, tmp_path, names, trusted, words):
+    ca_file = pem((authority if trusted else trustme.CA()).cert_pem, tmp_path / "ca.pem")
+    async with fake_smsc(clock, ssl=serving(authority, *names)) as smsc:
+        carrier = SmppCarrier("acme", an_smsc(smsc, tls=Tls(ca_file=ca_file)), clock, SeededIds())
+        async with running(carrier):
+            await until(lambda: carrier.unreachable, clock)
+            assert words in carrier.unreachable
+    assert smsc.binds == []
+
+
+async def test_it_speaks_ipv6(clock):
+    async with fake_smsc(clock, host="::1") as smsc, bound_carrier(smsc, clock, host="::1") as carrier:
+        carrier.submit(a_segment())
+        assert isinstance((await outcomes_of(carrier, clock))[0], Accepted)
+
+
+# ---- the check
+
+
+async def findings(smsc, **changes):
+    """Its verdicts, and all that it says."""
+    found = [finding async for finding in check_smsc(an_smsc(smsc, **changes), SystemClock())]
+    return [finding.verdict for finding in found], " ".join(f"{finding.text} {finding.remedy}" for finding in found)
+
+
+async def test_a_check_of_what_works_says_so():
+    async with fake_smsc(SystemClock()) as smsc:
+        verdicts, text = await findings(smsc, modes=PAIR)
+    assert verdicts == [Verdict.WORKS] * 10
+    for words in ("bound as transmitter", "bound as receiver", "3.4", "enquire_link", "unbound"):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("fault", "changes", "verdict", "words"),
+    [
+        ({"password": b"other"}, {}, Verdict.REFUSED, ("ESME_RINVPASWD", "check the password")),
+        ({}, {"host": "smsc.invalid"}, Verdict.NO_ANSWER, ("there is no host smsc.invalid",)),
+        ({}, {"host": "smsc..example"}, Verdict.NO_ANSWER, ("no name of a host",)),
+        ({"bind_status": 5}, {}, Verdict.REFUSED, ("ESME_RALYBND", "the service itself")),
+        ({"closes_at_once": True}, {}, Verdict.NO_ANSWER, ("no SMSC",)),
+        ({"is_mute": True}, {"response_timeout_s": 0.2}, Verdict.NO_ANSWER, ("no answer to the bind", "check host")),
+        ({}, {"tls": Tls()}, Verdict.REFUSED, ("the encryption with", "check port and tls")),
+        ({}, {"port": 1}, Verdict.NO_ANSWER, ("nobody listens", "check host and port")),
+        (
+            {"interface_version": None},
+            {"profile": Profile(concatenation=Concatenation.SAR)},
+            Verdict.DOUBTFUL,
+            ("TLVs", 'concatenation = "sar" may not work'),
+        ),
+    ],
+    ids=["password", "host", "no name", "already bound", "hangs up", "mute", "no TLS", "nobody", "no TLVs"],
+)
+async def test_a_check_says_what_to_change(fault, changes, verdict, words):
+    async with fake_smsc(SystemClock()) as smsc:
+        for name, value in fault.items():
+            setattr(smsc, name, value)
+        verdicts, text = await findings(smsc, **changes)
+    assert verdict in verdicts
+    for each in words:
+        assert each in text
+
+
+async def test_a_check_notices_that_enquiries_are_not_answered():
+    async with fake_smsc(SystemClock()) as smsc:
+        smsc.mute_once_bound = True
+        verdicts, text = await findings(smsc, give_up_after_s=0.2)
+    assert Verdict.NO_ANSWER in verdicts
+    assert "enquire_link" in text

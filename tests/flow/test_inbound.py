@@ -1,0 +1,192 @@
+"""SMS from phones (contract, section 2, `GET /inbound` and `/blocklist`)."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import msgspec
+
+from heliograph.carriers.interface import InboundCarrier
+from heliograph.flow.inbound import GIVING_UP_S, follow_inbound, give_up_missing_parts
+from heliograph.jobs.accounts import AccountId
+from heliograph.jobs.inbound import NOBODY, REASSEMBLY_TIMEOUT
+from heliograph.jobs.status import ProcessStatus, Status
+from heliograph.metrics import Metrics
+from heliograph.store.interface import InboundQuery
+from heliograph.store.memory import MemoryStore
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, an_inbound_part
+from tests.fakes.clock import ManualClock, settle
+from tests.fakes.ids import SeededIds
+from tests.flow.stores import ALL, StoreOnClock
+
+
+class Phones:
+    """A carrier of whatever phones send; what isn't acknowledged is given again."""
+
+    name = "acme"
+
+    def __init__(self) -> None:
+        self.waiting = []
+        self._there = asyncio.Event()
+
+    def send(self, *parts) -> None:
+        self.waiting += parts
+        self._there.set()
+
+    @asynccontextmanager
+    async def inbound(self):
+        while not self.waiting:
+            self._there.clear()
+            await self._there.wait()
+        given = [*self.waiting]
+        yield given
+        del self.waiting[: len(given)]
+
+
+class Inbound:
+    """What a test needs in its hands."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.memory = MemoryStore()
+        self.store = StoreOnClock(self.memory, self.clock)
+        self.phones = Phones()
+        self.metrics = Metrics()
+
+    async def of(self, account: int):
+        query = InboundQuery(AccountId(account), NOW - timedelta(1), NOW + timedelta(9), 0, 100)
+        return await self.memory.find_inbound(query)
+
+    async def texts(self, account: int = 1) -> list[str]:
+        return [sms.text for sms in await self.of(account)]
+
+    def finished(self, name: str) -> float:
+        return self.metrics.registry.get_sample_value(name) or 0
+
+
+@asynccontextmanager
+async def inbound(owners=None):
+    """A follower of what phones send, and somebody who gives up what is missing, on a clock that the test moves."""
+    flow = Inbound()
+    for name in ("one", "two"):
+        await flow.memory.put_account(an_account(name))
+    async with asyncio.TaskGroup() as group:
+        follower = follow_inbound(flow.phones, flow.store, flow.clock, SeededIds(), flow.metrics, owners or {})
+        tasks = [
+            group.create_task(follower),
+            group.create_task(give_up_missing_parts(flow.store, flow.clock, flow.metrics)),
+        ]
+        await settle()
+        yield flow
+        for task in tasks:
+            task.cancel()
+
+
+def test_the_phones_are_a_carrier():
+    assert isinstance(Phones(), InboundCarrier)
+
+
+async def test_an_sms_belongs_to_the_account_that_the_configuration_gives_its_number_to():
+    async with inbound({"+4915735982222": "two", "80100": "one"}) as flow:
+        flow.phones.send(an_inbound_part("a"), an_inbound_part("b", dst="80100"), an_inbound_part("c", dst="80200"))
+        await settle()
+        assert await flow.texts(account=2) == ["a"]
+        assert await flow.texts(account=1) == ["b"]
+        assert await flow.texts(account=NOBODY) == ["c"]
+        assert flow.finished("heliograph_inbound_sms_total") == 3
+
+
+async def test_a_number_is_the_same_in_whatever_way_the_carrier_spells_it():
+    async with inbound({"+4915735982222": "two"}) as flow:
+        flow.phones.send(an_inbound_part(dst="4915735982222", src="004917612345678"))
+        await settle()
+        (sms,) = await flow.of(2)
+        assert (sms.src, sms.dst) == ("+4917612345678", "+4915735982222")
+
+
+async def test_else_it_belongs_to_the_account_that_last_wrote_to_the_phone():
+    async with inbound() as flow:
+        await flow.memory.add_job(a_plan(a_planned_sms("+4917612345678"), account=2))
+        flow.phones.send(an_inbound_part(src="4917612345678"))
+        await settle()
+        assert await flow.texts(account=2) == ["Hello"]
+
+
+async def test_what_belongs_to_an_account_that_is_not_there_is_nobody_s():
+    async with inbound({"+4915735982222": "three"}) as flow:
+        await flow.memory.add_job(a_plan(a_planned_sms("+4917612345678"), account=1))
+        flow.phones.send(an_inbound_part())
+        await settle()
+        assert await flow.texts(account=NOBODY) == ["Hello"]
+        await flow.memory.put_account(an_account("three"))
+        flow.phones.send(an_inbound_part("Hello again"))
+        await settle()
+        assert await flow.texts(account=3) == ["Hello again"]
+
+
+async def test_parts_are_acknowledged_only_when_they_are_stored():
+    async with inbound({"+4915735982222": "one"}) as flow:
+        flow.store.latency_s = lambda: 1.0
+        flow.phones.send(an_inbound_part())
+        await flow.clock.advance(2.5)
+        assert len(flow.phones.waiting) == 1
+        await flow.clock.advance(2)
+        assert flow.phones.waiting == []
+        assert await flow.texts() == ["Hello"]
+
+
+async def test_parts_that_come_while_the_store_is_away_come_again():
+    async with inbound({"+4915735982222": "one"}) as flow:
+        flow.store.away = ALL
+        flow.phones.send(an_inbound_part())
+        await flow.clock.advance(60)
+        assert len(flow.phones.waiting) == 1
+        flow.store.away = ()
+        await flow.clock.advance(2)
+        assert flow.phones.waiting == []
+        assert await flow.texts() == ["Hello"]
+
+
+async def test_parts_that_were_stored_and_not_acknowledged_are_no_other_sms():
+    async with inbound({"+4915735982222": "one"}) as flow:
+        flow.store.unsaid = ("record_inbound",)
+        flow.phones.send(an_inbound_part("1", part=1, parts=2), an_inbound_part("2", part=2, parts=2))
+        await flow.clock.advance(0.5)
+        flow.store.unsaid = ()
+        await flow.clock.advance(2)
+        assert flow.phones.waiting == []
+        assert await flow.texts() == ["12"]
+
+
+async def test_missing_parts_are_given_up_after_a_day():
+    timeout_s = REASSEMBLY_TIMEOUT.total_seconds()
+    async with inbound({"+4915735982222": "one"}) as flow:
+        flow.phones.send(an_inbound_part("half", part=1, parts=2, at=after(1)))
+        await flow.clock.advance(timeout_s)
+        assert await flow.texts() == []
+        flow.store.away = ALL
+        await flow.clock.advance(2 * GIVING_UP_S)
+        flow.store.away = ()
+        await flow.clock.advance(GIVING_UP_S)
+        (sms,) = await flow.of(1)
+        assert sms.text == "half[…]"
+        assert sms.received_at == after(timeout_s + 3 * GIVING_UP_S)
+
+
+async def test_stop_ends_what_waits_for_the_phone():
+    async with inbound() as flow:
+        plan = a_plan(a_planned_sms("+4917612345678", due=after(60)))
+        await flow.memory.add_job(plan)
+        flow.phones.send(an_inbound_part("Stop"))
+        await settle()
+        (sms,) = await flow.memory.sms_of_job(plan.account, plan.job_id)
+        assert (sms.progress.process_status, sms.progress.status) == (ProcessStatus.DONE, Status.BLOCKED)
+        finished = flow.metrics.registry.get_sample_value("heliograph_parts_finished_total", {"status": "BLOCKED"})
+        assert finished == 1
+
+
+async def test_instants_are_kept_in_milliseconds():
+    async with inbound({"+4915735982222": "one"}) as flow:
+        flow.phones.send(msgspec.structs.replace(an_inbound_part(), received_at=after(0.0123456)))
+        await settle()
+        assert (await flow.of(1))[0].received_at == after(0.012)
