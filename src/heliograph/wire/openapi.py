@@ -479,8 +479,12 @@ def _error_response(status: HTTPStatus) -> Json:
     }
 
 
+_RENAMED = {HTTPStatus(413): "ContentTooLarge", HTTPStatus(422): "UnprocessableContent"}
+"""As RFC 9110 calls them; what Python calls them depends on its version."""
+
+
 def _name(status: HTTPStatus) -> str:
-    return "".join(word.capitalize() for word in status.name.split("_"))
+    return _RENAMED.get(status) or "".join(word.capitalize() for word in status.name.split("_"))
 
 
 # Examples
