@@ -14,6 +14,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from enum import Enum
 from ipaddress import IPv6Address, ip_address
+from itertools import product
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
@@ -542,7 +543,7 @@ CARRIER_KINDS: dict[str, type[CarrierSettings]] = {"sandbox": SandboxSettings, "
 
 
 class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which numbers go to which carriers; the longest prefix wins."""
+    """Which SMS go where. The longest prefix wins, then a route for account and sender, sender, account, all."""
 
     to: Annotated[
         tuple[
@@ -558,6 +559,20 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(min_length=1, description="Numbers that begin with one of these; a lone `+` is everywhere."),
     ]
     carriers: Annotated[tuple[str, ...], Meta(min_length=1, description="Names of the carriers to try, in this order.")]
+    accounts: Annotated[
+        tuple[str, ...], Meta(description="Names of the accounts whose SMS go this way; empty is all.")
+    ] = ()
+    senders: Annotated[
+        tuple[str, ...],
+        Meta(description="Senders (`src`) whose SMS go this way; empty is all, those without one included."),
+    ] = ()
+    weights: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=1000)], ...],
+        Meta(
+            description="How many of so many SMS begin with each carrier, such as `[3, 1]`; the others follow in their "
+            "order, and one with 0 only takes over. Empty is that all begin with the first."
+        ),
+    ] = ()
 
 
 class InboundSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -600,6 +615,25 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
             gt=0,
             le=3600,
             description="How long a carrier's answer is awaited.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 30
+    next_carrier_tries: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="After how many failed tries an SMS goes to the next carrier of its route.",
+            extra={"unit": "tries"},
+        ),
+    ] = 2
+    next_carrier_throttled: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=LONGEST_WAIT_S,
+            description="For how long a carrier may do nothing but throttle before what it turns away goes to the "
+            "next carrier.",
             extra={"unit": "seconds"},
         ),
     ] = 30
@@ -650,15 +684,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def routing(self) -> Routing:
         """The routes; without any, everything goes to the first carrier."""
-        return Routing([Route(route.to, route.carriers) for route in self.routes], self.carriers[0].name)
+        return Routing(
+            [Route(r.to, r.carriers, r.accounts, r.senders, r.weights) for r in self.routes], self.carriers[0].name
+        )
 
     def retry_policy(self, carrier: CarrierSettings) -> RetryPolicy:
         """How patient to be with one carrier."""
-        grace_s = self.delivery.receipt_grace
+        policy = RetryPolicy(
+            receipt_grace_s=self.delivery.receipt_grace,
+            tries_before_next=self.delivery.next_carrier_tries,
+            throttled_before_next_s=self.delivery.next_carrier_throttled,
+        )
         if isinstance(carrier, SandboxSettings):
-            return RetryPolicy(waits_s=carrier.retry, repeat_last=False, receipt_grace_s=grace_s)
+            return msgspec.structs.replace(policy, waits_s=carrier.retry, repeat_last=False)
         # Throttled segments go back to the head of the queue: the whole carrier pauses (`throttle_pause`).
-        return RetryPolicy(waits_s=self.delivery.retry, repeat_last=True, throttle_wait_s=None, receipt_grace_s=grace_s)
+        return msgspec.structs.replace(policy, waits_s=self.delivery.retry, throttle_wait_s=None)
 
     def response_timeout(self, carrier: CarrierSettings) -> float:
         """How long one carrier's answers are awaited, in seconds."""
@@ -1021,7 +1061,7 @@ def _first_line(path: Path, source: str) -> str:
 
 def _routes(tables: Sequence[dict[str, object]], path: Path, carriers: list[str]) -> tuple[RouteSettings, ...]:
     routes: list[RouteSettings] = []
-    first_by_prefix: dict[str, int] = {}
+    first_by_scope: dict[tuple[str, str | None, str | None], int] = {}
     for index, table in enumerate(tables):
         source = f"{path}: routes[{index}]"
         route: RouteSettings = _table(table, RouteSettings, source)
@@ -1029,11 +1069,18 @@ def _routes(tables: Sequence[dict[str, object]], path: Path, carriers: list[str]
             if carrier not in carriers:
                 known = ", ".join(map(_shown, carriers))
                 raise SettingsInvalid(f"{source}.carriers names {_shown(carrier)}; the carriers are {known}")
-        for prefix in route.to:
-            if prefix in first_by_prefix:
-                wrong = f"names {_shown(prefix)}, and so does routes[{first_by_prefix[prefix]}]"
-                raise SettingsInvalid(f"{source}.to {wrong}; a prefix can lead to one route only")
-            first_by_prefix[prefix] = index
+        if len(set(route.carriers)) < len(route.carriers):
+            raise SettingsInvalid(f"{source}.carriers names one twice; each can be tried in one place only")
+        if route.weights and (len(route.weights) != len(route.carriers) or not any(route.weights)):
+            wrong = f"is {list(route.weights)} for {len(route.carriers)} carriers"
+            raise SettingsInvalid(f"{source}.weights {wrong}; it must have one for each, and not nothing but 0")
+        for prefix, account, sender in product(route.to, route.accounts or (None,), route.senders or (None,)):
+            scope = prefix, account, sender
+            if scope in first_by_scope:
+                wrong = f"names {_shown(prefix)}, and so does routes[{first_by_scope[scope]}]"
+                whose = " for an account and sender" if account or sender else ""
+                raise SettingsInvalid(f"{source}.to {wrong}; a prefix can lead to one route only{whose}")
+            first_by_scope[scope] = index
         routes.append(route)
     return tuple(routes)
 

@@ -122,6 +122,7 @@ async def _run(
                     policy=settings.retry_policy(carrier_settings),
                     pacer=_pacer(carrier_settings),
                     lease_s=settings.response_timeout(carrier_settings) + LEASE_MARGIN_S,
+                    carriers=carriers,
                 )
                 dispatchers.append(dispatcher)
                 running += [

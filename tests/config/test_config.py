@@ -57,6 +57,8 @@ EVERY_SETTING = {
     "delivery.retry": ("[1, 2.5]", "1, 2.5", (1, 2.5)),
     "delivery.receipt_grace": ("3600", "3600", 3600),
     "delivery.response_timeout": ("5", "5", 5),
+    "delivery.next_carrier_tries": ("3", "3", 3),
+    "delivery.next_carrier_throttled": ("0.5", "0.5", 0.5),
     "retention.days": ("30", "30", 30),
     "retention.text_days": ("0.5", "0.5", 0.5),
     "webhooks.allow_private": ("true", "1", True),
@@ -231,6 +233,24 @@ def test_an_unknown_variable_is_an_error_that_names_the_nearest():
             '[[routes]]\nto = ["+1"]\ncarriers = ["sandbox"]\n[[routes]]\nto = ["+1"]\ncarriers = ["sandbox"]',
             'routes[1].to names "+1", and so does routes[0]; a prefix can lead to one route only',
         ),
+        (
+            '[[routes]]\nto = ["+1"]\ncarriers = ["sandbox"]\nsenders = ["A", "B"]\n'
+            '[[routes]]\nto = ["+1"]\ncarriers = ["sandbox"]\nsenders = ["B"]',
+            'routes[1].to names "+1", and so does routes[0]; '
+            "a prefix can lead to one route only for an account and sender",
+        ),
+        (
+            '[[routes]]\nto = ["+1"]\ncarriers = ["sandbox", "sandbox"]',
+            "routes[0].carriers names one twice; each can be tried in one place only",
+        ),
+        (
+            '[[routes]]\nto = ["+1"]\ncarriers = ["sandbox"]\nweights = [1, 2]',
+            "routes[0].weights is [1, 2] for 1 carriers; it must have one for each, and not nothing but 0",
+        ),
+        (
+            '[[routes]]\nto = ["+1"]\ncarriers = ["sandbox"]\nweights = [0]',
+            "routes[0].weights is [0] for 1 carriers; it must have one for each, and not nothing but 0",
+        ),
     ],
 )
 def test_a_wrong_value_names_key_value_and_remedy(toml, message):
@@ -326,6 +346,16 @@ def test_a_sandbox_has_settings_of_its_own():
     assert (found.retry_policy(other).waits_s, found.retry_policy(other).repeat_last) == ((1, 2, 5), False)
     assert found.routing().carriers_for("+436") == ("other", "play")
     assert found.routing().carriers_for("+336") == ()
+
+
+def test_routes_may_hold_for_accounts_and_senders_only_and_share():
+    found = settings(
+        '[[carriers]]\nname = "a"\nkind = "sandbox"\n[[carriers]]\nname = "b"\nkind = "sandbox"\n'
+        '[[routes]]\nto = ["+"]\ncarriers = ["a", "b"]\nweights = [0, 1]\n'
+        '[[routes]]\nto = ["+"]\ncarriers = ["a"]\naccounts = ["acme"]\nsenders = ["Helio"]\n'
+    )
+    assert found.routing().carriers_for("+49", "acme", "Helio") == ("a",)
+    assert found.routing().carriers_for("+49", "acme", "Other") == ("b", "a")
 
 
 def test_a_carrier_that_is_no_sandbox_is_as_patient_as_delivery_says():

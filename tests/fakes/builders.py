@@ -36,6 +36,7 @@ def a_planned_sms(
     expires: datetime | None = None,
     customer_ref: str | None = None,
     blackouts: tuple[Period, ...] = (),
+    others: tuple[str, ...] = (),
 ) -> PlannedSms:
     """An SMS; carrier None makes it one to an impossible number, final from the start."""
     return PlannedSms(
@@ -48,6 +49,7 @@ def a_planned_sms(
         carrier=carrier,
         verdict=Status.NONE if carrier else Status.INVALID_DST,
         reason="" if carrier else "not a possible number",
+        others=others,
     )
 
 

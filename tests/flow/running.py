@@ -58,6 +58,7 @@ async def flow(
     pacer: Pacer | None = None,
     lease_s: float = LEASE_S,
     carrier=None,
+    carriers=(),
     store: StoreOnClock | None = None,
     clock: ManualClock | None = None,
     receipts: bool = True,
@@ -75,6 +76,7 @@ async def flow(
         policy=policy or RetryPolicy(),
         pacer=pacer or Pacer(rate_per_s),
         lease_s=lease_s,
+        carriers=carriers,
     )
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(dispatcher.run())]

@@ -503,3 +503,15 @@ async def test_while_a_carrier_is_unreachable_nothing_is_submitted_and_reports_s
         f.carrier.unreachable = ""
         await f.clock.advance(6)
         assert [segment.dst for _, segment in f.carrier.submitted] == ["+4917612345678"]
+
+
+async def test_a_carrier_that_comes_back_during_a_look_through_gets_no_more_than_its_window():
+    async with flow(window=3) as f:
+        f.carrier.unreachable = "no bind"
+        f.store.answers_late_s["lease_segments"] = 1
+        await f.add(a_plan_for(20))
+        await f.clock.advance(0.5)
+        f.carrier.unreachable = ""
+        await f.clock.advance(30)
+        assert len(f.carrier.submitted) == 20
+        assert f.carrier.most_unanswered == 3

@@ -42,6 +42,7 @@ def a_due_part(
     on_unknown=OnUnknown.RESEND,
     blackouts=(),
     heard=False,
+    others=(),
     receipt_wanted=True,
 ):
     segment = Segment(
@@ -60,7 +61,7 @@ def a_due_part(
         expires_at=expires_at,
         validity_min=0,
     )
-    return DuePart(segment, was, attempt_count, status, reason, on_unknown, blackouts, heard)
+    return DuePart(segment, was, attempt_count, status, reason, on_unknown, blackouts, heard, others)
 
 
 # Before a try

@@ -1,5 +1,6 @@
 """Contract: section 1, JobRequest: what each option makes of a job."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from heliograph.jobs.request import JobRequest, Message, Recipient
 from heliograph.jobs.routing import Route, Routing
 from heliograph.jobs.schedule import Period, SendWindow
 from heliograph.jobs.status import Status
-from tests.fakes.builders import NOW, after, an_account
+from tests.fakes.builders import NOW, after, an_account, numbers
 
 ID = JobId("J.20260301-120000.000-0mm7pcqo0ABCDEFGHI")
 NUMBER = "+4917612345678"
@@ -111,6 +112,21 @@ def test_the_first_carrier_of_the_longest_route_takes_the_sms():
     routes = [Route(("+",), ("world",)), Route(("+49", "+43"), ("near", "backup")), Route(("+49176",), ("mobile",))]
     sms = plan(NUMBER, "+436641234567", "+12025550123", routes=routes).sms
     assert [each.carrier for each in sms] == ["mobile", "near", "world"]
+
+
+def test_the_other_carriers_of_the_route_are_kept_in_their_order():
+    [sms] = plan(routes=[Route(("+",), ("a", "b", "c"))]).sms
+    assert (sms.carrier, sms.others) == ("a", ("b", "c"))
+
+
+def test_a_route_may_be_for_an_account_and_a_sender():
+    routes = [Route(("+",), ("all",)), Route(("+",), ("own",), accounts=("acme",), senders=("Helio",))]
+    assert [plan(src=src, routes=routes).sms[0].carrier for src in ("Helio", "Other")] == ["own", "all"]
+
+
+def test_carriers_share_the_sms_of_a_job_as_their_weights_say():
+    job = plan(*numbers(40), routes=[Route(("+",), ("a", "b"), weights=(3, 1))])
+    assert Counter((sms.carrier, sms.others) for sms in job.sms) == {("a", ("b",)): 30, ("b", ("a",)): 10}
 
 
 def test_a_number_without_a_route_is_not_accepted():

@@ -57,14 +57,17 @@ class SmscThread:
 
 
 @contextmanager
-def gateway(directory: Path, port: int, **settings: str) -> Generator[tuple[subprocess.Popen[str], str]]:
+def gateway(
+    directory: Path, port: int, more: str = "", **settings: str
+) -> Generator[tuple[subprocess.Popen[str], str]]:
     """`heliograph serve` with that SMSC for a carrier, and its URL."""
     values = {"window": str(WINDOW), "reconnect": "0.2", "password_file": '"password"', **settings}
     keys = "\n".join(f"{key} = {value}" for key, value in values.items())
     (directory / "password").write_text("secret\n", "utf-8")
     (directory / "heliograph.toml").write_text(
         f'[server]\nlog_format = "json"\n[delivery]\nretry = [0.2, 0.5]\n'
-        f'[[carriers]]\nname = "acme"\nkind = "smpp"\nhost = "127.0.0.1"\nport = {port}\nsystem_id = "helio"\n{keys}\n',
+        f'[[carriers]]\nname = "acme"\nkind = "smpp"\nhost = "127.0.0.1"\nport = {port}\nsystem_id = "helio"\n'
+        f"{keys}\n{more}",
         "utf-8",
     )
     command = [sys.executable, "-m", "heliograph", "serve", "--listen", "127.0.0.1:0"]
@@ -135,6 +138,37 @@ def test_every_outcome_is_reported(tmp_path, bind):
     assert smsc.farewells == len(smsc.binds) == (1 if bind == "transceiver" else 2)
     first = smsc.submitted[0]
     assert (first.source_addr, first.source_addr_ton, first.esm_class) == (b"Heliograph", 5, 0x40)
+
+
+BACKUP = """
+[[carriers]]
+name = "backup"
+kind = "sandbox"
+[[routes]]
+to = ["+"]
+carriers = ["acme", "backup"]
+"""
+
+
+def test_what_one_carrier_refuses_or_cannot_take_the_next_one_of_the_route_carries(tmp_path):
+    account(tmp_path)
+    with SmscThread(lambda _: refused(CommandStatus.ESME_RINVSRCADR)) as smsc:
+        with gateway(tmp_path, smsc.port, BACKUP) as (_, url), customer(url) as client:
+            job = a_job("Grüße " * 60, src="Heliograph", statusRequested=True)
+            awaited(client, sent(client, job), [("DONE", "SUC_FIN")])
+        assert len(smsc.submitted) == 3
+        port = smsc.port
+    with gateway(tmp_path, port, BACKUP) as (program, url), customer(url) as client:
+        job = a_job("Hello", statusRequested=True)
+        job["messages"][0]["recipients"] = [{"dst": "+4917612345678"}, {"dst": "+4917612340003"}]
+        job_id = sent(client, job)
+        awaited(client, job_id, [("DONE", "SUC_FIN"), ("DONE", "NOT_ACC_FIN")])
+        reason = client.get("/sms", params={"jobId": job_id}).json()[1]["reason"]
+        assert reason.startswith("acme: ")
+        assert "; then backup: command_status:" in reason
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(20) == 0
+        assert '"dispatch.moved"' in program.stderr.read()
 
 
 def test_a_kill_with_a_full_window_loses_nothing_and_doubles_no_more_than_a_window(tmp_path):

@@ -49,7 +49,7 @@ POLICIES = {
 }
 WINDOWS = {"alpha": 7, "beta": 3}
 RATES = {"alpha": None, "beta": 20.0}
-ROUTING = Routing([Route(("+49",), ("alpha",)), Route(("+",), ("beta",))], default="alpha")
+ROUTING = Routing([Route(("+49",), ("alpha", "beta"), weights=(3, 1)), Route(("+",), ("beta",))], default="alpha")
 KEPT_DAYS, TEXT_KEPT_DAYS = 0.5, 0.1
 SLACK_S = 5 * MINUTE_S
 """How late an end may come: a lease that must run out, an answer that is awaited, a full window."""
@@ -112,7 +112,7 @@ class SimulatedStore(StoreOnClock):
             (
                 part.due_at
                 for sms in self.inner._sms.values()
-                if sms.final is None and sms.planned.carrier == carrier
+                if sms.final is None and sms.carrier == carrier
                 for part in sms.parts
                 if part.state.name != "DONE"
             ),
@@ -286,6 +286,9 @@ class World:
     async def _pass_time(self, seconds: float) -> None:
         self.say(f"{seconds:.3f} s pass")
         await self.clock.advance(round(seconds, 3))
+        for name, mood in self._moods.items():
+            if mood.until_s <= self.clock.monotonic():
+                self.carriers[name].unreachable = ""
 
     async def _carrier_sickens(self) -> None:
         name = self._random.choice(list(self.carriers))
@@ -293,6 +296,10 @@ class World:
         seconds = self._random.uniform(1, 300)
         self._moods[name] = Mood(mood, self.clock.monotonic() + seconds)
         self.say(f"{name} is {mood} for {seconds:.0f} s")
+        # A carrier may know that it is down, or find out with each segment.
+        self.carriers[name].unreachable = (
+            "no bind, says the world" if mood == "down" and self._random.random() < 0.5 else ""
+        )
 
     async def _store_goes_away(self) -> None:
         # What a broken connection hides after a commit, only the store in memory can play.
@@ -308,7 +315,9 @@ class World:
         await self.clock.advance(self._random.choice([0, 0.001, 0.003, 0.01, 0.02, 0.05]))
         # At most a window's worth for each carrier, so: that is what the contract allows to be sent twice.
         for dispatcher in self._process.dispatchers:
-            assert len(dispatcher._in_flight) <= dispatcher._carrier.window, "more in flight than the window holds"
+            assert len(dispatcher._in_flight) <= WINDOWS[dispatcher._carrier.name], (
+                "more in flight than the window holds"
+            )
             self.unknown_at_stop_count += len(dispatcher._in_flight)
         self.crash_count += 1
         self.say("crash")
@@ -374,6 +383,7 @@ class World:
             policy=POLICIES[carrier.name],
             pacer=Pacer(RATES[carrier.name]),
             lease_s=self._lease_s,
+            carriers=[*self.carriers.values()],
         )
 
     async def _open_database(self) -> SqliteStore:
@@ -544,12 +554,16 @@ class World:
 
     def _look_at_second_sendings(self) -> None:
         twice = 0
-        for carrier in self.carriers.values():
-            for (job_id, segment), count in Counter((s.job_id, s.id) for s in carrier.taken).items():
-                if count > 1:
-                    careful = self._plans[job_id].on_unknown is OnUnknown.GIVE_UP
-                    assert not careful, f"{segment} of {job_id} was sent {count} times, which its account forbids"
-                    twice += count - 1
+        takers: dict[tuple[JobId, int], str] = {}
+        taken = [(name, s) for name, carrier in self.carriers.items() for s in carrier.taken]
+        for (job_id, segment), count in Counter((s.job_id, s.id) for _, s in taken).items():
+            if count > 1:
+                careful = self._plans[job_id].on_unknown is OnUnknown.GIVE_UP
+                assert not careful, f"{segment} of {job_id} was sent {count} times, which its account forbids"
+                twice += count - 1
+        for name, s in taken:
+            taker = takers.setdefault((s.job_id, s.reference), name)
+            assert taker == name, f"an SMS of {s.job_id} was taken by {taker} and by {name}"
         allowed = self.unknown_at_stop_count + self.lost_answer_count
         assert twice <= allowed, f"{twice} parts were sent twice, and only {allowed} can have been unknown"
 

@@ -16,11 +16,13 @@ from heliograph.jobs.records import BlockedNumber
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import PartState, ProcessStatus, SmsProgress, Status
 from heliograph.store.interface import (
+    MOVE_WAIT,
     PARKED_FOR,
     DuePart,
     Ended,
     InboundQuery,
     JobQuery,
+    Moved,
     Postponed,
     ReceiptNews,
     Store,
@@ -294,6 +296,113 @@ class StoreConformance:
         assert dsts(await lease(store, "beta")) == ["+492"]
         assert dsts(await lease(store, "acme")) == ["+491"]
         assert await lease(store, "other") == []
+
+    # Moves
+
+    async def test_a_leased_segment_says_where_its_sms_may_move(self, store: Store):
+        await store.add_job(a_plan(a_planned_sms(others=("beta", "gamma")), a_planned_sms()))
+        assert [part.others for part in await lease(store)] == [("beta", "gamma"), ()]
+
+    async def test_an_sms_that_moves_goes_with_all_its_parts_and_nothing_else(self, store: Store):
+        plan = a_plan(
+            a_planned_sms("+491", parts=3, others=("beta", "gamma")), a_planned_sms("+492", message=1, others=("beta",))
+        )
+        await store.add_job(plan)
+        (first,) = await lease(store, limit=1)
+        await store.record_outcomes("acme", [moved(first, others=("gamma",), at=7)])
+        assert dsts(await lease(store, at=7)) == ["+492"]
+        assert await lease(store, "beta", at=6.999) == []
+        parts = await lease(store, "beta", at=7)
+        assert [part.segment.part for part in parts] == [1, 2, 3]
+        assert parts[0].segment == first.segment
+        assert {(part.was, part.attempt_count, part.status, part.reason, part.others) for part in parts} == {
+            (PartState.WAITING, 0, Status.CON_ERR, "acme: down; then beta", ("gamma",))
+        }
+        progress = (await progress_of(store, plan))[0]
+        assert (progress.process_status, progress.status, progress.reason) == (
+            OPEN,
+            Status.CON_ERR,
+            "acme: down; then beta",
+        )
+
+    async def test_all_leased_parts_of_an_sms_may_move_together(self, store: Store):
+        await store.add_job(a_plan(a_planned_sms(parts=2, others=("beta",))))
+        first, second = await lease(store)
+        await store.record_outcomes("acme", [moved(first), moved(second, at=9)])
+        assert len(await lease(store, "beta", at=1)) == 2
+        assert await lease(store, at=100) == []
+
+    async def test_an_sms_with_a_part_that_is_submitted_stays(self, store: Store):
+        plan = a_plan(a_planned_sms(parts=2, others=("beta",)))
+        await store.add_job(plan)
+        first, second = await lease(store)
+        await store.record_outcomes("acme", [moved(second), submitted(first)])
+        assert await lease(store, "beta", at=1000) == []
+        (again,) = await lease(store, at=20)
+        assert (again.segment, again.attempt_count, again.reason) == (second.segment, 3, "down")
+
+    async def test_what_cannot_move_ends_if_that_is_what_it_would(self, store: Store):
+        plan = a_plan(a_planned_sms(parts=2, others=("beta",)))
+        await store.add_job(plan)
+        first, second = await lease(store)
+        await store.record_outcomes("acme", [submitted(first), moved(second, otherwise=ended(second))])
+        assert [each.status for each in await progress_of(store, plan)] == [Status.NOT_ACC_FIN]
+
+    async def test_a_part_that_would_end_waits_for_the_others_before_it_moves(self, store: Store):
+        plan = a_plan(a_planned_sms(parts=2, others=("beta",)))
+        await store.add_job(plan)
+        first, second = await lease(store)
+        await store.record_outcomes("acme", [moved(first, otherwise=ended(first))])
+        assert await lease(store, "beta", at=1) == []
+        assert await lease(store, at=MOVE_WAIT.total_seconds() - 0.001) == []
+        await store.record_outcomes("acme", [moved(second, otherwise=ended(second))])
+        assert len(await lease(store, "beta", at=1)) == 2
+
+    async def test_an_sms_that_may_have_been_sent_stays(self, store: Store):
+        await store.add_job(a_plan(*(a_planned_sms(parts=2, others=("beta",)) for _ in range(2))))
+        unanswered, other, leased, _ = await lease(store, for_s=60)
+        silence = Postponed(unanswered.segment.id, after(5), 1, Status.SEND_ERR, "no answer")
+        await store.record_outcomes("acme", [silence, moved(other)])
+        assert await lease(store, "beta", at=1000) == []
+        again = await lease(store, at=60)
+        assert {part.segment.id: part.others for part in again} == {
+            unanswered.segment.id: (),
+            other.segment.id: ("beta",),
+            leased.segment.id: (),
+            leased.segment.id + 1: (),
+        }
+        await store.record_outcomes("acme", [moved(part) for part in again])
+        assert await lease(store, "beta", at=1000) == []
+
+    async def test_a_move_that_comes_too_late_changes_nothing(self, store: Store):
+        await store.add_job(a_plan(a_planned_sms(others=("beta", "gamma"))))
+        (part,) = await lease(store)
+        await store.record_outcomes("acme", [moved(part, others=("gamma",))])
+        assert len(await lease(store, "beta")) == 1
+        await store.record_outcomes("acme", [moved(part, "gamma"), postponed(part, until=1)])
+        assert await lease(store, "gamma", at=10) == []
+        assert await lease(store, "beta", at=10) == []
+        await store.record_outcomes("beta", [submitted(part)])
+        await store.record_outcomes("beta", [moved(part, "gamma")])
+        assert await store.awaiting_receipts("beta") == ["m1"]
+
+    async def test_receipts_for_an_sms_that_moved_come_from_where_it_went(self, store: Store):
+        plan = a_plan(a_planned_sms(others=("beta",)))
+        await store.add_job(plan)
+        (part,) = await lease(store)
+        await store.record_outcomes("acme", [moved(part)])
+        await lease(store, "beta")
+        await store.record_outcomes("beta", [submitted(part)])
+        await store.record_receipts("acme", [failed("m1")])
+        await store.record_receipts("beta", [delivered("m1")])
+        assert [each.status for each in await progress_of(store, plan)] == [Status.SUC_FIN]
+
+    async def test_a_move_wakes_whoever_waits_for_work(self, store: Store):
+        await store.add_job(a_plan(a_planned_sms(others=("beta",))))
+        (part,) = await lease(store)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            tasks.create_task(store.work_arrived("beta", 60))
+            tasks.create_task(store.record_outcomes("acme", [moved(part)]))
 
     # Outcomes
 
@@ -1144,6 +1253,12 @@ def submitted(part: DuePart, message_id: str = "m1", *, at: float = 0, receipt_d
 
 def postponed(part: DuePart, *, until: float, attempts: int = 1):
     return Postponed(part.segment.id, after(until), attempts, Status.CON_ERR, "no way")
+
+
+def moved(part: DuePart, carrier: str = "beta", *, others: tuple[str, ...] = (), at: float = 0, otherwise=None):
+    otherwise = otherwise or Postponed(part.segment.id, after(20), 3, Status.CON_ERR, "down")
+    reason = f"acme: down; then {carrier}"
+    return Moved(part.segment.id, carrier, others, after(at), 2, Status.CON_ERR, reason, otherwise)
 
 
 def ended(part: DuePart, status: Status = Status.NOT_ACC_FIN, reason: str = "refused", *, at: float = 0):

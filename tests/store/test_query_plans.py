@@ -15,8 +15,9 @@ MAY_SCAN = {
 }  # fmt: skip
 TABLES = "account|job|message|sms|live|parked|fingerprint|inbound|inbound_part|last_writer|blocked|gathered"
 WIDTHS = {
-    "insert_jobs": 9, "insert_messages": 5, "insert_sms": 11, "insert_live": 14, "leased": 1, "lease": 2,
-    "submitted": 4, "postponed": 5, "part_done": 3, "heard": 2, "part_states": 1, "by_message_id": 3,
+    "insert_jobs": 9, "insert_messages": 5, "insert_sms": 11, "insert_live": 15, "leased": 1, "lease": 2,
+    "movable": 1, "moved": 6,
+    "submitted": 4, "postponed": 6, "part_done": 3, "heard": 2, "part_states": 1, "by_message_id": 3,
     "by_spelling": 4, "end_sms": 5, "end_live": 1, "finish_jobs": 1, "park": 4, "parked": 3, "unpark": 1,
     "blank_messages": 1, "blank_jobs": 1, "delete_messages": 1, "delete_jobs": 1, "blocked_among": 2,
     "blocked_segments": 1,

@@ -24,6 +24,7 @@ from heliograph.store.interface import (
     Ended,
     InboundQuery,
     JobQuery,
+    Moved,
     Outcome,
     Postponed,
     ReceiptNews,
@@ -47,6 +48,7 @@ sms = st.fixed_dictionaries(
         "carrier": st.sampled_from((*CARRIERS, *CARRIERS, None)),
         "wait_s": st.sampled_from((0, 0, 0, 1, 60, 4000)),
         "night": st.booleans(),
+        "others": st.sampled_from(((), ("beta",), ("beta", "acme"))),
     }
 )
 
@@ -99,6 +101,7 @@ class StoresAgree(RuleBasedStateMachine):
                 carrier=each["carrier"],
                 due=self.now + timedelta(seconds=each["wait_s"]),
                 blackouts=(Period(self.now, self.now + timedelta(hours=1)),) if each["night"] else (),
+                others=each["others"],
             )
             for place, each in enumerate(several)
         ]
@@ -144,16 +147,33 @@ class StoresAgree(RuleBasedStateMachine):
 
     def _outcome(self, data, segment) -> Outcome:
         later = self.now + timedelta(seconds=data.draw(seconds))
-        match data.draw(st.sampled_from(("submitted", "submitted", "submitted", "taken", "postponed", "ended"))):
+        match data.draw(
+            st.sampled_from(("submitted", "submitted", "submitted", "taken", "postponed", "moved", "moved", "ended"))
+        ):
             case "submitted":
                 return Submitted(segment, f"m{segment}", self.now, later)
             case "taken":
                 return Submitted(segment, f"m{segment}", self.now, None)
             case "postponed":
-                status = data.draw(st.sampled_from((Status.CON_ERR, Status.NOT_ACC_REC)))
-                return Postponed(segment, later, data.draw(st.integers(0, 9)), status, f"later {segment}")
+                return self._postponed(data, segment, later)
+            case "moved":
+                target = data.draw(carriers)
+                others = data.draw(st.sampled_from(((), CARRIERS)))
+                otherwise = data.draw(
+                    st.sampled_from(
+                        (
+                            self._postponed(data, segment, later),
+                            Ended(segment, Status.NOT_ACC_FIN, f"ended {segment}", self.now),
+                        )
+                    )
+                )
+                return Moved(segment, target, others, later, 4, Status.CON_ERR, f"moved {segment}", otherwise)
             case _:
                 return Ended(segment, data.draw(st.sampled_from(FAILURES)), f"ended {segment}", self.now)
+
+    def _postponed(self, data, segment, later) -> Postponed:
+        status = data.draw(st.sampled_from((Status.CON_ERR, Status.NOT_ACC_REC, Status.SEND_ERR)))
+        return Postponed(segment, later, data.draw(st.integers(0, 9)), status, f"later {segment}")
 
     @precondition(lambda self: any(self.leased.values()))
     @rule(data=st.data(), carrier=carriers, rounds=st.integers(1, 2))

@@ -73,11 +73,15 @@ class Permanence(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The carrier said no. reason: its own words."""
+    """The carrier said no. reason: its own words.
+
+    elsewhere: whether, for all that a LASTING refusal says, another carrier may well take the segment.
+    """
 
     segment: SegmentId
     permanence: Permanence
     reason: str
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from zlib import crc32
 
 import msgspec
 
@@ -34,6 +35,7 @@ class PlannedSms(msgspec.Struct, frozen=True, gc=False):
     """One SMS. message: the place of its message in the job. blackouts: joined; they hold for retries too.
 
     carrier: who is to take it; None for one that is final from the start, with `verdict` and `reason`.
+    others: the carriers that may take it instead, in this order.
     """
 
     message: int
@@ -45,6 +47,7 @@ class PlannedSms(msgspec.Struct, frozen=True, gc=False):
     carrier: str | None
     verdict: Status = Status.NONE
     reason: str = ""
+    others: tuple[str, ...] = ()
 
 
 class JobPlan(msgspec.Struct, frozen=True):
@@ -79,6 +82,7 @@ def plan_job(request: JobRequest, account: Account, routing: Routing, job_id: Jo
     )
     job_blackouts = reaching_into(job_window, job_blackouts)
     sms: list[PlannedSms] = []
+    turn = crc32(job_id.encode())  # So that jobs of one SMS don't all begin with the same carrier.
     for index, (message, planned) in enumerate(zip(request.messages, messages, strict=True)):
         for recipient in message.recipients:
             window, blackouts = job_window, job_blackouts
@@ -92,7 +96,7 @@ def plan_job(request: JobRequest, account: Account, routing: Routing, job_id: Jo
                 )
                 blackouts = reaching_into(window, blackouts)
             number = e164(recipient.dst, account.country)
-            carriers = routing.carriers_for(number) if number else ()
+            carriers = routing.carriers_for(number, account.name, options.src, turn + len(sms)) if number else ()
             verdict, reason = Status.NONE, ""
             if number is None:
                 verdict, reason = Status.INVALID_DST, "not a possible number"
@@ -109,6 +113,7 @@ def plan_job(request: JobRequest, account: Account, routing: Routing, job_id: Jo
                     carrier=carriers[0] if carriers else None,
                     verdict=verdict,
                     reason=reason,
+                    others=carriers[1:],
                 )
             )
     return JobPlan(

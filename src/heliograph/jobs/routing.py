@@ -1,31 +1,72 @@
-"""Which carriers to try for a number, and in which order."""
+"""Which carriers to try for an SMS, and in which order."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import msgspec
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Numbers that begin with one of `to` go to `carriers`, in that order; a lone `+` is everywhere."""
+    """Numbers that begin with one of `to` go to `carriers`, in that order; a lone `+` is everywhere.
+
+    accounts, senders: whose SMS, and with which src; empty is all. weights: how many of every so many SMS begin with
+    each carrier, for the others to follow in order; empty is that all begin with the first.
+    """
 
     to: tuple[str, ...]
     carriers: tuple[str, ...]
+    accounts: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    weights: tuple[int, ...] = ()
+
+    @property
+    def precedence(self) -> tuple[bool, bool]:
+        """Among routes with one prefix, the greatest goes first: account and sender, sender, account, neither."""
+        return bool(self.senders), bool(self.accounts)
 
 
 class Routing:
-    """The routes of an installation; the longest prefix wins."""
+    """The routes of an installation; the longest prefix wins among those that hold for an account and a sender."""
 
     def __init__(self, routes: Sequence[Route], default: str) -> None:
         """default: the carrier that takes everything when there are no routes at all."""
-        self._by_prefix = {prefix: route.carriers for route in routes for prefix in route.to}
-        if not routes:
-            self._by_prefix = {"+": (default,)}
+        self._by_prefix: dict[str, list[_Way]] = {}
+        for route in routes or [Route(("+",), (default,))]:
+            way = _Way(route)
+            for prefix in route.to:
+                self._by_prefix.setdefault(prefix, []).append(way)
+        for ways in self._by_prefix.values():
+            ways.sort(key=lambda way: way.route.precedence, reverse=True)
         self._longest = max(map(len, self._by_prefix), default=0)
 
-    def carriers_for(self, e164: str) -> tuple[str, ...]:
-        """The carriers for a number in E.164; empty when no route leads there."""
+    def carriers_for(self, e164: str, account: str = "", src: str = "", turn: int = 0) -> tuple[str, ...]:
+        """The carriers for a number in E.164; empty when no route leads there.
+
+        turn: tells SMS apart; where carriers share, those with successive turns go as the weights say.
+        """
         for length in range(min(self._longest, len(e164)), 0, -1):
-            carriers = self._by_prefix.get(e164[:length])
-            if carriers is not None:
-                return carriers
+            for way in self._by_prefix.get(e164[:length], ()):
+                if way.holds_for(account, src):
+                    return way.carriers(turn)
         return ()
+
+
+class _Way:
+    """A route, and in which orders its carriers are tried."""
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self._orders = [
+            (first, *(other for other in route.carriers if other != first)) for first in dict.fromkeys(route.carriers)
+        ]
+        self._bounds = [*accumulate(route.weights)]
+
+    def holds_for(self, account: str, src: str) -> bool:
+        route = self.route
+        return (not route.accounts or account in route.accounts) and (not route.senders or src in route.senders)
+
+    def carriers(self, turn: int) -> tuple[str, ...]:
+        if not self._bounds:
+            return self._orders[0]
+        place = turn % self._bounds[-1]
+        return next(order for order, bound in zip(self._orders, self._bounds, strict=True) if place < bound)

@@ -44,7 +44,8 @@ class DuePart(msgspec.Struct, frozen=True, gc=False):
 
     was: what it was before this lease. LEASED means that an earlier lease ran out without a word: the carrier may
     have it. SUBMITTED means that its receipt is overdue; it stays so until it is Ended. heard: receipts came for it,
-    none of them final.
+    none of them final. others: the carriers to which the SMS may move, in this order; none once it may have been sent
+    without our knowing.
     """
 
     segment: Segment
@@ -55,6 +56,7 @@ class DuePart(msgspec.Struct, frozen=True, gc=False):
     on_unknown: OnUnknown
     blackouts: tuple[Period, ...]
     heard: bool
+    others: tuple[str, ...] = ()
 
 
 class Submitted(msgspec.Struct, frozen=True, gc=False):
@@ -67,7 +69,10 @@ class Submitted(msgspec.Struct, frozen=True, gc=False):
 
 
 class Postponed(msgspec.Struct, frozen=True, gc=False):
-    """The segment is to be tried (again) at `due_at`, for this reason."""
+    """The segment is to be tried (again) at `due_at`, for this reason.
+
+    SEND_ERR says that the carrier may have it: from then on its SMS doesn't move.
+    """
 
     segment: SegmentId
     due_at: datetime
@@ -85,7 +90,36 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
     at: datetime
 
 
-Outcome = Submitted | Postponed | Ended
+class Moved(msgspec.Struct, frozen=True, gc=False):
+    """The whole SMS is to go to another carrier, at `due_at`, its tries counted anew.
+
+    It moves if no part of it is, or may be, with the carrier it comes from: all its parts wait, or are Moved by the
+    same call. Else `otherwise` holds for the segment; but where nothing but a lease of another part is in the way,
+    and `otherwise` is its end, it is put back for MOVE_WAIT, tries as they are.
+    others: to which carriers it may move from there.
+    """
+
+    segment: SegmentId
+    carrier: str
+    others: tuple[str, ...]
+    due_at: datetime
+    attempt_count: int
+    status: Status
+    reason: str
+    otherwise: Postponed | Ended
+
+    def waiting(self) -> Postponed:
+        """What holds while another part is leased."""
+        if isinstance(self.otherwise, Postponed):
+            return self.otherwise
+        due_at = self.due_at + MOVE_WAIT
+        return Postponed(self.segment, due_at, self.attempt_count, self.status, self.otherwise.reason)
+
+
+MOVE_WAIT = timedelta(seconds=5)
+"""How long a part waits, that is to move, for what becomes of its SMS's other parts."""
+
+Outcome = Submitted | Postponed | Moved | Ended
 
 
 class ReceiptNews(msgspec.Struct, frozen=True, gc=False):
@@ -193,8 +227,9 @@ class Store(Protocol):
     async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
         """What became of leased segments, one outcome a segment. Receipts that came before are matched here.
 
-        An Ended among them counts last, and of several for one SMS the first. What comes too late changes nothing:
-        anything for a final SMS, a Postponed for a segment whose lease is over, a second Submitted.
+        A Moved among them counts after the others, of several for one SMS the first; an Ended counts last, and of
+        several for one SMS the first. What comes too late changes nothing: anything for a final SMS, a Postponed or
+        Moved for a segment whose lease is over or whose SMS has moved, a second Submitted.
         """
         ...
 

@@ -38,6 +38,7 @@ from heliograph.store.interface import (
     Ended,
     InboundQuery,
     JobQuery,
+    Moved,
     Outcome,
     Postponed,
     Quota,
@@ -59,6 +60,7 @@ class _Part:
     message_id: str = ""
     sent_at: datetime | None = None
     heard: bool = False
+    others: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class _Sms:
     planned: PlannedSms
     final: SmsProgress | None
     parts: list[_Part]
+    carrier: str | None
 
 
 @dataclass(slots=True)
@@ -121,11 +124,13 @@ class MemoryStore:
         job = _Job(plan)
         for index, planned in enumerate(plan.sms):
             self._sms_count += 1
-            sms = _Sms(self._sms_count, index, job, planned, None, [])
+            sms = _Sms(self._sms_count, index, job, planned, None, [], planned.carrier)
             if planned.carrier is None:
                 sms.final = _done(planned.verdict, planned.reason, None, plan.received_at)
             else:
-                sms.parts = [_Part(PartState.WAITING, planned.window.due) for _ in range(planned.parts)]
+                sms.parts = [
+                    _Part(PartState.WAITING, planned.window.due, others=planned.others) for _ in range(planned.parts)
+                ]
             job.sms.append(sms)
             self._sms[sms.number] = sms
         self._jobs[plan.job_id] = job
@@ -189,7 +194,7 @@ class MemoryStore:
         due = [
             (part.due_at, sms.number, index)
             for sms in self._sms.values()
-            if sms.final is None and sms.planned.carrier == carrier and sms.job.plan.lane == lane
+            if sms.final is None and sms.carrier == carrier and sms.job.plan.lane == lane
             for index, part in enumerate(sms.parts)
             if part.state is not PartState.DONE and part.due_at <= now
         ]
@@ -197,18 +202,21 @@ class MemoryStore:
 
     async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
         submitted: dict[str, datetime] = {}
-        for outcome in sorted(outcomes, key=lambda outcome: isinstance(outcome, Ended)):
+        moved = {outcome.segment for outcome in outcomes if isinstance(outcome, Moved)}
+        for outcome in sorted(outcomes, key=lambda outcome: (isinstance(outcome, Ended), isinstance(outcome, Moved))):
             sms = self._sms.get(outcome.segment >> PART_BITS)
             if sms is None or sms.final is not None:
                 continue
+            if isinstance(outcome, Postponed | Moved) and sms.carrier != carrier:
+                continue  # It comes too late.
             part = sms.parts[outcome.segment & (1 << PART_BITS) - 1]
             match outcome:
                 case Ended():
                     self._end(sms, outcome.status, outcome.reason, outcome.at)
                 case Postponed() if part.state is PartState.LEASED:
-                    part.state, part.due_at = PartState.WAITING, outcome.due_at
-                    part.attempt_count = outcome.attempt_count
-                    part.status, part.reason = outcome.status, outcome.reason
+                    _postpone(part, outcome)
+                case Moved() if part.state is PartState.LEASED:
+                    self._move(sms, part, outcome, moved)
                 case Submitted() if part.state in (PartState.WAITING, PartState.LEASED):
                     part.sent_at, part.status, part.reason = outcome.at, Status.NONE, ""
                     if outcome.receipt_due_at is None:
@@ -230,6 +238,27 @@ class MemoryStore:
         ]
         self._parked = [parked for parked in self._parked if parked not in overtaken]
         await self.record_receipts(carrier, [news for _, news in overtaken])
+
+    def _move(self, sms: _Sms, part: _Part, outcome: Moved, moved: set[SegmentId]) -> None:
+        states = {
+            PartState.WAITING
+            if sms.number << PART_BITS | index in moved and each.state is PartState.LEASED
+            else each.state
+            for index, each in enumerate(sms.parts)
+        }
+        is_held = not all(each.others for each in sms.parts) or states & {PartState.SUBMITTED, PartState.DONE}
+        if not is_held and PartState.LEASED not in states:
+            sms.carrier = outcome.carrier
+            for each in sms.parts:
+                each.state, each.due_at, each.attempt_count = PartState.WAITING, outcome.due_at, 0
+                each.status, each.reason, each.others = outcome.status, outcome.reason, outcome.others
+            self._work.set([outcome.carrier])
+            return
+        instead = outcome.otherwise if is_held else outcome.waiting()
+        if isinstance(instead, Postponed):
+            _postpone(part, instead)
+        else:
+            self._end(sms, instead.status, instead.reason, instead.at)
 
     async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
         for news in receipts:
@@ -254,7 +283,7 @@ class MemoryStore:
         named = [
             (self._is_other(sms, news), self._is_done(sms, part), ids[part.message_id], -sms.number, -index)
             for sms in self._sms.values()
-            if sms.planned.carrier == carrier
+            if sms.carrier == carrier
             for index, part in enumerate(sms.parts)
             if part.message_id in ids
         ]
@@ -277,7 +306,7 @@ class MemoryStore:
         return [
             part.message_id
             for sms in self._sms.values()
-            if sms.planned.carrier == carrier and sms.final is None
+            if sms.carrier == carrier and sms.final is None
             for part in sms.parts
             if part.state is PartState.SUBMITTED and part.message_id
         ]
@@ -451,8 +480,8 @@ class MemoryStore:
         oldest: dict[str, datetime] = {}
         for sms in self._sms.values():
             for part in sms.parts if sms.final is None else ():
-                if part.state is PartState.WAITING and part.due_at <= now and sms.planned.carrier:
-                    oldest[sms.planned.carrier] = min(part.due_at, oldest.get(sms.planned.carrier, part.due_at))
+                if part.state is PartState.WAITING and part.due_at <= now and sms.carrier:
+                    oldest[sms.carrier] = min(part.due_at, oldest.get(sms.carrier, part.due_at))
         return Counts({each: by_process_status[each] for each in (ProcessStatus.OPEN, ProcessStatus.RUNNING)}, oldest)
 
     async def ready(self) -> None:
@@ -471,6 +500,14 @@ def _progress(sms: _Sms) -> SmsProgress:
     return sms.final or roll_up([PartProgress(p.state, p.status, p.reason, p.sent_at) for p in sms.parts])
 
 
+def _postpone(part: _Part, outcome: Postponed) -> None:
+    part.state, part.due_at = PartState.WAITING, outcome.due_at
+    part.attempt_count = outcome.attempt_count
+    part.status, part.reason = outcome.status, outcome.reason
+    if outcome.status is Status.SEND_ERR:
+        part.others = ()
+
+
 def _is_untouched(sms: _Sms) -> bool:
     return sms.final is None and all(part.state is PartState.WAITING for part in sms.parts)
 
@@ -478,6 +515,8 @@ def _is_untouched(sms: _Sms) -> bool:
 def _lease(sms: _Sms, index: int, until: datetime) -> DuePart:
     part, plan = sms.parts[index], sms.job.plan
     message = plan.messages[sms.planned.message]
+    if part.state is PartState.LEASED:
+        part.others = ()
     due = DuePart(
         segment=Segment(
             id=SegmentId(sms.number << PART_BITS | index),
@@ -502,6 +541,7 @@ def _lease(sms: _Sms, index: int, until: datetime) -> DuePart:
         on_unknown=plan.on_unknown,
         blackouts=sms.planned.blackouts,
         heard=part.heard,
+        others=part.others,
     )
     part.due_at = until
     if part.state is PartState.WAITING:

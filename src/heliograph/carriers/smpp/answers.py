@@ -52,7 +52,7 @@ def request_of(profile: Profile, segment: Segment, now: datetime) -> SubmitSm | 
             reason = answer_reason(
                 request.status.name, request.status, Permanence.LASTING, f"Not sent: {request.reason}."
             )
-            return Refused(segment.id, Permanence.LASTING, reason)
+            return Refused(segment.id, Permanence.LASTING, reason, elsewhere=True)
         case profiles.Expired():
             return Expired(segment.id, "less than a minute of its validity was left, which no SMSC takes")
 
@@ -69,7 +69,7 @@ def refusal(profile: Profile, segment: Segment, status: int, *, queue_full_count
     reason = answer_reason(status_name(status), status, permanence, status_meaning(status))
     if kind is StatusKind.SESSION:
         return Unreachable(segment.id, reason.replace("(Permanent)", "(Temporary)", 1), is_try=False)
-    return Refused(segment.id, permanence, reason)
+    return Refused(segment.id, permanence, reason, elsewhere=kind in _ELSEWHERE)
 
 
 QUEUE_FULL = 0x14
@@ -88,6 +88,9 @@ _PERMANENCES = {
     StatusKind.POLICY: Permanence.LASTING,
     StatusKind.OTHER_OPERATION: Permanence.DOUBTFUL,
 }
+
+_ELSEWHERE = (StatusKind.SENDER, StatusKind.CONFIGURATION)
+"""What is between this carrier and us. POLICY isn't: it would be the same SMS, and the same rules, elsewhere."""
 
 
 def receipt_of(profile: Profile, read: receipts.Receipt, pdu: DeliverSm | DataSm, now: datetime) -> Receipt:

@@ -125,7 +125,7 @@ class SmppCarrier:
         try:
             link.submit(Submission(segment, request))
         except LocalProtocolError as error:
-            self._tell(Refused(segment.id, Permanence.LASTING, f"it can't be put into SMPP: {error}"))
+            self._tell(Refused(segment.id, Permanence.LASTING, f"it can't be put into SMPP: {error}", elsewhere=True))
 
     async def outcomes(self) -> list[SubmitOutcome]:
         while not self._outcomes:

@@ -1,6 +1,7 @@
 """One carrier's dispatcher: leases what is due, paces it, submits it, records what came of it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,13 +10,14 @@ import structlog
 
 from heliograph.carriers.interface import Carrier
 from heliograph.clock import Clock
+from heliograph.flow.dispatch.failover import after_answer, instead_of_waiting
 from heliograph.flow.dispatch.pacing import Pacer
 from heliograph.flow.dispatch.retrying import RetryPolicy, after_acceptance, after_try, before_try, while_unreachable
-from heliograph.jobs.carriage import AcceptedLate, Permanence, Refused, SegmentId
+from heliograph.jobs.carriage import Accepted, AcceptedLate, Permanence, Refused, SegmentId, SubmitOutcome
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.status import PartState, Status
 from heliograph.metrics import Metrics
-from heliograph.store.interface import DuePart, Ended, Outcome, Postponed, Store, Submitted
+from heliograph.store.interface import DuePart, Ended, Moved, Outcome, Postponed, Store, Submitted
 
 IDLE_POLL_S = 0.25
 """How often to look for scheduled SMS that have fallen due: they leave within a second of their instant."""
@@ -55,8 +57,12 @@ class Dispatcher:
         policy: RetryPolicy,
         pacer: Pacer,
         lease_s: float,
+        carriers: Sequence[Carrier] = (),
     ) -> None:
-        """lease_s: longer than the carrier ever takes to answer, its time-out included."""
+        """lease_s: longer than the carrier ever takes to answer, its time-out included.
+
+        carriers: those to which SMS may move, for each of which a dispatcher runs.
+        """
         self._carrier = carrier
         self._store = store
         self._clock = clock
@@ -66,6 +72,8 @@ class Dispatcher:
         self._lease = timedelta(seconds=lease_s)
         self._in_flight: dict[SegmentId, _Try] = {}
         self._settled_since_lease: set[SegmentId] = set()
+        self._carriers = {other.name: other for other in carriers if other.name != carrier.name}
+        self._throttled_since_s: float | None = None
         self._room = asyncio.Event()
         self._leasing = False
         self._stopping = False
@@ -94,8 +102,8 @@ class Dispatcher:
                 await self._wait_for_room()
                 continue
             try:
-                leased = await self._lease_and_submit(limit)
-                if unreachable:
+                leased, moved = await self._lease_and_submit(limit, was_unreachable=bool(unreachable))
+                if unreachable and not moved:
                     await self._clock.sleep(UNREACHABLE_POLL_S)
                 elif not leased:
                     await self._store.work_arrived(self._carrier.name, IDLE_POLL_S)
@@ -115,22 +123,29 @@ class Dispatcher:
         else:
             await self._clock.sleep(self._pacer.next_room_s())
 
-    async def _lease_and_submit(self, limit: int) -> bool:
+    async def _lease_and_submit(self, limit: int, *, was_unreachable: bool) -> tuple[bool, bool]:
+        """Whether anything was due, and whether any of it goes to another carrier."""
         self._leasing = True
         try:
             self._settled_since_lease.clear()
             now = self._clock.now()
             due = await self._store.lease_segments(self._carrier.name, limit, now + self._lease, now)
-            await self._record(self._submit(due))
+            decided = self._submit(due, None if was_unreachable else limit)
+            await self._record(decided)
         finally:
             self._leasing = False
-        return bool(due)
+        return bool(due), any(isinstance(outcome, Moved) for outcome in decided)
 
-    def _submit(self, due: Sequence[DuePart]) -> list[Outcome]:
-        """Hand to the carrier what is to go to it now; what to record of the others."""
+    def _submit(self, due: Sequence[DuePart], room: int | None) -> list[Outcome]:
+        """Hand to the carrier what is to go to it now; what to record of the others.
+
+        room: for how many there was some; None if the carrier couldn't be reached, which may be over.
+        """
+        room = self._limit() if room is None else room
         now, started_s = self._clock.now(), self._clock.monotonic()
         decided: list[Outcome] = []
         unreachable = self._carrier.unreachable
+        up = self._up() if unreachable else set[str]()
         submit_count = 0
         for part in due:
             segment = part.segment
@@ -145,15 +160,21 @@ class Dispatcher:
                 # Its next try is stored, but we haven't heard so yet and may be about to store it once more.
                 decided.append(_put_back(part, now + timedelta(seconds=STORE_RETRY_S)))
             elif unreachable:
-                decided.append(while_unreachable(part, unreachable, now, self._policy))
-            elif not self._stopping:
+                waiting = while_unreachable(part, unreachable, now, self._policy)
+                decided.append(instead_of_waiting(part, self._carrier.name, waiting, up, now))
+            elif not self._stopping and submit_count < room:
                 self._in_flight[segment.id] = _Try(part, started_s)
                 self._carrier.submit(segment)
                 submit_count += 1
             elif part.was is PartState.WAITING:
                 decided.append(_put_back(part, now))
         self._pacer.spend(submit_count)
+        self._log_moves(due, decided)
         return decided
+
+    def _up(self) -> set[str]:
+        """The other carriers that can be reached."""
+        return {name for name, other in self._carriers.items() if not other.unreachable}
 
     def _knows(self, segment: SegmentId) -> bool:
         return segment in self._in_flight or segment in self._settled_since_lease
@@ -164,6 +185,7 @@ class Dispatcher:
             now, ended_s = self._clock.now(), self._clock.monotonic()
             outcomes: dict[SegmentId, Outcome] = {}
             late: list[Outcome] = []
+            up = self._up()
             for answer in answers:
                 if isinstance(answer, AcceptedLate):
                     taken = self._late(answer, now)
@@ -180,7 +202,8 @@ class Dispatcher:
                 self._metrics.answered(self._carrier.name, type(answer).__name__.lower())
                 if type(answer) is Refused and answer.permanence is Permanence.THROTTLED:
                     self._pacer.throttled(ended_s)
-                outcomes[answer.segment] = after_try(known.part, answer, now, self._policy)
+                outcomes[answer.segment] = self._after_answer(known.part, answer, up, now, ended_s)
+            self._log_moves([self._in_flight[segment].part for segment in outcomes], [*outcomes.values()])
             if late:
                 await self._record(late)
             await self._record([*outcomes.values()])
@@ -188,6 +211,33 @@ class Dispatcher:
                 del self._in_flight[segment]
                 self._settled_since_lease.add(segment)
             self._room.set()
+
+    def _after_answer(self, part: DuePart, answer: SubmitOutcome, up: set[str], now: datetime, now_s: float) -> Outcome:
+        throttled = isinstance(answer, Refused) and answer.permanence is Permanence.THROTTLED
+        if throttled and self._throttled_since_s is None:
+            self._throttled_since_s = now_s
+        elif isinstance(answer, Accepted):
+            self._throttled_since_s = None
+        decision = after_try(part, answer, now, self._policy)
+        return after_answer(
+            part,
+            self._carrier.name,
+            answer,
+            decision,
+            up=up,
+            known=self._carriers,
+            throttled_s=0.0 if self._throttled_since_s is None else now_s - self._throttled_since_s,
+            now=now,
+            policy=self._policy,
+        )
+
+    def _log_moves(self, parts: Sequence[DuePart], outcomes: Sequence[Outcome]) -> None:
+        moved = {outcome.segment: outcome.carrier for outcome in outcomes if isinstance(outcome, Moved)}
+        if not moved:
+            return
+        counts = Counter((part.segment.job_id, moved[part.segment.id]) for part in parts if part.segment.id in moved)
+        for (job_id, target), part_count in counts.items():
+            log.info("dispatch.moved", job_id=job_id, carrier=self._carrier.name, to=target, part_count=part_count)
 
     def _late(self, answer: AcceptedLate, now: datetime) -> Outcome:
         """An answer to a try that has been given up: where the next one hasn't begun, it needn't."""

@@ -31,6 +31,8 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     the head of the queue, for a carrier that pauses as a whole.
     unreachable_wait_s: before we look again whether a carrier that can't be reached takes a segment.
     receipt_grace_s: how long after the end of the validity a receipt is still awaited.
+    tries_before_next: after how many failed tries an SMS goes to the next carrier of its route, where there is one;
+    throttled_before_next_s: for how long a carrier may say that it is too much.
     """
 
     waits_s: tuple[float, ...] = (5, 15, 60, 300, 900)
@@ -38,6 +40,8 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     throttle_wait_s: float | None = 1
     unreachable_wait_s: float = 5
     receipt_grace_s: float = 86_400
+    tries_before_next: int = 2
+    throttled_before_next_s: float = 30
 
 
 def before_try(part: DuePart, now: datetime) -> Outcome | None:
@@ -65,7 +69,7 @@ def before_try(part: DuePart, now: datetime) -> Outcome | None:
 _UNKNOWN = "the process was stopped while it was being sent: nobody knows whether the carrier took it"
 
 
-def while_unreachable(part: DuePart, reason: str, now: datetime, policy: RetryPolicy) -> Outcome:
+def while_unreachable(part: DuePart, reason: str, now: datetime, policy: RetryPolicy) -> Postponed:
     """What becomes of a part that is due while its carrier can't be reached; no try is counted."""
     due_at = earliest_send(now + timedelta(seconds=policy.unreachable_wait_s), part.blackouts)
     return _postponed(part, due_at, part.attempt_count, Status.CON_ERR, reason)

@@ -11,7 +11,7 @@ INSERT INTO sms (id, job, message, dst, customer_ref, parts, process_status, sta
 VALUES :rows
 
 -- name: insert_live
-INSERT INTO live (id, carrier, lane, account, due, expires, blackouts, state, attempts, status, reason, message_id, sent, heard)
+INSERT INTO live (id, carrier, lane, account, due, expires, blackouts, state, attempts, status, reason, message_id, sent, heard, others)
 VALUES :rows
 
 -- name: last_sms_number
@@ -73,14 +73,16 @@ WHERE due IS NOT NULL AND carrier = ? AND lane = ? AND account = ? AND due <= ? 
 -- Everything about segments just leased.
 WITH wanted (id) AS (VALUES :rows)
 SELECT live.id, live.state, live.attempts, live.status, live.reason, live.heard, live.expires, live.blackouts, sms.dst,
-       sms.parts, message.text, message.encoding, message.parts, job.public_id, job.options, job.give_up
+       sms.parts, message.text, message.encoding, message.parts, job.public_id, job.options, job.give_up,
+       live.others
 FROM wanted CROSS JOIN live ON live.id = wanted.id CROSS JOIN sms ON sms.id = live.id >> 5
 CROSS JOIN job ON job.id = sms.job CROSS JOIN message ON message.job = sms.job AND message.place = sms.message
 
 -- name: lease
--- What is awaiting its receipt keeps that state, so that no SMS goes back from RUNNING to OPEN.
+-- What is awaiting its receipt keeps that state, so that no SMS goes back from RUNNING to OPEN. Of what was leased
+-- nobody knows whether the carrier has it, so it stays there.
 WITH wanted (id, due) AS (VALUES :rows)
-UPDATE live SET state = max(live.state, 1), due = wanted.due FROM wanted WHERE live.id = wanted.id
+UPDATE live SET state = max(live.state, 1), due = wanted.due, others = iif(live.state = 1, NULL, live.others) FROM wanted WHERE live.id = wanted.id
 
 -- name: free_leases
 -- At start: whoever held a lease on this file is gone, so its end needn't be waited for.
@@ -92,9 +94,22 @@ UPDATE live SET state = 2, due = news.due, message_id = news.message_id, sent = 
 FROM news WHERE live.id = news.id AND live.state < 2
 
 -- name: postponed
-WITH news (id, due, attempts, status, reason) AS (VALUES :rows)
-UPDATE live SET state = 0, due = news.due, attempts = news.attempts, status = news.status, reason = news.reason
-FROM news WHERE live.id = news.id AND live.state = 1
+WITH news (id, due, attempts, status, reason, carrier) AS (VALUES :rows)
+UPDATE live SET state = 0, due = news.due, attempts = news.attempts, status = news.status, reason = news.reason,
+  others = iif(news.status = 'SEND_ERR', NULL, live.others)
+FROM news WHERE live.id = news.id AND live.state = 1 AND live.carrier = news.carrier
+
+-- name: movable
+-- The parts of SMS that are to move.
+WITH wanted (sms) AS (VALUES :rows)
+SELECT live.id, live.state, live.carrier, live.others IS NOT NULL FROM wanted
+CROSS JOIN live ON live.id >= wanted.sms << 5 AND live.id < (wanted.sms + 1) << 5
+
+-- name: moved
+WITH news (id, carrier, others, due, status, reason) AS (VALUES :rows)
+UPDATE live SET state = 0, carrier = news.carrier, others = news.others, due = news.due, attempts = 0,
+  status = news.status, reason = news.reason
+FROM news WHERE live.id = news.id
 
 -- name: part_done
 -- One part of several is through; it leaves the queue and waits for the others.

@@ -37,6 +37,20 @@ def _options(content: bytes) -> JobOptions:
     return _options_decoder.decode(content)
 
 
+_names_decoder = msgspec.json.Decoder(tuple[str, ...])
+
+
+@lru_cache(maxsize=256)
+def _names(content: bytes) -> tuple[str, ...]:
+    return _names_decoder.decode(content)
+
+
+@lru_cache(maxsize=256)
+def names_row(names: tuple[str, ...]) -> bytes | None:
+    """Carriers' names as they are kept."""
+    return msgspec.json.encode(names) if names else None
+
+
 def instant_ms(instant: datetime) -> int:
     """Milliseconds since 1970, later ones dropped."""
     return (instant - _EPOCH) // _MILLISECOND
@@ -121,7 +135,7 @@ def due_parts(rows: Iterable[tuple[Any, ...]]) -> Iterable[DuePart]:
     texts_of: dict[str, tuple[str, ...]] = {}
     for (
         number, state, attempts, status, reason, heard, expires, blackouts, dst, part_count,
-        text, encoding, parts, public_id, options, give_up,
+        text, encoding, parts, public_id, options, give_up, others,
     ) in rows:  # fmt: skip
         options = _options(options)
         part_text: str = text
@@ -152,4 +166,5 @@ def due_parts(rows: Iterable[tuple[Any, ...]]) -> Iterable[DuePart]:
             on_unknown=OnUnknown.GIVE_UP if give_up else OnUnknown.RESEND,
             blackouts=() if blackouts is None else _periods.decode(blackouts),
             heard=bool(heard),
+            others=() if others is None or state == PartState.LEASED.value else _names(others),
         )

@@ -23,6 +23,7 @@ from heliograph.store.interface import (
     DuePart,
     InboundQuery,
     JobQuery,
+    Moved,
     Outcome,
     Quota,
     ReceiptNews,
@@ -173,6 +174,7 @@ class SqliteStore:
 
     async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
         await self._commits.write(RecordOutcomes(carrier, outcomes))
+        self._work.set({outcome.carrier for outcome in outcomes if isinstance(outcome, Moved)})
 
     async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
         await self._commits.write(RecordReceipts(carrier, receipts))

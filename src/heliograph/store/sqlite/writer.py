@@ -20,6 +20,7 @@ from heliograph.store.interface import (
     Arrival,
     DuePart,
     Ended,
+    Moved,
     Outcome,
     Postponed,
     ReceiptNews,
@@ -28,7 +29,14 @@ from heliograph.store.interface import (
 from heliograph.store.sqlite.blocklist import Blocklists
 from heliograph.store.sqlite.connection import Connection
 from heliograph.store.sqlite.inbound import Inbound
-from heliograph.store.sqlite.rows import COUNTER_BITS, due_parts, first_job_number, instant_ms, instant_ms_up
+from heliograph.store.sqlite.rows import (
+    COUNTER_BITS,
+    due_parts,
+    first_job_number,
+    instant_ms,
+    instant_ms_up,
+    names_row,
+)
 
 ACCOUNTS_A_LEASE = 64
 """How many accounts one lease looks at; the next one goes on where it stopped."""
@@ -372,7 +380,23 @@ class Writer:
                 if planned.blackouts is not periods:
                     periods = planned.blackouts
                     blackouts = msgspec.json.encode(periods) if periods else None
-                rest = (planned.carrier, lane, plan.account, due, expires, blackouts, 0, 0, "", "", None, None, 0)
+                others = names_row(planned.others)
+                rest = (
+                    planned.carrier,
+                    lane,
+                    plan.account,
+                    due,
+                    expires,
+                    blackouts,
+                    0,
+                    0,
+                    "",
+                    "",
+                    None,
+                    None,
+                    0,
+                    others,
+                )
                 live += [(number << PART_BITS | part, *rest) for part in range(planned.parts)]
             number += 1
         self._last_sms = number - 1
@@ -444,6 +468,7 @@ class Writer:
         taken: list[_PartDone] = []
         ended: dict[int, _SmsEnd] = {}
         awaited: list[tuple[object, ...]] = []
+        moved: list[Moved] = []
         for outcome in record.outcomes:
             match outcome:
                 case Submitted():
@@ -456,19 +481,63 @@ class Writer:
                     if message_id is not None:
                         awaited.append((message_id, record.carrier, at - _PARKED_FOR_MS))
                 case Postponed():
-                    due = instant_ms_up(outcome.due_at)
-                    postponed.append(
-                        (outcome.segment, due, outcome.attempt_count, outcome.status.value, outcome.reason)
-                    )
+                    postponed.append(_postponed_row(outcome, record.carrier))
+                case Moved():
+                    moved.append(outcome)
                 case Ended():
                     end = _SmsEnd(outcome.status, outcome.reason, instant_ms(outcome.at))
                     ended.setdefault(outcome.segment >> PART_BITS, end)
         self._db.run_rows("submitted", submitted)
         self._db.run_rows("postponed", postponed)
         self._parts_done(taken, Status.SUC_ACC, before=PartState.SUBMITTED)
+        if moved:
+            ended = {**ended, **self._move(record.carrier, moved)}  # These come before an Ended, and the first counts.
         self._end(ended)
         if self._parked_count and awaited:
             self._unpark(record.carrier, awaited)
+
+    def _move(self, carrier: str, moved: Sequence[Moved]) -> dict[int, _SmsEnd]:
+        """SMS go to other carriers, those that may; the ends of those that come to theirs instead."""
+        parts: dict[int, dict[int, int]] = {}
+        bound: set[int] = set()
+        for segment, state, at_carrier, has_others in self._db.query_rows(
+            "movable", [(number,) for number in dict.fromkeys(each.segment >> PART_BITS for each in moved)]
+        ):
+            if at_carrier != carrier:
+                continue  # It has moved.
+            parts.setdefault(segment >> PART_BITS, {})[segment] = state
+            if not has_others or state > PartState.LEASED.value:
+                bound.add(segment >> PART_BITS)
+        first: dict[int, Moved] = {}
+        leased = {
+            each.segment
+            for each in moved
+            if parts.get(each.segment >> PART_BITS, {}).get(each.segment) == PartState.LEASED.value
+        }
+        postponed: list[tuple[object, ...]] = []
+        ended: dict[int, _SmsEnd] = {}
+        for each in moved:
+            number = each.segment >> PART_BITS
+            if each.segment not in leased:
+                continue  # It comes too late.
+            in_the_way = (
+                state == PartState.LEASED.value and segment not in leased for segment, state in parts[number].items()
+            )
+            if number not in bound and not any(in_the_way):
+                first.setdefault(number, each)
+                continue
+            instead = each.otherwise if number in bound else each.waiting()
+            if isinstance(instead, Postponed):
+                postponed.append(_postponed_row(instead, carrier))
+            else:
+                ended.setdefault(number, _SmsEnd(instead.status, instead.reason, instant_ms(instead.at)))
+        rows: list[tuple[object, ...]] = []
+        for number, each in first.items():
+            news = each.carrier, names_row(each.others), instant_ms_up(each.due_at), each.status.value, each.reason
+            rows += [(segment, *news) for segment in parts[number]]
+        self._db.run_rows("postponed", postponed)
+        self._db.run_rows("moved", rows)
+        return ended
 
     def _record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
         segments = self._submitted(carrier, receipts)
@@ -645,6 +714,11 @@ class Writer:
         self._db.run_rows("blank_messages", jobs)
         self._db.run_rows("blank_jobs", jobs)
         return len(jobs)
+
+
+def _postponed_row(outcome: Postponed, carrier: str) -> tuple[object, ...]:
+    due = instant_ms_up(outcome.due_at)
+    return outcome.segment, due, outcome.attempt_count, outcome.status.value, outcome.reason, carrier
 
 
 def sms_range_of(job_id: str) -> tuple[int, int] | None:
