@@ -132,6 +132,8 @@ def kannel(tmp_path, smsc_port, msg_id_type="0x00"):
         stack.enter_context(running([bearerbox, "-v", "0", configuration], stderr=log, cwd=tmp_path))
         eventually(lambda: can_connect(smsbox_port), "bearerbox")
         stack.enter_context(running([smsbox, "-v", "0", configuration], stderr=log, cwd=tmp_path))
+        # It listens to HTTP before it has found the bearerbox, and ends in a panic if it is asked for anything then.
+        eventually(lambda: "Connected to bearerbox" in log_path.read_text("utf-8", "replace"), "smsbox")
         eventually(lambda: can_connect(http_port), "smsbox")
         yield Kannel(http_port, callbacks)
 
