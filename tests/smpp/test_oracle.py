@@ -6,11 +6,9 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from heliograph.smpp import pdus
 from heliograph.smpp.fields import Tag, Tlv
-from tests.interop.programs import NODE
+from tests.interop.programs import NODE, missing
 from tests.smpp.golden import GOLDEN
 
 HERE = Path(__file__).parent
@@ -87,7 +85,7 @@ def asked(pdu, sequence):
 
 def test_npm_smpp_encodes_alike():
     if not (MODULES / "smpp").is_dir():
-        pytest.skip(f"needs npm's smpp in {MODULES} (or in HELIOGRAPH_NODE_MODULES); make test puts it there")
+        missing(f"npm's smpp is not in {MODULES} (or in HELIOGRAPH_NODE_MODULES): make test puts it there")
     numbered = list(enumerate([*FURTHER, *(pdu for several in GOLDEN.values() for pdu in several)], start=1))
     questions = json.dumps([asked(pdu, sequence) for sequence, pdu in numbered])
     answer = subprocess.run(
