@@ -8,6 +8,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._children: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         self.jobs_accepted = Counter("heliograph_jobs_accepted", "Jobs accepted.", registry=self.registry)
         self.sms_accepted = Counter(
             "heliograph_sms_accepted", "SMS accepted, one per recipient.", registry=self.registry
@@ -42,7 +43,7 @@ class Metrics:
             "SMS from phones that are whole, or as whole as they get.",
             registry=self.registry,
         )
-        self.requests = Counter(
+        self._requests = Counter(
             "heliograph_http_requests",
             "HTTP requests, by operation and status.",
             ["operation", "code"],
@@ -63,11 +64,23 @@ class Metrics:
 
     def sms_finished(self, status: str, count: int = 1) -> None:
         """Count final words."""
-        self._finished.labels(status).inc(count)
+        self._child(self._finished, status).inc(count)
 
     def answered(self, carrier: str, outcome: str, count: int = 1) -> None:
         """Count a carrier's answers."""
-        self._outcomes.labels(carrier, outcome).inc(count)
+        self._child(self._outcomes, carrier, outcome).inc(count)
+
+    def requested(self, operation: str, code: int) -> None:
+        """Count a request that was answered."""
+        self._child(self._requests, operation, str(code)).inc()
+
+    def _child(self, counter: Counter, *labels: str) -> Counter:
+        """A counter's child, found faster than `labels` does, which takes a lock each time."""
+        key = counter, labels
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = counter.labels(*labels)
+        return child
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""

@@ -90,7 +90,7 @@ class Api:
             return
         except Exception as error:  # noqa: BLE001 # total by construction: every error has its answer
             answer = answer_to(error)
-        self._metrics.requests.labels(name, int(answer.status)).inc()
+        self._metrics.requested(name, int(answer.status))
         await _send(answer, headers, send)
         if self._log_requests:
             duration_ms = round((self._clock.monotonic() - started_s) * 1000, 1)
