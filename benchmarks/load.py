@@ -6,10 +6,12 @@ It shares the machine with the service, so it does as little as possible for eac
 import asyncio
 import base64
 import json
+import random
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import httpx2
 import uvloop
 
 
@@ -60,6 +62,26 @@ class Client:
         await asyncio.gather(*(connection.done for connection in open_connections))
         result.wall_s = time.perf_counter() - started
         return result
+
+
+def poll(url: str, credentials: tuple[str, str], paths: list[str], duration_s: float) -> list[Result]:
+    """Read paths in turn for some seconds, some 200 times a second at random moments, by an everyday HTTP client.
+
+    Requests that follow each other at once would meet mostly the moments in which the service has nothing else to do.
+    """
+    moments = random.Random(1)
+    results = [Result() for _ in paths]
+    with httpx2.Client(base_url=url, auth=credentials) as client:
+        for path in paths:
+            client.get(path).raise_for_status()
+        end = time.perf_counter() + duration_s
+        while time.perf_counter() < end:
+            for path, result in zip(paths, results, strict=True):
+                time.sleep(moments.expovariate(200))
+                started = time.perf_counter()
+                client.get(path).raise_for_status()
+                result.latencies_s.append(time.perf_counter() - started)
+    return results
 
 
 class _Connection(asyncio.Protocol):

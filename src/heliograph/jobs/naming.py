@@ -7,6 +7,7 @@ own on disk: they follow from the job's id and the place of the SMS in it.
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NewType
 
 JobId = NewType("JobId", str)
@@ -36,12 +37,16 @@ def inbound_id(received: datetime, number: int) -> InboundId:
 
 
 def _id(kind: str, received: datetime, number: int) -> str:
+    return f"{kind}.{_stamp(received)}{_base36(number, _TAIL_LENGTH).upper()}"
+
+
+@lru_cache(maxsize=16)  # Under load several ids are made in a millisecond.
+def _stamp(received: datetime) -> str:
     received = received.astimezone(UTC)
     instant_ms = (received - _EPOCH) // timedelta(milliseconds=1)
     day = received.year * 10_000 + received.month * 100 + received.day
     time = received.hour * 10_000 + received.minute * 100 + received.second
-    stamp = f"{day:08d}-{time:06d}.{received.microsecond // 1000:03d}"
-    return f"{kind}.{stamp}-0{_base36(instant_ms, 8)}{_base36(number, _TAIL_LENGTH).upper()}"
+    return f"{day:08d}-{time:06d}.{received.microsecond // 1000:03d}-0{_base36(instant_ms, 8)}"
 
 
 def sms_id(job: JobId, index: int) -> SmsId:
