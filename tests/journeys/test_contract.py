@@ -921,7 +921,10 @@ def test_sms_without_a_filter_is_400(acme: Customer):
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [(method, "/jobs", {"GET", "POST"}) for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "HEAD")]
+    [
+        (method, "/jobs", {"GET", "POST"})
+        for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "HEAD", "BREW", "PROPFIND")
+    ]
     + [("POST", "/sms", {"GET"}), ("DELETE", "/version", {"GET"}), ("POST", "/openapi.json", {"GET", "HEAD"})]
     + [("PUT", "/jobs/J.20221116-102407.583-0lajfsfmoXIZJO93PQ", {"GET"})],
 )

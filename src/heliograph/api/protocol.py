@@ -1,5 +1,6 @@
 """uvicorn's HTTP protocol, with a cap on the time and size of what comes before a body."""
 
+import re
 import socket
 from asyncio import TimerHandle, Transport
 from http import HTTPStatus
@@ -11,6 +12,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from heliograph.wire.shapes import ErrorResponse
 
 MAX_HEAD_OCTETS = 64 * 1024
+_STAND_IN = b"PROPFIND"
+_PARSED = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", _STAND_IN}
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}(?= )")
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -20,6 +24,7 @@ class HttpProtocol(HttpToolsProtocol):
     _head_timer: TimerHandle | None = None
     _head_octets = 0
     _unread_octets = 0
+    _method: str | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -37,12 +42,22 @@ class HttpProtocol(HttpToolsProtocol):
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if self._head_timer is None and (cycle is None or cycle.response_complete):
             self._await_head()
+        if self._head_timer is not None and not self._unread_octets:
+            data = self._parsable(data)
         super().data_received(data)
         if self._head_timer is not None and not self.transport.is_closing():
             # The parser tells of a header only when it is whole, and keeps what came of it until then.
             self._unread_octets += len(data)
             if self._unread_octets > MAX_HEAD_OCTETS:
                 self._refuse_head()
+
+    def _parsable(self, data: bytes) -> bytes:
+        """The parser knows a list of methods only; any other is one too (RFC 9110, 9.1), and gets its 405."""
+        method = _TOKEN.match(data)
+        if method is None or method[0] in _PARSED:
+            return data
+        self._method = method[0].decode("ascii")
+        return _STAND_IN + data[method.end() :]
 
     def on_message_begin(self) -> None:
         self._head_octets = 0
@@ -59,6 +74,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_came()
         super().on_headers_complete()
+        if self._method is not None:
+            self.scope["method"], self._method = self._method, None
 
     def send_400_response(self, msg: str) -> None:
         if self._head_octets > MAX_HEAD_OCTETS:
