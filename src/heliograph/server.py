@@ -3,10 +3,11 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ from heliograph.config import (
     open_store,
 )
 from heliograph.flow.accept import Acceptor
+from heliograph.flow.binds import Binds
 from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.dispatch.dispatcher import Dispatcher
 from heliograph.flow.dispatch.pacing import Pacer
@@ -81,17 +83,15 @@ async def serve(
         async with open_store(settings.database, clock.now()) as store:
             if Role.API in settings.server.roles:
                 await _make_demo_account(store, ids)
-            carriers = [_carrier(settings, carrier, clock, ids) for carrier in settings.carriers]
             _warn(settings)
             with _signals(stopping):
-                await _run(settings, store, carriers, listener, clock, ids, metrics, stopping, started)
+                await _run(settings, store, listener, clock, ids, metrics, stopping, started)
     log.info("server.stopped")
 
 
 async def _run(
     settings: Settings,
     store: Store,
-    carriers: Sequence[Carrier],
     listener: socket.socket,
     clock: Clock,
     ids: Ids,
@@ -101,6 +101,9 @@ async def _run(
 ) -> None:
     pages = Pages(store, clock, metrics, heliograph.__version__)
     web = _WebServer(_web_config(settings, _api(settings, store, clock, ids, metrics, pages)))
+    pacers = {carrier.name: _pacer(carrier) for carrier in settings.carriers}
+    binds = _binds(settings, store, clock, ids, pacers)
+    carriers = [_carrier(settings, carrier, binds, clock, ids) for carrier in settings.carriers]
     dispatchers: list[Dispatcher] = []
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(web.serve(sockets=[listener]), name="http")
@@ -111,6 +114,7 @@ async def _run(
             )
         ]
         if Role.DISPATCH in settings.server.roles:
+            running.append(tasks.create_task(binds.run(), name="binds"))
             for carrier, carrier_settings in zip(carriers, settings.carriers, strict=True):
                 if isinstance(carrier, Sandbox):
                     carrier.awaiting(await store.awaiting_receipts(carrier.name))
@@ -120,7 +124,7 @@ async def _run(
                     clock,
                     metrics,
                     policy=settings.retry_policy(carrier_settings),
-                    pacer=_pacer(carrier_settings),
+                    pacer=pacers[carrier.name],
                     lease_s=settings.response_timeout(carrier_settings) + LEASE_MARGIN_S,
                     carriers=carriers,
                 )
@@ -154,6 +158,8 @@ async def _run(
                 log.warning("server.unanswered", segment_count=missing)
         for task in running:
             task.cancel()
+        await asyncio.wait(running)
+        await binds.give_back()
 
 
 async def _first(stopping: asyncio.Event, serving: "asyncio.Task[None]") -> None:
@@ -210,13 +216,28 @@ def _web_config(settings: Settings, api: Api) -> uvicorn.Config:
     return config
 
 
-def _carrier(settings: Settings, carrier: CarrierSettings, clock: Clock, ids: Ids) -> Carrier:
+def _binds(settings: Settings, store: Store, clock: Clock, ids: Ids, pacers: Mapping[str, Pacer]) -> Binds:
+    counts = {
+        carrier.name: len(carrier.smsc(settings.response_timeout(carrier)).modes)
+        for carrier in settings.carriers
+        if isinstance(carrier, SmppSettings)
+    }
+
+    def on_share(carrier: str, share: float) -> None:
+        if share:  # Without any bind nothing is sent, at whatever rate.
+            pacers[carrier].take_share(share)
+
+    node = f"{socket.gethostname()} {os.getpid()} {ids.number(1 << 32):08x}"
+    return Binds(store, clock, node, counts, on_share)
+
+
+def _carrier(settings: Settings, carrier: CarrierSettings, binds: Binds, clock: Clock, ids: Ids) -> Carrier:
     match carrier:
         case SandboxSettings():
             return Sandbox(carrier.name, clock, window=carrier.window, delay_s=carrier.delay)
         case SmppSettings():
             smsc = carrier.smsc(settings.response_timeout(carrier))
-            return SmppCarrier(carrier.name, smsc, clock, ids, takes_inbound=True)
+            return SmppCarrier(carrier.name, smsc, clock, ids, takes_inbound=True, rights=binds.of(carrier.name))
         case _:
             assert_never(carrier)
 

@@ -78,7 +78,7 @@ async def until(condition, clock: ManualClock, *, seconds: float = 60, step_s: f
 @asynccontextmanager
 async def bound_carrier(fake: FakeSmsc, clock: ManualClock, **changes: Any) -> AsyncGenerator[SmppCarrier]:
     """A carrier whose binds are up."""
-    keywords = {name: changes.pop(name) for name in ("takes_inbound",) if name in changes}
+    keywords = {name: changes.pop(name) for name in ("takes_inbound", "rights") if name in changes}
     carrier = SmppCarrier("acme", an_smsc(fake, **changes), clock, SeededIds(), **keywords)
     async with running(carrier):
         await until(lambda: len(fake.bound) == len(carrier._slots) and carrier.window, clock, step_s=0.01)

@@ -456,6 +456,84 @@ async def test_wrong_credentials_are_tried_again_slowly(clock):
             assert carrier.unreachable == ""
 
 
+class Lent:
+    """Rights to binds that a test gives and takes."""
+
+    def __init__(self, within_s: float = 60) -> None:
+        self._given, self._taken = asyncio.Event(), asyncio.Event()
+        self._within_s = within_s
+        self.ended_count = 0
+        self.give()
+
+    def give(self) -> None:
+        self._given.set()
+        self._taken.clear()
+
+    def take(self) -> None:
+        self._given.clear()
+        self._taken.set()
+
+    def has(self, _bind: int) -> bool:
+        return self._given.is_set()
+
+    async def gained(self, _bind: int) -> None:
+        await self._given.wait()
+
+    async def lost(self, _bind: int) -> float:
+        await self._taken.wait()
+        return self._within_s
+
+    def ended(self, _bind: int) -> None:
+        self.ended_count += 1
+
+
+async def test_a_bind_that_another_node_is_to_have_ends_once_its_answers_are_there(clock):
+    rights = Lent()
+    async with (
+        fake_smsc(clock, lambda _: Play(answer_after_s=5)) as smsc,
+        bound_carrier(smsc, clock, rights=rights) as carrier,
+    ):
+        carrier.submit(a_segment(1))
+        await clock.advance(1)
+        rights.take()
+        await clock.advance(1)
+        assert (carrier.window, len(smsc.bound), rights.ended_count) == (0, 1, 0), "nothing more goes out"
+        await clock.advance(5)
+        assert [type(outcome) for outcome in await carrier.outcomes()] == [Accepted]
+        await until(lambda: rights.ended_count == 1, clock)
+        assert (len(smsc.bound), carrier.unreachable) == (0, "")
+        await clock.advance(300)
+        assert len(smsc.binds) == 1, "it isn't opened again"
+        rights.give()
+        await until(lambda: carrier.window > 0, clock)
+        assert len(smsc.binds) == 2
+
+
+async def test_a_bind_that_has_to_end_soon_doesnt_wait_for_its_answers(clock):
+    rights = Lent(within_s=2)
+    async with (
+        fake_smsc(clock, lambda _: Play(answer_after_s=None)) as smsc,
+        bound_carrier(smsc, clock, rights=rights) as carrier,
+    ):
+        carrier.submit(a_segment(1))
+        await clock.advance(1)
+        rights.take()
+        await until(lambda: rights.ended_count == 1, clock, seconds=10)
+        assert [type(outcome) for outcome in await carrier.outcomes()] == [Unanswered]
+
+
+async def test_a_bind_that_is_nobodys_to_open_yet_is_not_opened(clock):
+    rights = Lent()
+    rights.take()
+    async with fake_smsc(clock) as smsc:
+        carrier = SmppCarrier("acme", an_smsc(smsc), clock, SeededIds(), rights=rights)
+        async with running(carrier):
+            await clock.advance(60)
+            assert (len(smsc.binds), carrier.window, carrier.unreachable) == (0, 0, "")
+            rights.give()
+            await until(lambda: carrier.window > 0, clock)
+
+
 async def test_already_bound_is_tried_again_until_the_old_one_is_gone(clock):
     async with fake_smsc(clock) as smsc:
         smsc.bind_status = CommandStatus.ESME_RALYBND

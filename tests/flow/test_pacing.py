@@ -134,3 +134,30 @@ def test_a_pacer_without_a_pause_cares_for_no_throttling():
     pacer = Pacer(100)
     pacer.throttled(0)
     assert pacer.room(0) == 10
+
+
+def test_a_share_of_the_rate_is_kept_to_until_there_is_another():
+    pacer, sent = Pacer(100), 0
+    pacer.take_share(0.25)
+    for tick in range(500):
+        room = pacer.room(tick / 50)
+        pacer.spend(room)
+        sent += room
+    assert 245 <= sent <= 253  # In 10 s, with the burst at the beginning.
+    pacer.take_share(1.0)
+    assert pacer.room(10.0) == 10
+
+
+def test_a_share_of_a_throttled_rate_is_no_more_than_throttling_left():
+    pacer = throttled_pacer(100, 100)
+    pacer.take_share(0.5)
+    assert pacer.room(7.0) == 1  # As after any pause.
+    pacer.take_share(0.1)
+    pacer.spend(1)
+    assert pacer.room(8.0) == 1
+
+
+def test_no_limit_has_no_shares():
+    pacer = Pacer(None)
+    pacer.take_share(0.5)
+    assert pacer.room(0) is None

@@ -953,6 +953,28 @@ class StoreConformance:
             async with asyncio.timeout(0.02):
                 await store.work_arrived("acme", 60)
 
+    # Nodes
+
+    async def test_nodes_count_while_they_tell_that_they_are_there(self, store: Store):
+        assert await store.meet("one", after(15), after(0)) == 1
+        assert await store.meet("two", after(20), after(5)) == 2
+        assert await store.meet("two", after(30), after(15)) == 1, "one has said nothing since"
+        assert await store.meet("one", after(31), after(16)) == 2
+        assert await store.meet("two", after(17), after(17)) == 1, "it goes"
+
+    async def test_a_role_is_one_nodes_until_it_lapses_or_is_given_back(self, store: Store):
+        assert await store.claim("bind 0", "one", after(15), after(0))
+        assert not await store.claim("bind 0", "two", after(16), after(1))
+        assert await store.claim("bind 1", "two", after(16), after(1))
+        assert await store.claim("bind 0", "one", after(25), after(10)), "kept"
+        assert not await store.claim("bind 0", "two", after(39), after(24))
+        assert await store.claim("bind 0", "two", after(40), after(25)), "lapsed"
+        assert not await store.claim("bind 0", "one", after(41), after(26))
+        await store.release("bind 0", "one")
+        assert not await store.claim("bind 0", "one", after(41), after(26)), "it wasn't one's to give back"
+        await store.release("bind 0", "two")
+        assert await store.claim("bind 0", "one", after(41), after(26))
+
     # SMS from phones
 
     async def test_an_sms_from_a_phone_is_read_back_by_its_owner(self, store: Store):

@@ -1,5 +1,6 @@
 """What the steps may ask of a carrier; `tests/carriers/conformance.py` says it again, as tests."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
@@ -63,3 +64,43 @@ class InboundCarrier(Protocol):
         who reads. For one reader at a time.
         """
         ...
+
+
+class BindRights(Protocol):
+    """Which binds of a carrier, numbered from 0, this process is to hold: the carrier agreed to so many from all nodes.
+
+    Whoever holds binds waits for each to be `gained`, and once it is `lost` ends it in good order and says `ended`.
+    """
+
+    def has(self, bind: int) -> bool:
+        """Whether the bind is to be held now."""
+        ...
+
+    async def gained(self, bind: int) -> None:
+        """Return when the bind is to be held."""
+        ...
+
+    async def lost(self, bind: int) -> float:
+        """Return when the bind is to be held no longer: within how many seconds it has to end, infinity included."""
+        ...
+
+    def ended(self, bind: int) -> None:
+        """A bind that was lost has ended: another node may open it."""
+        ...
+
+
+class AllBinds:
+    """The rights of a process that shares its carriers with nobody."""
+
+    def has(self, bind: int) -> bool:
+        return True
+
+    async def gained(self, bind: int) -> None:
+        return
+
+    async def lost(self, bind: int) -> float:
+        await asyncio.Event().wait()  # It never is; whoever waits is cancelled at the end.
+        raise AssertionError("nobody sets that event")
+
+    def ended(self, bind: int) -> None:
+        """Nothing follows."""

@@ -1,4 +1,4 @@
-"""What stores that serve one process keep in its memory: rate limits, and who waits for work."""
+"""What stores that serve one process keep in its memory: rate limits, who waits for work, and who has which role."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -51,3 +51,30 @@ class WorkBell:
         except TimeoutError:
             return
         event.clear()
+
+
+class Roles:
+    """Which node has which role, and which nodes there are: in one process, few."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, datetime] = {}
+        self._holders: dict[str, tuple[str, datetime]] = {}
+
+    def meet(self, node: str, until: datetime, now: datetime) -> int:
+        """A node tells that it is there; how many are."""
+        self._nodes[node] = until
+        self._nodes = {each: end for each, end in self._nodes.items() if end > now}
+        return len(self._nodes)
+
+    def claim(self, role: str, node: str, until: datetime, now: datetime) -> bool:
+        """Whether the node has the role now."""
+        holder, end = self._holders.get(role, (node, now))
+        if holder != node and end > now:
+            return False
+        self._holders[role] = node, until
+        return True
+
+    def release(self, role: str, node: str) -> None:
+        """The node doesn't have the role any more."""
+        if role in self._holders and self._holders[role][0] == node:
+            del self._holders[role]

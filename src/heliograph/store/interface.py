@@ -249,6 +249,26 @@ class Store(Protocol):
         """Return when there may be something new to lease for a carrier, at the latest after `timeout_s`."""
         ...
 
+    # Nodes
+
+    async def meet(self, node: str, until: datetime, now: datetime) -> int:
+        """Tell that a node dispatches, and does so until an instant if it isn't told again; how many nodes do now.
+
+        `until` no later than `now` takes it back.
+        """
+        ...
+
+    async def claim(self, role: str, node: str, until: datetime, now: datetime) -> bool:
+        """Take a role that one node at a time can have, or keep it, until an instant; whether the node has it.
+
+        It has if nobody else does, or if whoever did let it lapse by `now`.
+        """
+        ...
+
+    async def release(self, role: str, node: str) -> None:
+        """Give a role back; nothing changes if another node has it."""
+        ...
+
     # SMS from phones
 
     async def record_inbound(self, carrier: str, arrivals: Sequence[Arrival]) -> Received:

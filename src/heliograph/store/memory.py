@@ -27,7 +27,7 @@ from heliograph.jobs.options import Qos
 from heliograph.jobs.plan import BLOCKED_REASON, JobPlan, PlannedSms, with_blocked
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
-from heliograph.store.in_process import SlidingWindow, WorkBell
+from heliograph.store.in_process import Roles, SlidingWindow, WorkBell
 from heliograph.store.interface import (
     DUPLICATE_WINDOW,
     PARKED_FOR,
@@ -102,6 +102,7 @@ class MemoryStore:
         self._calls: dict[AccountId, SlidingWindow] = {}
         self._last_served: dict[str, AccountId] = {}
         self._work = WorkBell()
+        self._roles = Roles()
         self._inbound_parts: list[_InboundPart] = []
         self._inbound_part_count = 0
         self._inbound: list[InboundSms] = []
@@ -327,6 +328,17 @@ class MemoryStore:
     def _finish_job_if_done(self, job: _Job) -> None:
         if all(sms.final for sms in job.sms):
             job.finished_at = max(sms.final.finished_at for sms in job.sms if sms.final and sms.final.finished_at)
+
+    # Nodes
+
+    async def meet(self, node: str, until: datetime, now: datetime) -> int:
+        return self._roles.meet(node, until, now)
+
+    async def claim(self, role: str, node: str, until: datetime, now: datetime) -> bool:
+        return self._roles.claim(role, node, until, now)
+
+    async def release(self, role: str, node: str) -> None:
+        self._roles.release(role, node)
 
     # SMS from phones
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from heliograph.carriers.interface import AllBinds, BindRights
 from heliograph.carriers.smpp.answers import QUEUE_FULL, inbound_of, receipt_of, refusal, request_of
 from heliograph.carriers.smpp.inbox import Inbox
 from heliograph.carriers.smpp.link import MOST_OVERDUE, SENDING, Link, Submission
@@ -39,6 +40,7 @@ from heliograph.smpp.statuses import ROK, CommandStatus, StatusKind, status_kind
 MAX_BATCH: Final = 100
 """Outcomes given at once: what one commit takes in a millisecond or two."""
 JITTERS: Final = 1_000_000
+HAND_OVER_POLL_S: Final = 0.05
 LOGGED_ODDITIES: Final = 10
 """How many oddities of one connection are told one by one; of more, only each hundredth."""
 
@@ -48,9 +50,11 @@ log = structlog.get_logger()
 class _Slot:
     """A place for one bind. fault_count: how often in a row it came to nothing."""
 
-    def __init__(self, mode: type[Bind]) -> None:
+    def __init__(self, number: int, mode: type[Bind]) -> None:
+        self.number = number
         self.mode = mode
         self.link: Link | None = None
+        self.is_busy = False
         self.fault_count = 0
 
 
@@ -61,14 +65,25 @@ class SmppCarrier:
     they are refused for good.
     """
 
-    def __init__(self, name: str, smsc: Smsc, clock: Clock, ids: Ids, *, takes_inbound: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        smsc: Smsc,
+        clock: Clock,
+        ids: Ids,
+        *,
+        takes_inbound: bool = False,
+        rights: BindRights | None = None,
+    ) -> None:
+        """rights: which of the binds to hold; all of them if None."""
         self._name = name
         self._smsc = smsc
         self._profile = smsc.profile
         self._clock = clock
         self._ids = ids
         self._takes_inbound = takes_inbound
-        self._slots = [_Slot(mode) for mode in smsc.modes]
+        self._rights = rights or AllBinds()
+        self._slots = [_Slot(number, mode) for number, mode in enumerate(smsc.modes)]
         self._fault = ""
         self._outcomes: list[SubmitOutcome] = []
         self._outcome_there = asyncio.Event()
@@ -151,15 +166,42 @@ class SmppCarrier:
         async with asyncio.TaskGroup() as binds:
             for slot in self._slots:
                 binds.create_task(self._keep_bound(slot), name=f"bind {self._name}")
+                binds.create_task(self._hand_over(slot), name=f"hand over {self._name}")
 
     async def _keep_bound(self, slot: _Slot) -> None:
         while True:
-            trouble = await self._bind_once(slot)
+            await self._rights.gained(slot.number)
+            if not self._rights.has(slot.number):
+                continue  # Lost again meanwhile.
+            slot.is_busy = True
+            try:
+                trouble = await self._bind_once(slot)
+            finally:
+                slot.is_busy = False
+            if not self._rights.has(slot.number):
+                slot.fault_count = 0
+                continue
             slot.fault_count += 1
             jitter = self._ids.number(JITTERS) / JITTERS
             pause_s = self._smsc.backoff.pause_s(trouble, slot.fault_count, jitter)
             log.info("carrier.will_bind_again", carrier=self._name, after_s=round(pause_s, 1))
             await self._clock.sleep(pause_s)
+
+    async def _hand_over(self, slot: _Slot) -> None:
+        """End the bind when it isn't ours any more, once what it sent is answered."""
+        while True:
+            within_s = await self._rights.lost(slot.number)
+            deadline_s = self._clock.monotonic() + min(within_s, self._smsc.session.response_timeout_s)
+            while slot.is_busy:
+                if slot.link is not None:
+                    slot.link.retire()
+                    if not slot.link.submissions or self._clock.monotonic() >= deadline_s:
+                        slot.link.unbind("another node is to have the bind")
+                await self._clock.sleep(HAND_OVER_POLL_S)
+            if not any(other.is_busy for other in self._slots):
+                self._fault = ""  # Whether the carrier can be reached is for those to know who hold its binds.
+            self._rights.ended(slot.number)
+            await self._rights.gained(slot.number)
 
     async def _bind_once(self, slot: _Slot) -> Trouble:
         """Connect, bind, and stay until it ends."""

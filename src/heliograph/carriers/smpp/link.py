@@ -62,13 +62,14 @@ class Link(asyncio.Protocol):
         self._stands_still_at_s = math.inf
         self._congestion = 0
         self._congested_until_s = -math.inf
+        self._is_retired = False
 
     # ---- what it tells
 
     @property
     def capacity(self) -> int:
         """How many submissions it takes now, unanswered ones included."""
-        if self.session.state not in SENDING or self._stands_still_at_s < math.inf:
+        if self.session.state not in SENDING or self._stands_still_at_s < math.inf or self._is_retired:
             return 0
         if self._congestion and self._clock.monotonic() < self._congested_until_s:
             if self._congestion >= _PAUSE_FROM:
@@ -98,6 +99,10 @@ class Link(asyncio.Protocol):
         """Answer what the SMSC asked; nothing happens if the connection has ended meanwhile."""
         self.session.acknowledge(sequence, status, response)
         self._pump_soon()
+
+    def retire(self) -> None:
+        """Take no more submissions."""
+        self._is_retired = True
 
     def unbind(self, reason: str) -> None:
         """Begin to end in good order; what is unanswered may still be answered meanwhile."""

@@ -23,7 +23,7 @@ class Pacer:
 
     def __init__(self, rate_per_s: float | None, *, throttle_pause_s: float | None = None) -> None:
         """rate_per_s: None for no limit. throttle_pause_s: the pause; None if throttling is not the pacer's affair."""
-        self._agreed_per_s = rate_per_s
+        self._whole_per_s = self._agreed_per_s = rate_per_s
         self._throttle_pause_s = throttle_pause_s
         self._burst = max(1.0, (rate_per_s or 0) * BURST_S)
         self._tokens = self._burst
@@ -86,6 +86,15 @@ class Pacer:
         self._set_rate(self._left_per_s)
         self._tokens = 1.0
         self._filled_at_s = self._paused_until_s
+
+    def take_share(self, share: float) -> None:
+        """Keep to a part of the rate, above 0 and up to 1, because others send to the same carrier."""
+        if self._whole_per_s is None:
+            return
+        self._agreed_per_s = self._whole_per_s * share
+        if self._left_per_s is None or self._left_per_s >= self._agreed_per_s:
+            self._left_per_s = None
+            self._set_rate(self._agreed_per_s)
 
     @property
     def paused_until_s(self) -> float:

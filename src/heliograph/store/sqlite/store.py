@@ -16,7 +16,7 @@ from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.status import ProcessStatus
 from heliograph.store.group_commit import GroupCommit
-from heliograph.store.in_process import SlidingWindow, WorkBell
+from heliograph.store.in_process import Roles, SlidingWindow, WorkBell
 from heliograph.store.interface import (
     Arrival,
     Counts,
@@ -90,6 +90,7 @@ class SqliteStore:
         self._commits = GroupCommit[Write](self._commit)
         self._calls: dict[AccountId, SlidingWindow] = {}
         self._work = WorkBell()
+        self._roles = Roles()
 
     def _commit(self, writes: list[Write]) -> "asyncio.Future[Sequence[Any]]":
         if self._closed:
@@ -184,6 +185,17 @@ class SqliteStore:
 
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         await self._work.wait(carrier, timeout_s)
+
+    # Nodes
+
+    async def meet(self, node: str, until: datetime, now: datetime) -> int:
+        return self._roles.meet(node, until, now)
+
+    async def claim(self, role: str, node: str, until: datetime, now: datetime) -> bool:
+        return self._roles.claim(role, node, until, now)
+
+    async def release(self, role: str, node: str) -> None:
+        self._roles.release(role, node)
 
     # SMS from phones
 
