@@ -157,6 +157,16 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"unit": "seconds"},
         ),
     ] = 10
+    shutdown_delay: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="How long, after SIGTERM, the service goes on as before while `/readyz` says that it stops: "
+            "give a load balancer the time to notice, and no call is refused. A second SIGTERM ends the delay.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 0
     shutdown_timeout: Annotated[
         float,
         Meta(

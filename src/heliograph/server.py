@@ -78,14 +78,14 @@ async def serve(
     """
     _configure_logs(settings.server.log_format)
     clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
-    stopping = stop or asyncio.Event()
+    stopping, hurry = stop or asyncio.Event(), asyncio.Event()
     with _listen(settings.server.listen) as listener:
         async with open_store(settings.database, clock.now()) as store:
             if Role.API in settings.server.roles:
                 await _make_demo_account(store, ids)
             _warn(settings)
-            with _signals(stopping):
-                await _run(settings, store, listener, clock, ids, metrics, stopping, started)
+            with _signals(stopping, hurry):
+                await _run(settings, store, listener, clock, ids, metrics, stopping, hurry, started)
     log.info("server.stopped")
 
 
@@ -97,6 +97,7 @@ async def _run(
     ids: Ids,
     metrics: Metrics,
     stopping: asyncio.Event,
+    hurry: asyncio.Event,
     started: Callable[[str], None] | None,
 ) -> None:
     pages = Pages(store, clock, metrics, heliograph.__version__)
@@ -150,6 +151,8 @@ async def _run(
         await _first(stopping, serving)
         log.info("server.stopping")
         pages.stopping = True
+        if settings.server.shutdown_delay and not serving.done():
+            await clock.wait(hurry, settings.server.shutdown_delay)
         web.should_exit = True
         await serving
         timeout_s = settings.server.shutdown_timeout
@@ -326,12 +329,16 @@ def _url(server: ServerSettings, listener: socket.socket) -> str:
 
 
 @contextmanager
-def _signals(stopping: asyncio.Event) -> Generator[None]:
+def _signals(stopping: asyncio.Event, hurry: asyncio.Event) -> Generator[None]:
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        (hurry if stopping.is_set() else stopping).set()
+
     handled: list[signal.Signals] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         try:
-            loop.add_signal_handler(number, stopping.set)
+            loop.add_signal_handler(number, stop)
         except (ValueError, RuntimeError):
             continue  # Not in the main thread: whoever started us there stops us by `stop`.
         handled.append(number)

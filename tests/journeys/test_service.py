@@ -196,10 +196,10 @@ def test_two_processes_on_one_database_are_refused(tmp_path):
 
 
 @contextmanager
-def process(directory: Path) -> Generator[tuple[subprocess.Popen[str], str]]:
-    """`heliograph serve` as an operator runs it, and its URL."""
+def process(directory: Path, server: str = "") -> Generator[tuple[subprocess.Popen[str], str]]:
+    """`heliograph serve` as an operator runs it, and its URL. server: more of its settings."""
     command = [sys.executable, "-m", "heliograph", "serve", "--listen", "127.0.0.1:0", "--config", "heliograph.toml"]
-    (directory / "heliograph.toml").write_text(f'[server]\nlog_format = "json"\n{FAST_SANDBOX}', "utf-8")
+    (directory / "heliograph.toml").write_text(f'[server]\nlog_format = "json"\n{server}\n{FAST_SANDBOX}', "utf-8")
     with subprocess.Popen(command, cwd=directory, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
         try:
             for line in program.stderr:
@@ -227,6 +227,19 @@ def test_sigterm_drains_and_stops(tmp_path):
         assert "server.unanswered" not in log
     with process(tmp_path) as (_, url), customer(url) as client:
         awaited(client, job_id, list(OUTCOMES.values()))
+
+
+def test_a_load_balancer_has_time_to_notice_that_the_service_stops(tmp_path):
+    account(tmp_path)
+    with process(tmp_path, "shutdown_delay = 60") as (program, url), customer(url) as client:
+        program.send_signal(signal.SIGTERM)
+        deadline = CLOCK.monotonic() + LONGEST_WAIT_S
+        while httpx2.get(f"{url}/readyz", trust_env=False).status_code != 503:
+            assert CLOCK.monotonic() < deadline, "it doesn't say that it stops"
+        awaited(client, sent(client, a_job("goes on")), [("DONE", "SUC_ACC")])
+        assert httpx2.get(f"{url}/healthz", trust_env=False).status_code == 200
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(20) == 0, "the second time it doesn't wait"
 
 
 def test_what_was_accepted_survives_a_kill(tmp_path):
