@@ -46,6 +46,7 @@ EVERY_SETTING = {
     "server.listen": ('"[::1]:0"', "[::1]:0", Address("::1", 0)),
     "server.roles": ('["api"]', "api", (Role.API,)),
     "server.header_timeout": ("2.5", "2.5", 2.5),
+    "server.shutdown_delay": ("2.5", "2.5", 2.5),
     "server.shutdown_timeout": ("0", "0", 0),
     "server.log_format": ('"json"', "json", LogFormat.JSON),
     "server.log_requests": ("true", "true", True),
