@@ -1,11 +1,11 @@
-"""Contract: section 1, `options.src` and `…recipients[].dst`."""
+"""Contract: section 1, `…recipients[].dst`."""
 
 import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.jobs.addresses import country_of, e164, is_country, sender_fault
+from heliograph.jobs.addresses import country_of, e164, is_country
 
 MOBILE = phonenumbers.PhoneNumberType.MOBILE
 E164 = phonenumbers.PhoneNumberFormat.E164
@@ -181,32 +181,6 @@ def test_a_number_once_read_is_read_as_itself(spelling, country):
     number = e164(spelling, country)
     if number is not None and phonenumbers.is_valid_number(phonenumbers.parse(number)):
         assert e164(number, country) == number
-
-
-@pytest.mark.parametrize(
-    "src", ["+4917612345678", "1", "12345678901234567890", "+" + "1" * 20, "Heliograph", "A & B, Ltd.", "~"]
-)
-def test_a_good_sender_id_has_no_fault(src):
-    assert sender_fault(src) is None
-
-
-@pytest.mark.parametrize(
-    ("src", "fault"),
-    [
-        ("", "it is empty"),
-        ("Heliographica", "it has 13 characters"),
-        ("1" * 21, "it has 21 characters"),
-        ("Müller", "it contains 'ü'"),
-        ("a\nb", r"it contains '\n'"),
-        ("Heliograph\n", r"it contains '\n'"),
-        ("١٢٣٤", "it contains '١'"),
-    ],
-)
-def test_a_bad_sender_id_is_told_what_is_wrong_and_what_would_be_right(src, fault):
-    assert sender_fault(src) == (
-        f"{fault}; a sender ID is 1 to 20 digits after an optional '+', "
-        "or 1 to 11 characters of A-Z, a-z, 0-9, space and ASCII punctuation"
-    )
 
 
 @pytest.mark.parametrize(

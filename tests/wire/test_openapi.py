@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import heliograph
-from heliograph.jobs.addresses import sender_fault
 from heliograph.jobs.errors import RequestInvalid
 from heliograph.jobs.options import OPTIONS
+from heliograph.jobs.senders import sender_fault
 from heliograph.wire.openapi import REQUEST_EXAMPLES, openapi_document
 from heliograph.wire.operations import BASE_PATH, OPERATIONS
 from heliograph.wire.shapes import parse_job_request

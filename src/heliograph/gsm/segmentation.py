@@ -6,22 +6,13 @@ Standard: 3GPP TS 23.040, 9.2.3.24.1.
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from itertools import accumulate
 from typing import Final
 
 import regex
 
 from heliograph.gsm import alphabet
-
-
-class Encoding(Enum):
-    """How a text is carried; the values are those on the wire."""
-
-    STANDARD = "STANDARD"
-    """The GSM 7-bit default alphabet with its extension table (3GPP TS 23.038, 6.2.1)."""
-    UTF_16 = "UTF-16"
-    """UCS-2 (6.2.3), with surrogate pairs as phones understand them."""
+from heliograph.gsm.carrying import Encoding
 
 
 @dataclass(frozen=True, slots=True)

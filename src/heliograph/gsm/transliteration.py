@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 from typing import Final, assert_never
 
@@ -15,23 +14,7 @@ import regex
 from anyascii import anyascii
 
 from heliograph.gsm.alphabet import CARRIABLE, UNCARRIABLE, is_gsm
-from heliograph.gsm.segmentation import Encoding
-
-
-class InvalidCharacters(Enum):
-    """What to do with a character that STANDARD cannot carry; the values are those on the wire."""
-
-    REFUSE = "REFUSE"
-    REPLACE = "REPLACE"
-    """A blank for each."""
-    TO_UTF16 = "TO_UTF16"
-    """The whole text goes as UTF-16."""
-    TRANSLITERATE = "TRANSLITERATE"
-    """The nearest look-alike, see `look_alike`, and a blank for each character without one.
-
-    Combining marks and invisible characters (general categories M and Cf) vanish into a character before them
-    that is carried or has a look-alike. Otherwise they are blanks too.
-    """
+from heliograph.gsm.carrying import Encoding, InvalidCharacters
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
-"""Addresses: the number an SMS goes to (dst) and the sender ID it shows (src).
+"""The number an SMS goes to (dst). Which numbers are possible or valid is libphonenumber's knowledge.
 
-Which numbers are possible or valid is libphonenumber's knowledge.
-Contract: section 1, `options.src` and `…recipients[].dst`.
+Contract: section 1, `…recipients[].dst`.
 """
 
 import re
@@ -50,25 +49,6 @@ def e164(dst: str, country: str | None) -> str | None:
     return national or _international(digits)
 
 
-def sender_fault(src: str) -> str | None:
-    """Why `src` can't be a sender ID, and what could, in one line; None for a good one.
-
-    Contract: section 1, `options.src`.
-    """
-    if _SENDER.fullmatch(src):
-        return None
-    if not src:
-        fault = "it is empty"
-    elif foreign := re.search(r"[^ -~]", src):
-        fault = f"it contains {foreign[0]!r}"
-    else:
-        fault = f"it has {len(src)} characters"
-    return (
-        f"{fault}; a sender ID is 1 to 20 digits after an optional '+', "
-        "or 1 to 11 characters of A-Z, a-z, 0-9, space and ASCII punctuation"
-    )
-
-
 def country_of(number: str) -> str | None:
     """ISO region of an E.164 number; None where there is none (satellite, freephone) or it can't be told."""
     parsed = _parsed(number)
@@ -80,9 +60,6 @@ def is_country(code: str) -> bool:
     """Whether `code` is an ISO region in capitals, such as DE, whose national numbers we can read."""
     return code in SUPPORTED_REGIONS
 
-
-# Letters, digits, space and punctuation are the whole of printable ASCII.
-_SENDER = re.compile(r"\+?[0-9]{1,20}|[ -~]{1,11}")
 
 _SEPARATORS = re.compile(
     r"[\s().\[\]/\-"

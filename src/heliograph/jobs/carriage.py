@@ -7,7 +7,7 @@ from typing import NewType
 
 import msgspec
 
-from heliograph.gsm.segmentation import Encoding
+from heliograph.gsm.carrying import Encoding
 from heliograph.jobs.naming import JobId
 
 SegmentId = NewType("SegmentId", int)

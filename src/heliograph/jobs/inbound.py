@@ -13,7 +13,7 @@ from heliograph.gsm import national, septets, udh
 from heliograph.gsm.national import Language
 from heliograph.jobs.accounts import AccountId
 from heliograph.jobs.addresses import e164
-from heliograph.jobs.naming import InboundId
+from heliograph.jobs.records import InboundSms
 
 REASSEMBLY_TIMEOUT: Final = timedelta(hours=24)
 """How long the parts of an SMS wait for those that are missing; SMSCs keep trying for about as long."""
@@ -118,21 +118,6 @@ def _language(elements: Iterable[udh.InformationElement], identifier: int) -> La
 
 NOBODY: Final = AccountId(0)
 """Whose an SMS is that no account has asked for: it is kept, and nobody can read it."""
-
-
-class InboundSms(msgspec.Struct, frozen=True, kw_only=True):
-    """An SMS from a phone, as its account reads it.
-
-    account: whose it is; NOBODY's if no configuration gives `dst` to one, and none has written to `src`.
-    src, dst: E.164 where they are numbers. received_at: when the last of its parts came, or was given up.
-    """
-
-    sms_id: InboundId
-    account: AccountId
-    src: str
-    dst: str
-    text: str
-    received_at: datetime
 
 
 # Putting parts together

@@ -7,21 +7,20 @@ reads this table; a new option is one more field of JobOptions.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from heliograph.gsm.segmentation import Encoding
-from heliograph.gsm.transliteration import InvalidCharacters
-from heliograph.jobs.addresses import sender_fault
+from heliograph.gsm.carrying import Encoding, InvalidCharacters
 from heliograph.jobs.schedule import Period
+from heliograph.jobs.senders import sender_fault
 
 MAX_VALIDITY_MIN = 2880
 
 
-class Qos(Enum):
+class Qos(StrEnum):
     """Quality of service: EXPRESS overtakes every NORMAL SMS that is waiting."""
 
     EXPRESS = "EXPRESS"

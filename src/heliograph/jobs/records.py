@@ -4,7 +4,8 @@ from datetime import datetime
 
 import msgspec
 
-from heliograph.jobs.naming import JobId
+from heliograph.jobs.accounts import AccountId
+from heliograph.jobs.naming import InboundId, JobId
 from heliograph.jobs.options import JobOptions
 from heliograph.jobs.status import SmsProgress
 
@@ -33,3 +34,18 @@ class StoredSms(msgspec.Struct, frozen=True):
     dst: str
     customer_ref: str
     progress: SmsProgress
+
+
+class InboundSms(msgspec.Struct, frozen=True, kw_only=True):
+    """An SMS from a phone, as its account reads it.
+
+    account: whose it is; NOBODY's if no configuration gives `dst` to one, and none has written to `src`.
+    src, dst: E.164 where they are numbers. received_at: when the last of its parts came, or was given up.
+    """
+
+    sms_id: InboundId
+    account: AccountId
+    src: str
+    dst: str
+    text: str
+    received_at: datetime

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import Enum
+from enum import Enum, StrEnum
 
 import msgspec
 
 
-class ProcessStatus(Enum):
+class ProcessStatus(StrEnum):
     """Where an SMS stands."""
 
     OPEN = "OPEN"
@@ -17,7 +17,7 @@ class ProcessStatus(Enum):
     KILL = "KILL"
 
 
-class Status(Enum):
+class Status(StrEnum):
     """What became of an SMS, or of the last try."""
 
     NONE = ""

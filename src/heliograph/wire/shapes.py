@@ -9,13 +9,12 @@ from typing import Annotated, Any, NamedTuple, cast
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from heliograph.gsm.segmentation import Encoding
+from heliograph.gsm.carrying import Encoding
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import FieldFault, RequestInvalid
-from heliograph.jobs.inbound import InboundSms
 from heliograph.jobs.naming import JobId, sms_id, sms_ids
 from heliograph.jobs.options import OPTIONS, JobOptions, Option, Qos
-from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
+from heliograph.jobs.records import BlockedNumber, InboundSms, StoredJob, StoredSms
 from heliograph.jobs.request import MAX_RECIPIENTS, JobRequest, Message, Recipient
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import ProcessStatus, Status
