@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import api_reference, command_line_reference, settings_reference
+from tools import api_reference, command_line_reference, settings_reference, sync_client
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,6 +16,7 @@ GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (
     api_reference.files,
     settings_reference.files,
     command_line_reference.files,
+    sync_client.files,
 )
 
 

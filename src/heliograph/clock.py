@@ -26,6 +26,18 @@ class Clock(Protocol):
         ...
 
 
+class BlockingClock(Protocol):
+    """What a program without an event loop may ask of time."""
+
+    def monotonic(self) -> float:
+        """As `Clock.monotonic`."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Return after `seconds`; at once for 0 or less."""
+        ...
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -47,3 +59,13 @@ class SystemClock:
         except TimeoutError:
             return False
         return True
+
+
+class BlockingSystemClock:
+    """The machine's clock, for a program without an event loop."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(max(0.0, seconds))
