@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
@@ -20,6 +20,7 @@ from heliograph.sdk.errors import (
     ClientError,
     IgnoredFields,
     InsecureConnection,
+    InvalidRequest,
     NotFinished,
     NotFound,
     RateLimited,
@@ -41,15 +42,16 @@ from heliograph.sdk.models import (
 from heliograph.sdk.retrying import (
     MOST_TRIES,
     is_being_done,
-    is_in_doubt,
+    is_doubtful,
     is_not_done,
+    is_passing,
     may_repeat,
     pause_s,
     poll_pause_s,
     try_timeout_s,
 )
 from heliograph.sdk.services import RETARUS, connection
-from heliograph.sdk.transport import Verify, limits, no_answer, tls
+from heliograph.sdk.transport import Verify, checked_root, limits, no_answer, tls
 from heliograph.wire.operations import BASE_PATH
 
 T = TypeVar("T")
@@ -92,6 +94,7 @@ class AsyncClient:
             told = f"{self._connection.service.url} is not encrypted: others can read the password; use https"
             warnings.warn(told, InsecureConnection, stacklevel=2)
         self._service = self._connection.service
+        checked_root(self._service.url)
         self._timeout_s = timeout_s
         self._clock = clock or SystemClock()
         self._ids = ids or RandomIds()
@@ -167,7 +170,7 @@ class AsyncClient:
 
         Raises InvalidRequest, RefusedCharacters, Duplicate, or another ClientError.
         """
-        return await self._send([Message(text, to)], options, idempotency_key)
+        return await self.call(calls.send_job([Message(text, to)], options, self._key(idempotency_key)))
 
     async def send_messages(
         self, messages: Iterable[Message], *, idempotency_key: str | None = None, **options: Unpack[Options]
@@ -180,11 +183,11 @@ class AsyncClient:
 
         Raises as `send` does.
         """
+        key = self._key(idempotency_key)
         sent: list[str] = []
-        for job in calls.split_messages(messages):
-            key = f"{idempotency_key}-{len(sent) + 1}" if idempotency_key and sent else idempotency_key
+        for job in calls.send_jobs(messages, options, key):
             try:
-                sent.append(await self._send(job, options, key))
+                sent.append(await self.call(job))
             except ClientError as error:
                 error.sent = tuple(sent)
                 raise
@@ -338,9 +341,11 @@ class AsyncClient:
 
     # How calls are made
 
-    async def _send(self, messages: Sequence[Message], options: Options, key: str | None) -> str:
-        key = calls.checked_key(key) if key else self._ids.password()
-        return await self.call(calls.send_job(messages, options, key if self._service.whole else None))
+    def _key(self, given: str | None) -> str | None:
+        """The Idempotency-Key of a job: a new one for each, unless it is given; none for a service without them."""
+        if not self._service.whole:
+            return None
+        return self._ids.password() if given is None else calls.checked_key(given)
 
     async def call(self, call: Call[T], *, timeout_s: float | None = None) -> T:
         """Make a call of `heliograph.sdk.calls`, which the other methods are made of.
@@ -386,7 +391,12 @@ class AsyncClient:
         size = listing.page_size if limit is None else min(limit, listing.page_size)
         offset = 0
         while size > 0:
-            page = await self._ask(listing.page(offset, size), root, self._timeout_s)
+            try:
+                page = await self._ask(listing.page(offset, size), root, self._timeout_s)
+            except NotFound:
+                if self._service.whole:
+                    raise
+                return  # One of the vendor's data centres, which has none.
             for element in page:
                 yield element
             if len(page) < size:
@@ -402,8 +412,8 @@ class AsyncClient:
             tries += 1
             left_s = deadline - self._clock.monotonic()
             outcome = await self._try(call, root, try_timeout_s(left_s, more_tries=tries < MOST_TRIES))
-            if is_in_doubt(outcome):
-                in_doubt = True
+            in_doubt = in_doubt or is_doubtful(outcome)
+            if is_passing(outcome):
                 again = may_repeat(
                     call, knows_keys=call.key is not None and await self._root_knows_keys(root, deadline)
                 )
@@ -445,6 +455,8 @@ class AsyncClient:
                         return NoAnswer(f"no whole answer came within {timeout_s:.3g} s", sent=True)
         except httpx2.TransportError as error:
             return no_answer(error, timeout_s)
+        except httpx2.InvalidURL as error:
+            raise InvalidRequest(f"{call.method} {call.path[:40]}… can't be asked for: {error}") from error
         except httpx2.RequestError as error:  # The answer came, but its body can't be decoded.
             return NoAnswer(str(error) or type(error).__name__, sent=True)
         answer = Answer(response.status_code, dict(response.headers), bytes(body))

@@ -26,7 +26,7 @@ from heliograph.sdk.errors import (
 )
 
 IGNORED_HEADER = "heliograph-ignored"
-DEFAULT_RETRY_AFTER_S = 1.0
+SHORTEST_RETRY_AFTER_S = 1.0
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ def error_of(outcome: Outcome) -> ClientError:
         case HTTPStatus.CONFLICT:
             return Duplicate(message, first_job_id(message), code=status)
         case HTTPStatus.TOO_MANY_REQUESTS:
-            return RateLimited(message, retry_after_s(outcome) or DEFAULT_RETRY_AFTER_S, code=status)
+            return RateLimited(message, retry_after_s(outcome) or SHORTEST_RETRY_AFTER_S, code=status)
         case _ if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
             return Unavailable(message, code=status)
         case _ if 300 <= status < 400 and "location" in outcome.headers:

@@ -109,6 +109,14 @@ def send_job(messages: Sequence[Message], options: Options, key: str | None) -> 
     return Call("POST", "/jobs", _job_id, (), body, key, Repeat.BY_KEY, detects, original=True)
 
 
+def send_jobs(messages: Iterable[Message], options: Options, key: str | None) -> list[Call[str]]:
+    """Send messages in as few jobs as can be. key: of the first; the others' have their number after it."""
+    return [
+        send_job(job, options, f"{key}-{number}" if key and number > 1 else key)
+        for number, job in enumerate(split_messages(messages), start=1)
+    ]
+
+
 def checked_key(key: str) -> str:
     """An Idempotency-Key that can stand in a header. Raises InvalidRequest."""
     if len(key) > MAX_KEY_LENGTH or not (key.isascii() and key.isprintable()) or " " in key:

@@ -46,7 +46,10 @@ class NotFound(ClientError):
 
 
 class Duplicate(ClientError):
-    """An equal request was sent a short time ago. job_id: as which job, where the service says it."""
+    """An equal request was sent a short time ago, or another one with this `idempotency_key`.
+
+    job_id: as which job, where the service says it.
+    """
 
     def __init__(self, message: str, job_id: str | None = None, *, code: int | None = None) -> None:
         super().__init__(message, code=code)
@@ -56,7 +59,7 @@ class Duplicate(ClientError):
 class RateLimited(ClientError):
     """The account has used up its calls. retry_after_s: seconds until the next one may come."""
 
-    def __init__(self, message: str, retry_after_s: float, *, code: int | None = None) -> None:
+    def __init__(self, message: str, retry_after_s: float = 1.0, *, code: int | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after_s = retry_after_s
 
@@ -76,7 +79,7 @@ class UnexpectedAnswer(ClientError):
 class NotFinished(ClientError, TimeoutError):
     """`wait` has waited as long as it was told to. job_id: of the job, which goes on; it can be waited for again."""
 
-    def __init__(self, message: str, job_id: str) -> None:
+    def __init__(self, message: str, job_id: str = "") -> None:
         super().__init__(message)
         self.job_id = job_id
 

@@ -4,8 +4,8 @@ Names are those of the API, in Python's spelling: `statusRequested` is `status_r
 that this version doesn't know, of a service that is newer, stands as plain text where an enum is expected.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, TypedDict
@@ -31,7 +31,7 @@ class Options(TypedDict, total=False):
     qos: Qos | Literal["EXPRESS", "NORMAL"] | None
     job_period: datetime | None
     duplicate_detection: bool | None
-    blackout_periods: Iterable[Period] | None
+    blackout_periods: Sequence[Period] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Recipient:
 
     dst: str
     customer_ref: str | None = None
-    blackout_periods: Iterable[Period] | None = None
+    blackout_periods: Sequence[Period] | None = None
 
 
 Recipients = str | Recipient | Iterable[str | Recipient]
@@ -201,7 +201,4 @@ class Webhook:
     url: str
     events: tuple[WebhookEvent | str, ...] = ()
     created_ts: datetime | None = None
-    secret: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Webhook(id={self.id!r}, url={self.url!r}, events={self.events!r}, created_ts={self.created_ts!r})"
+    secret: str | None = field(default=None, repr=False)

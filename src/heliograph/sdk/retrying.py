@@ -13,13 +13,9 @@ FIRST_POLL_S = 0.25
 LONGEST_POLL_S = 10.0
 """Six calls a minute, of the hundred that an account usually has."""
 
-_PASSING = {
-    HTTPStatus.BAD_GATEWAY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    HTTPStatus.GATEWAY_TIMEOUT,
-}
+_PASSING = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+_DOUBTFUL = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 _NOT_DONE = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
-"""Answers of who did not do what was asked."""
 
 
 def may_repeat(call: Call[Any], *, knows_keys: bool) -> bool:
@@ -36,22 +32,21 @@ def may_repeat(call: Call[Any], *, knows_keys: bool) -> bool:
             return False
 
 
-def is_in_doubt(outcome: Outcome) -> bool:
-    """Whether a call that ended so may have been carried out, and may end better next time."""
-    match outcome:
-        case NoAnswer(_, sent, hopeless):
-            return sent and not hopeless
-        case Answer(status):
-            return status in _PASSING
+def is_passing(outcome: Outcome) -> bool:
+    """Whether a call that ended so may end better next time, where it does no harm to make it twice."""
+    return outcome.sent if isinstance(outcome, NoAnswer) else outcome.status in _PASSING
 
 
 def is_not_done(outcome: Outcome) -> bool:
-    """Whether a call that ended so was certainly not carried out, and may end better next time."""
-    match outcome:
-        case NoAnswer(_, sent, hopeless):
-            return not sent and not hopeless
-        case Answer(status):
-            return status in _NOT_DONE
+    """Whether a call that ended so was surely not carried out, and may end better next time."""
+    if isinstance(outcome, NoAnswer):
+        return not outcome.sent and not outcome.hopeless
+    return outcome.status in _NOT_DONE
+
+
+def is_doubtful(outcome: Outcome) -> bool:
+    """Whether a call that ended so may have been carried out."""
+    return outcome.sent if isinstance(outcome, NoAnswer) else outcome.status in _DOUBTFUL
 
 
 def pause_s(outcome: Outcome, tries: int, chance: float) -> float:

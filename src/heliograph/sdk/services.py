@@ -31,11 +31,9 @@ class Service:
     def roots_for(self, call: Call[Any]) -> tuple[str, ...]:
         """The roots to ask, in this order. Raises Unsupported where the service has no such operation."""
         if not self.whole and not call.original:
+            remedy = "job_ids() lists what it has" if call.path == "/jobs" else "a heliograph has"
             raise Unsupported(
-                f"the vendor's service has no {call.method} {call.path.partition('?')[0]}; heliograph has. "
-                "Of jobs it lists only the ids: job_ids() instead of jobs()"
-                if call.path == "/jobs"
-                else f"the vendor's service has no {call.method} {call.path}; heliograph has"
+                f"the vendor's service has no {call.method} {call.path} as it is asked for here; {remedy}"
             )
         return self.read_from if call.method == "GET" else (self.url,)
 

@@ -3,11 +3,11 @@
 import socket
 import ssl
 from collections.abc import Iterator
-from os import fspath
 from pathlib import Path
 
 import httpx2
 
+from heliograph.jobs.errors import SettingsInvalid
 from heliograph.sdk.answers import NoAnswer
 
 KEEP_ALIVE_S = 4.0
@@ -25,13 +25,25 @@ def limits(max_connections: int) -> httpx2.Limits:
 
 
 def tls(verify: Verify) -> bool | ssl.SSLContext:
-    """What httpx2 is to trust. Raises OSError, or ssl.SSLError, for a path where no certificates are."""
+    """What httpx2 is to trust. Raises SettingsInvalid for a path where no certificates are."""
     if isinstance(verify, (bool, ssl.SSLContext)):
         return verify
-    path = fspath(verify)
-    if Path(path).is_dir():
-        return ssl.create_default_context(capath=path)
-    return ssl.create_default_context(cafile=path)
+    path = Path(verify)
+    try:
+        if path.is_dir():
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:  # ssl.SSLError is one.
+        raise SettingsInvalid(f"verify: there are no certificates in PEM at {path}: {error}") from error
+
+
+def checked_root(url: str) -> str:
+    """The same, if httpx2 can read it. Raises SettingsInvalid."""
+    try:
+        httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise SettingsInvalid(f"url must be like https://sms.example; it is {url!r}: {error}") from error
+    return url
 
 
 def no_answer(error: httpx2.TransportError, timeout_s: float) -> NoAnswer:
