@@ -119,7 +119,7 @@ def send_jobs(messages: Iterable[Message], options: Options, key: str | None) ->
 
 def checked_key(key: str) -> str:
     """An Idempotency-Key that can stand in a header. Raises InvalidRequest."""
-    if len(key) > MAX_KEY_LENGTH or not (key.isascii() and key.isprintable()) or " " in key:
+    if not (1 <= len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()) or " " in key:
         raise InvalidRequest(f"idempotency_key must be 1 to {MAX_KEY_LENGTH} characters of ASCII without blanks")
     return key
 

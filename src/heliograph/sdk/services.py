@@ -83,7 +83,7 @@ def service_at(url: str) -> Service:
         raise SettingsInvalid("url is none that can be read; it should be like https://sms.example") from None
     if parts.username is not None or parts.password is not None:
         raise SettingsInvalid("url must not hold a username or a password; give them as arguments of their own")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or " " in url.strip():
         raise SettingsInvalid(f"url must be like https://sms.example; it is {url!r}")
     if parts.query or parts.fragment:
         raise SettingsInvalid(f"url must end with its path, as https://sms.example/gateway; it is {url!r}")

@@ -370,15 +370,16 @@ class Client:
 
     def _merged(self, listing: Listing[T], sources: list[Iterator[T]], limit: int | None) -> Iterator[T]:
         """The elements of all sources, each once. Of several, the newest first: ids begin with their instant."""
+        if limit is not None and limit <= 0:
+            return
         heads = [next(source, None) for source in sources]
         told: set[str] = set()
-        while limit is None or len(told) < limit:
-            head = max((head for head in heads if head is not None), key=listing.identity, default=None)
-            if head is None:
-                return
+        while (head := max(filter(None, heads), key=listing.identity, default=None)) is not None:
             if listing.identity(head) not in told:
                 told.add(listing.identity(head))
                 yield head
+                if len(told) == limit:
+                    return
             at = heads.index(head)
             heads[at] = next(sources[at], None)
 
@@ -386,7 +387,7 @@ class Client:
         """The elements of one root. A new one that pushes others onto the next page makes them come twice."""
         size = listing.page_size if limit is None else min(limit, listing.page_size)
         offset = 0
-        while size > 0:
+        while True:
             try:
                 page = self._ask(listing.page(offset, size), root, self._timeout_s)
             except NotFound:
