@@ -436,6 +436,13 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
             extra=_STATUSES,
         ),
     ] = {}
+    policy_is_its_own: Annotated[
+        bool,
+        Meta(
+            description="Whether an SMS that this SMSC refuses by policy (0x65, 0x66, 0x100, 0x101, 0x103) goes to the "
+            "next carrier of its route; otherwise such a refusal is final."
+        ),
+    ] = False
     validity: Annotated[
         ValidityFormat, Meta(description="In which form the SMSC is told the validity; `none` leaves it out.")
     ] = ValidityFormat.RELATIVE

@@ -130,6 +130,18 @@ async def test_a_profile_says_what_one_smsc_means_by_a_status(clock):
     assert found.permanence is Permanence.PASSING
 
 
+@pytest.mark.parametrize("status", [0x65, 0x66, 0x100, 0x101, 0x103])
+async def test_a_refusal_by_policy_goes_to_the_next_carrier_only_where_the_profile_says_so(clock, status):
+    for profile in (Profile(), Profile(policy_is_its_own=True)):
+        async with (
+            fake_smsc(clock, lambda _: refused(status)) as smsc,
+            bound_carrier(smsc, clock, profile=profile) as carrier,
+        ):
+            carrier.submit(a_segment())
+            [found] = await outcomes_of(carrier, clock)
+        assert (found.permanence, found.elsewhere) == (Permanence.LASTING, profile.policy_is_its_own)
+
+
 async def test_full_queues_in_a_row_are_the_smsc_s_own(clock):
     async with fake_smsc(clock, lambda _: refused(0x14)) as smsc, bound_carrier(smsc, clock) as carrier:
         for number in range(1, 4):
@@ -254,6 +266,17 @@ async def test_a_congested_smsc_is_given_time(clock):
         assert carrier.window == 0
         await clock.advance(1.1)
         assert carrier.window == 10
+
+
+@pytest.mark.parametrize(
+    ("percent", "window"), [(0, 10), (80, 10), (81, 9), (85, 5), (89, 1), (90, 0), (100, 0)]
+)  # SMPP 5.0, 4.8.4.18
+async def test_a_busy_smsc_gets_less_the_busier_it_is(clock, percent, window):
+    play = Play(tlvs=(Tlv.octet(Tag.CONGESTION_STATE, percent),))
+    async with fake_smsc(clock, lambda _: play) as smsc, bound_carrier(smsc, clock) as carrier:
+        carrier.submit(a_segment())
+        await outcomes_of(carrier, clock)
+        assert carrier.window == window
 
 
 # ---- losing the SMSC
@@ -747,6 +770,27 @@ async def test_receipts_that_can_not_be_read_end_in_status_err(clock):
         sms = await ended(f, plan, seconds=400)
     assert sms.status is Status.STATUS_ERR
     assert "stat:GOBBLEDYGOOK" in sms.reason
+
+
+async def test_without_a_message_id_what_was_taken_is_done_if_no_receipt_was_asked_for(clock):  # smpp.md, 2.2
+    async with gateway(clock, lambda _: Play(message_id=b"")) as (f, _):
+        plan = a_plan(a_planned_sms(), receipts=False)
+        await f.add(plan)
+        assert (await ended(f, plan)).status is Status.SUC_ACC
+
+
+async def test_without_a_message_id_a_receipt_asked_for_ends_in_status_err_after_its_time(clock):  # smpp.md, 2.2
+    policy = RetryPolicy(receipt_grace_s=60, throttle_wait_s=None)
+    play = Play(message_id=b"", receipts=[says("DELIVRD", b"77")])
+    async with gateway(clock, lambda _: play, policy=policy) as (f, smsc):
+        plan = a_plan(a_planned_sms(expires=after(300)))
+        await f.add(plan)
+        await clock.advance(10)
+        assert (await f.sms(plan)).process_status is ProcessStatus.RUNNING
+        assert smsc.acknowledged == [(b"", 0)], "a receipt is never refused for want of its message"
+        sms = await ended(f, plan, seconds=400)
+    assert (sms.status, (sms.finished_at - after(360)).total_seconds() < 2) == (Status.STATUS_ERR, True)
+    assert "no message id" in sms.reason
 
 
 async def test_a_receipt_is_acknowledged_only_when_it_is_stored(clock):

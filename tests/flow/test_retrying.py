@@ -44,6 +44,7 @@ def a_due_part(
     heard=False,
     others=(),
     receipt_wanted=True,
+    message_id="",
 ):
     segment = Segment(
         id=ID,
@@ -61,7 +62,7 @@ def a_due_part(
         expires_at=expires_at,
         validity_min=0,
     )
-    return DuePart(segment, was, attempt_count, status, reason, on_unknown, blackouts, heard, others)
+    return DuePart(segment, was, attempt_count, status, reason, on_unknown, blackouts, heard, others, message_id)
 
 
 # Before a try
@@ -106,7 +107,13 @@ def test_of_a_process_that_was_killed_the_sms_are_given_up_if_the_account_says_s
 
 
 def test_an_overdue_receipt_is_a_timeout():
-    assert before_try(a_due_part(was=PartState.SUBMITTED), NOW).status is Status.TIMEOUT
+    assert before_try(a_due_part(was=PartState.SUBMITTED, message_id="m1"), NOW).status is Status.TIMEOUT
+
+
+def test_what_got_no_id_from_its_carrier_is_a_status_error_when_its_receipt_would_be_overdue():  # smpp.md, 2.2
+    decision = before_try(a_due_part(was=PartState.SUBMITTED), NOW)
+    assert decision.status is Status.STATUS_ERR
+    assert "no message id" in decision.reason
 
 
 @pytest.mark.parametrize("was", [PartState.SUBMITTED, PartState.LEASED])

@@ -706,7 +706,7 @@ class StoreConformance:
         assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", NOW)]
         assert await store.awaiting_receipts("acme") == []
         (overdue,) = await lease(store, at=200_000)
-        assert overdue.was is PartState.SUBMITTED
+        assert (overdue.was, overdue.message_id) == (PartState.SUBMITTED, "")
 
     async def test_parts_to_which_a_carrier_gave_one_id_take_one_receipt_each(self, store: Store):
         plan, *parts = await a_leased_sms(store, parts=2)
@@ -737,7 +737,7 @@ class StoreConformance:
         plan = await a_submitted_sms(store)
         assert await lease(store, at=199_999) == []
         (part,) = await lease(store, at=200_000, for_s=60)
-        assert (part.was, part.heard) == (PartState.SUBMITTED, False)
+        assert (part.was, part.heard, part.message_id) == (PartState.SUBMITTED, False, "m1")
         assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", NOW)]
         await store.record_outcomes("acme", [ended(part, Status.TIMEOUT, at=200_000)])
         assert await progress_of(store, plan) == [SmsProgress(DONE, Status.TIMEOUT, "refused", NOW, after(200_000))]

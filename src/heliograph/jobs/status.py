@@ -58,7 +58,8 @@ MEANINGS: dict[tuple[ProcessStatus, Status], str] = {
     (
         ProcessStatus.DONE,
         Status.STATUS_ERR,
-    ): "receipts came, but none that could be read said a final state in time",
+    ): "receipts came, but none that could be read said a final state in time; or the carrier gave it no id, by which "
+    "a receipt could be told to be about it",
     (ProcessStatus.CANCELED, Status.NONE): "cancelled before the first try",
     (ProcessStatus.CANCELED, Status.NOT_ACC_REC): "cancelled after a try that failed",
     (ProcessStatus.KILL, Status.NONE): "cancelled after it was handed to the carrier",

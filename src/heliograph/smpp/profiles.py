@@ -87,7 +87,8 @@ class Profile:
     normal_priority, express_priority: 0 to 3 (5.2.14).
     longest_system_id, longest_password, longest_system_type: in octets, without NUL; by the standard 15, 8, 12 (4.1.1).
     states: words of its receipts, in capitals, beside those in common use. accepted_is_final: its ACCEPTED means that
-    nothing more will come. statuses: what it means by some command_status.
+    nothing more will come. statuses: what it means by some command_status. policy_is_its_own: what it refuses by
+    policy (StatusKind.POLICY) others may take.
     Raises ValueError for what would make the gateway lie: TON 1 says international, so no letters go with it.
     """
 
@@ -101,6 +102,7 @@ class Profile:
     states: Mapping[str, MessageState] = field(default_factory=dict[str, MessageState])
     accepted_is_final: bool = False
     statuses: Mapping[int, StatusKind] = field(default_factory=dict[int, StatusKind])
+    policy_is_its_own: bool = False
 
     validity: ValidityFormat = ValidityFormat.RELATIVE
     normal_priority: int = 0

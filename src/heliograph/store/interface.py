@@ -45,7 +45,7 @@ class DuePart(msgspec.Struct, frozen=True, gc=False):
     was: what it was before this lease. LEASED means that an earlier lease ran out without a word: the carrier may
     have it. SUBMITTED means that its receipt is overdue; it stays so until it is Ended. heard: receipts came for it,
     none of them final. others: the carriers to which the SMS may move, in this order; none once it may have been sent
-    without our knowing.
+    without our knowing. message_id: by which the carrier knows a SUBMITTED one; empty if it gave it none.
     """
 
     segment: Segment
@@ -57,6 +57,7 @@ class DuePart(msgspec.Struct, frozen=True, gc=False):
     blackouts: tuple[Period, ...]
     heard: bool
     others: tuple[str, ...] = ()
+    message_id: str = ""
 
 
 class Submitted(msgspec.Struct, frozen=True, gc=False):

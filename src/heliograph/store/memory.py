@@ -554,6 +554,7 @@ def _lease(sms: _Sms, index: int, until: datetime) -> DuePart:
         blackouts=sms.planned.blackouts,
         heard=part.heard,
         others=part.others,
+        message_id=part.message_id,
     )
     part.due_at = until
     if part.state is PartState.WAITING:

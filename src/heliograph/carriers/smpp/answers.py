@@ -69,7 +69,8 @@ def refusal(profile: Profile, segment: Segment, status: int, *, queue_full_count
     reason = answer_reason(status_name(status), status, permanence, status_meaning(status))
     if kind is StatusKind.SESSION:
         return Unreachable(segment.id, reason.replace("(Permanent)", "(Temporary)", 1), is_try=False)
-    return Refused(segment.id, permanence, reason, elsewhere=kind in _ELSEWHERE)
+    elsewhere = kind in _ELSEWHERE or (kind is StatusKind.POLICY and profile.policy_is_its_own)
+    return Refused(segment.id, permanence, reason, elsewhere=elsewhere)
 
 
 QUEUE_FULL = 0x14
@@ -90,7 +91,7 @@ _PERMANENCES = {
 }
 
 _ELSEWHERE = (StatusKind.SENDER, StatusKind.CONFIGURATION)
-"""What is between this carrier and us. POLICY isn't: it would be the same SMS, and the same rules, elsewhere."""
+"""What is between this carrier and us. POLICY isn't, unless its profile says so: it would be the same SMS elsewhere."""
 
 
 def receipt_of(profile: Profile, read: receipts.Receipt, pdu: DeliverSm | DataSm, now: datetime) -> Receipt:

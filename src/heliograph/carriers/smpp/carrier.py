@@ -91,6 +91,7 @@ class SmppCarrier:
         self._inbound = Inbox[InboundPart](clock)
         self._queue_full_count = 0
         self._told: set[int] = set()
+        self._told_nameless = False
         self._oddity_count = 0
         self._handlers = {
             session.Answered: self._answered,
@@ -265,12 +266,20 @@ class SmppCarrier:
         segment, response, status = submitted.segment, event.response, event.status
         if status == ROK and type(response) is SubmitSmResp:
             self._queue_full_count = 0
+            if not response.message_id and segment.receipt_wanted:
+                self._tell_nameless()
             self._outcomes.append(Accepted(segment.id, self._message_id(response)))
             self._outcome_there.set()
         elif not self._conceded(link, submitted, status):
             self._refused(link, segment, status)
         if response.tlvs and (congestion := find(response.tlvs, Tag.CONGESTION_STATE)):
             link.congested(congestion.number)
+
+    def _tell_nameless(self) -> None:
+        if not self._told_nameless:
+            self._told_nameless = True
+            message = "it takes SMS and gives no message id, so no receipt can be told to be about them"
+            log.error("carrier.no_message_id", carrier=self._name, message=message)
 
     def _message_id(self, response: SubmitSmResp) -> str:
         return answered_id(self._profile, response.message_id).decode("latin-1")

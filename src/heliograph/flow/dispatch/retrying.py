@@ -50,6 +50,8 @@ def before_try(part: DuePart, now: datetime) -> Outcome | None:
     if part.heard:
         # Whatever came between: a receipt was matched to it, so the carrier has it and it must not go again.
         return Ended(segment, Status.STATUS_ERR, part.reason, now)
+    if part.was is PartState.SUBMITTED and not part.message_id:
+        return Ended(segment, Status.STATUS_ERR, _NAMELESS, now)
     if part.was is PartState.SUBMITTED:
         return Ended(segment, Status.TIMEOUT, "no receipt came in time", now)
     if part.was is PartState.LEASED and part.on_unknown is OnUnknown.GIVE_UP:
@@ -66,6 +68,7 @@ def before_try(part: DuePart, now: datetime) -> Outcome | None:
     return None
 
 
+_NAMELESS = "the carrier took it and gave it no message id, so none of its receipts could be told to be about it"
 _UNKNOWN = "the process was stopped while it was being sent: nobody knows whether the carrier took it"
 
 

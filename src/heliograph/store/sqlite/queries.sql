@@ -74,7 +74,7 @@ WHERE due IS NOT NULL AND carrier = ? AND lane = ? AND account = ? AND due <= ? 
 WITH wanted (id) AS (VALUES :rows)
 SELECT live.id, live.state, live.attempts, live.status, live.reason, live.heard, live.expires, live.blackouts, sms.dst,
        sms.parts, message.text, message.encoding, message.parts, job.public_id, job.options, job.give_up,
-       live.others
+       live.others, live.message_id
 FROM wanted CROSS JOIN live ON live.id = wanted.id CROSS JOIN sms ON sms.id = live.id >> 5
 CROSS JOIN job ON job.id = sms.job CROSS JOIN message ON message.job = sms.job AND message.place = sms.message
 

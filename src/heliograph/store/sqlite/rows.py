@@ -135,7 +135,7 @@ def due_parts(rows: Iterable[tuple[Any, ...]]) -> Iterable[DuePart]:
     texts_of: dict[str, tuple[str, ...]] = {}
     for (
         number, state, attempts, status, reason, heard, expires, blackouts, dst, part_count,
-        text, encoding, parts, public_id, options, give_up, others,
+        text, encoding, parts, public_id, options, give_up, others, message_id,
     ) in rows:  # fmt: skip
         options = _options(options)
         part_text: str = text
@@ -167,4 +167,5 @@ def due_parts(rows: Iterable[tuple[Any, ...]]) -> Iterable[DuePart]:
             blackouts=() if blackouts is None else _periods.decode(blackouts),
             heard=bool(heard),
             others=() if others is None or state == PartState.LEASED.value else _names(others),
+            message_id=message_id or "",
         )
