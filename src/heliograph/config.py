@@ -408,8 +408,8 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
     concatenation: Annotated[
         Concatenation,
         Meta(
-            description="How parts are joined: `udh8`, `udh16` by a user data header (a full part has no room for 16 "
-            "bits and gets 8), `sar` by sar_* parameters, `payload` by message_payload with them."
+            description="How parts are joined: `udh8`, `udh16` by a user data header (with 16 bits a part holds 152 "
+            "characters or 66 UTF-16 units), `sar` by sar_* parameters, `payload` by message_payload with them."
         ),
     ] = Concatenation.UDH_8
     answered_ids: Annotated[
@@ -702,7 +702,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def routing(self) -> Routing:
         """The routes; without any, everything goes to the first carrier."""
         return Routing(
-            [Route(r.to, r.carriers, r.accounts, r.senders, r.weights) for r in self.routes], self.carriers[0].name
+            [Route(r.to, r.carriers, r.accounts, r.senders, r.weights) for r in self.routes],
+            self.carriers[0].name,
+            wide=[
+                carrier.name
+                for carrier in self.carriers
+                if isinstance(carrier, SmppSettings) and carrier.concatenation is Concatenation.UDH_16
+            ],
         )
 
     def retry_policy(self, carrier: CarrierSettings) -> RetryPolicy:

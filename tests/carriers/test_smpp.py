@@ -191,7 +191,7 @@ async def test_less_than_a_minute_of_validity_is_not_sent(clock):
     assert smsc.submitted == []
 
 
-async def test_a_full_part_with_a_16_bit_profile_goes_with_an_8_bit_reference(clock):
+async def test_a_part_cut_before_the_profile_said_16_bits_goes_with_an_8_bit_reference(clock):
     profile = Profile(concatenation=Concatenation.UDH_16)
     async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock, profile=profile) as carrier:
         for text in ("x" * 153, "x" * 152):

@@ -359,6 +359,12 @@ def test_routes_may_hold_for_accounts_and_senders_only_and_share():
     assert found.routing().carriers_for("+49", "acme", "Other") == ("b", "a")
 
 
+def test_carriers_that_join_parts_by_16_bits_are_known_to_whoever_cuts_texts():
+    smpp = '[[carriers]]\nname = "{}"\nkind = "smpp"\nhost = "smsc.example"\nsystem_id = "helio"\npassword = "p"\n'
+    found = settings(smpp.format("a") + 'concatenation = "udh16"\n' + smpp.format("b"))
+    assert found.routing().wide == {"a"}
+
+
 def test_a_carrier_that_is_no_sandbox_is_as_patient_as_delivery_says():
     found = settings("[delivery]\nretry = [7]\nreceipt_grace = 9")
     policy = found.retry_policy(SmppSettings(name="acme", host="smsc.example", system_id="helio"))

@@ -85,6 +85,28 @@ def test_one_part_holds_160_septets_or_70_units_and_each_of_several_153_or_67(en
     assert lengths("a" * length, encoding) == parts
 
 
+@pytest.mark.parametrize(
+    ("encoding", "length", "parts"),
+    [
+        (STANDARD, 160, [160]),
+        (STANDARD, 161, [152, 9]),
+        (STANDARD, 2 * 152, [152, 152]),
+        (STANDARD, 2 * 152 + 1, [152, 152, 1]),
+        (UTF_16, 70, [70]),
+        (UTF_16, 2 * 66, [66, 66]),
+        (UTF_16, 2 * 66 + 1, [66, 66, 1]),
+    ],
+)
+def test_with_a_reference_of_16_bits_each_of_several_holds_152_or_66(encoding, length, parts):  # 9.2.3.24.8
+    cut = segment("a" * length, encoding, 20, wide=True)
+    assert [len(part) for part in cut.parts] == parts
+
+
+def test_an_escaped_character_and_a_surrogate_pair_stay_whole_with_16_bits_as_well():
+    assert segment("a" * 151 + "€" + "b" * 20, STANDARD, 20, wide=True).parts[0] == "a" * 151
+    assert segment("a" * 65 + FACE + "b" * 20, UTF_16, 20, wide=True).parts[0] == "a" * 65
+
+
 def test_an_extension_character_counts_two_septets():
     assert lengths("€" * 80, STANDARD) == [160]
     assert lengths("€" * 81, STANDARD) == [152, 10]

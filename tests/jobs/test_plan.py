@@ -23,11 +23,11 @@ NUMBER = "+4917612345678"
 HOUR = 3600
 
 
-def plan(*recipients, text="Hello", account=None, routes=(), messages=None, **options):
+def plan(*recipients, text="Hello", account=None, routes=(), wide=(), messages=None, **options):
     recipients = recipients or (NUMBER,)
     recipients = tuple(each if isinstance(each, Recipient) else Recipient(each, each) for each in recipients)
     request = JobRequest(JobOptions(**options), messages or (Message(text, recipients),), fingerprint=b"print")
-    return plan_job(request, account or an_account(id=1), Routing(routes, "acme"), ID, NOW)
+    return plan_job(request, account or an_account(id=1), Routing(routes, "acme", wide=wide), ID, NOW)
 
 
 def window(start_s, validity_s=48 * HOUR):
@@ -83,6 +83,22 @@ def test_a_long_text_travels_in_parts():
     job = plan(text="x" * 400)
     assert [len(part) for part in job.messages[0].parts] == [153, 153, 94]
     assert job.sms[0].parts == 3
+
+
+@pytest.mark.parametrize(
+    ("recipients", "lengths"),
+    [
+        (["+491761234567"], [153, 153, 94]),
+        (["+436641234567"], [152, 152, 96]),
+        (["+491761234567", "+436641234567"], [152, 152, 96]),
+        (["+41791234567"], [152, 152, 96]),
+        (["rubbish"], [153, 153, 94]),
+    ],
+)
+def test_parts_leave_room_for_16_bits_where_a_carrier_of_theirs_wants_them(recipients, lengths):
+    routes = [Route(("+49",), ("near",)), Route(("+43",), ("wide",)), Route(("+41",), ("near", "wide"))]
+    job = plan(*recipients, text="x" * 400, routes=routes, wide=("wide",))
+    assert [len(part) for part in job.messages[0].parts] == lengths
 
 
 @pytest.mark.parametrize(("max_parts", "lengths"), [(1, [160]), (2, [153, 153])])

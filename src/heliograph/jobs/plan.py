@@ -75,7 +75,7 @@ def plan_job(request: JobRequest, account: Account, routing: Routing, job_id: Jo
     Raises CharactersRefused when a text has characters that its options refuse to send.
     """
     options = request.options
-    messages = tuple(_plan_messages(request.messages, options))
+    messages = tuple(_plan_messages(request, account, routing))
     job_blackouts = joined(options.blackout_periods)
     job_window = send_window(
         job_period=options.job_period, now=now, blackouts=job_blackouts, validity_min=options.validity_min
@@ -141,19 +141,36 @@ def with_blocked(plan: JobPlan, blocked: Collection[str]) -> JobPlan:
     return msgspec.structs.replace(plan, sms=sms)
 
 
-def _plan_messages(messages: tuple[Message, ...], options: JobOptions) -> list[PlannedMessage]:
+def _plan_messages(request: JobRequest, account: Account, routing: Routing) -> list[PlannedMessage]:
+    options = request.options
     planned: list[PlannedMessage] = []
     faults: list[FieldFault] = []
-    for index, message in enumerate(messages):
+    for index, message in enumerate(request.messages):
         carried = carry(message.text, options.encoding, options.invalid_characters)
         if isinstance(carried, Refused):
             faults.append(FieldFault(f"messages[{index}].text", _refusal(carried)))
             continue
-        cut = segment(carried.text, carried.encoding, options.max_parts)
+        wide = _is_wide(message, account, options, routing)
+        cut = segment(carried.text, carried.encoding, options.max_parts, wide=wide)
         planned.append(PlannedMessage(message.text, carried.encoding, cut.parts, cut.truncated, carried.replaced))
     if faults:
         raise CharactersRefused.of(*faults)
     return planned
+
+
+def _is_wide(message: Message, account: Account, options: JobOptions, routing: Routing) -> bool:
+    """Whether any carrier that the message may go to wants room for a reference of 16 bits.
+
+    A message is cut once, for all its recipients and for whatever carrier their SMS may move to.
+    """
+    if not routing.wide:
+        return False
+    numbers = (e164(recipient.dst, account.country) for recipient in message.recipients)
+    return any(
+        not routing.wide.isdisjoint(routing.carriers_for(number, account.name, options.src))
+        for number in numbers
+        if number
+    )
 
 
 def _refusal(refused: Refused) -> str:

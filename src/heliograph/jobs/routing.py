@@ -1,6 +1,6 @@
 """Which carriers to try for an SMS, and in which order."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 
 import msgspec
@@ -28,8 +28,12 @@ class Route(msgspec.Struct, frozen=True):
 class Routing:
     """The routes of an installation; the longest prefix wins among those that hold for an account and a sender."""
 
-    def __init__(self, routes: Sequence[Route], default: str) -> None:
-        """default: the carrier that takes everything when there are no routes at all."""
+    def __init__(self, routes: Sequence[Route], default: str, *, wide: Collection[str] = ()) -> None:
+        """default: the carrier that takes everything when there are no routes at all.
+
+        wide: the carriers that join parts by a reference of 16 bits, so that a part holds a character less.
+        """
+        self.wide = frozenset(wide)
         self._by_prefix: dict[str, list[_Way]] = {}
         for route in routes or [Route(("+",), (default,))]:
             way = _Way(route)

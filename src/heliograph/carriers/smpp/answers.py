@@ -43,7 +43,7 @@ def request_of(profile: Profile, segment: Segment, now: datetime) -> SubmitSm | 
     )
     request = submission(profile, part, now)
     if type(request) is Unsendable and profile.concatenation is Concatenation.UDH_16:
-        # A header of 16 bits takes an octet that a full part doesn't have.
+        # It was cut for headers of 8 bits, before the configuration said 16: a full part has no octet more.
         request = submission(replace(profile, concatenation=Concatenation.UDH_8), part, now)
     match request:
         case SubmitSm():
