@@ -296,6 +296,15 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
     window: Annotated[
         int, Meta(ge=1, le=100_000, description="Unanswered submits per bind.", extra={"unit": "parts"})
     ] = 10
+    express_reserve: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=0.5,
+            description="What share of the window, over all binds, NORMAL SMS leave free for EXPRESS ones: of 10 slots "
+            "0.1 is one, of fewer none.",
+        ),
+    ] = 0.1
     rate: Rate = None
     throttle_pause: Annotated[
         float,

@@ -128,6 +128,7 @@ async def _run(
                     pacer=pacers[carrier.name],
                     lease_s=settings.response_timeout(carrier_settings) + LEASE_MARGIN_S,
                     carriers=carriers,
+                    express_share=carrier_settings.express_reserve if isinstance(carrier_settings, SmppSettings) else 0,
                 )
                 dispatchers.append(dispatcher)
                 running += [

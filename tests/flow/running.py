@@ -59,6 +59,7 @@ async def flow(
     lease_s: float = LEASE_S,
     carrier=None,
     carriers=(),
+    express_share: float = 0.0,
     store: StoreOnClock | None = None,
     clock: ManualClock | None = None,
     receipts: bool = True,
@@ -77,6 +78,7 @@ async def flow(
         pacer=pacer or Pacer(rate_per_s),
         lease_s=lease_s,
         carriers=carriers,
+        express_share=express_share,
     )
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(dispatcher.run())]

@@ -1,6 +1,7 @@
 """Contract: section 1, "Status of one SMS" and `qos`; architecture, sections 1 and 5."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
 
@@ -190,6 +191,28 @@ async def test_express_overtakes_every_normal_sms_that_is_waiting():
         await f.clock.advance(2)
         assert f.carrier.dsts == [numbers(1)[0], "+4366012345", numbers(2)[1]]
         assert [segment.express for _, segment in f.carrier.submitted] == [False, True, False]
+
+
+async def test_a_window_that_stands_still_holds_up_no_express_sms():
+    async with flow(lambda _: unanswered(taken=False), window=10, express_share=0.2) as f:
+        await f.add(a_plan_for(20))
+        await f.clock.advance(1)
+        assert len(f.carrier.dsts) == 8, "NORMAL ones leave their share free"
+        await f.add(a_plan(*(a_planned_sms(f"+436601234{number}") for number in range(3)), qos=Qos.EXPRESS))
+        await f.clock.advance(0.1)
+        assert f.carrier.dsts[8:] == ["+4366012340", "+4366012341"], "and that share has its end as well"
+
+
+async def test_express_ones_may_have_the_whole_window_and_the_others_go_on_when_there_is_room():
+    async with flow(lambda _: delivered(after_s=1), window=4, express_share=0.5) as f:
+        await f.add(a_plan(*(a_planned_sms(f"+436601234{number}") for number in range(4)), qos=Qos.EXPRESS))
+        await f.add(a_plan_for(6))
+        await f.clock.advance(0.5)
+        assert [segment.express for _, segment in f.carrier.submitted] == [True] * 4
+        await f.clock.advance(10)
+        assert [segment.express for _, segment in f.carrier.submitted] == [True] * 4 + [False] * 6
+        starts = Counter(f.carrier.instants[4:])
+        assert max(starts.values()) == 2
 
 
 async def test_no_second_sees_more_than_the_rate_and_its_burst():

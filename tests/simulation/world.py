@@ -48,6 +48,7 @@ POLICIES = {
     "beta": RetryPolicy(waits_s=(1, 2, 5), repeat_last=False, receipt_grace_s=HOUR_S),
 }
 WINDOWS = {"alpha": 7, "beta": 3}
+EXPRESS_SHARE = 0.3
 RATES = {"alpha": None, "beta": 20.0}
 ROUTING = Routing([Route(("+49",), ("alpha", "beta"), weights=(3, 1)), Route(("+",), ("beta",))], default="alpha")
 KEPT_DAYS, TEXT_KEPT_DAYS = 0.5, 0.1
@@ -384,6 +385,7 @@ class World:
             pacer=Pacer(RATES[carrier.name]),
             lease_s=self._lease_s,
             carriers=[*self.carriers.values()],
+            express_share=EXPRESS_SHARE,
         )
 
     async def _open_database(self) -> SqliteStore:

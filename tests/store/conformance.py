@@ -266,6 +266,14 @@ class StoreConformance:
         await store.add_job(a_plan(a_planned_sms("+491", due=after(9)), qos=Qos.EXPRESS, at=after(9)))
         assert dsts(await lease(store, limit=2, at=9))[0] == "+491"
 
+    async def test_no_more_normal_ones_are_leased_than_there_may_be(self, store: Store):
+        await store.add_job(a_plan(*(a_planned_sms(dst) for dst in numbers(5))))
+        assert await lease(store, normal_limit=0) == []
+        await store.add_job(a_plan(a_planned_sms("+491"), a_planned_sms("+492"), qos=Qos.EXPRESS))
+        assert dsts(await lease(store, limit=1, normal_limit=2)) == ["+491"]
+        assert dsts(await lease(store, limit=4, normal_limit=2)) == ["+492", *numbers(2)]
+        assert dsts(await lease(store, limit=4, normal_limit=9)) == numbers(5)[2:]
+
     async def test_express_that_is_not_due_holds_nothing_up(self, store: Store):
         await store.add_job(a_plan(a_planned_sms("+491", due=after(60)), qos=Qos.EXPRESS))
         await store.add_job(a_plan(a_planned_sms("+492")))
@@ -1237,10 +1245,16 @@ async def inbound(
 
 
 async def lease(
-    store: Store, carrier: str = "acme", *, at: float = 0, limit: int = 100, for_s: float = 1_000_000
+    store: Store,
+    carrier: str = "acme",
+    *,
+    at: float = 0,
+    limit: int = 100,
+    for_s: float = 1_000_000,
+    normal_limit: int | None = None,
 ) -> list[DuePart]:
     """Lease what is due `at` seconds after NOW."""
-    return await store.lease_segments(carrier, limit, after(at + for_s), after(at))
+    return await store.lease_segments(carrier, limit, after(at + for_s), after(at), normal_limit)
 
 
 def dsts(parts: list[DuePart]) -> list[str]:

@@ -120,10 +120,17 @@ class StoresAgree(RuleBasedStateMachine):
                 for carrier in CARRIERS:
                     self.whatever_is_due_is_handed_over(carrier, 90_000)
 
-    @rule(carrier=carriers, limit=st.sampled_from((1, 2, 3, 50)), for_s=seconds)
-    def segments_are_leased(self, carrier, limit, for_s):
+    @rule(
+        carrier=carriers,
+        limit=st.sampled_from((1, 2, 3, 50)),
+        for_s=seconds,
+        normal_limit=st.sampled_from((None, None, 0, 1, 2)),
+    )
+    def segments_are_leased(self, carrier, limit, for_s, normal_limit=None):
         until = self.now + timedelta(seconds=for_s)
-        self.leased[carrier] += self.ask(lambda store: store.lease_segments(carrier, limit, until, self.now))
+        self.leased[carrier] += self.ask(
+            lambda store: store.lease_segments(carrier, limit, until, self.now, normal_limit)
+        )
 
     @rule(carrier=carriers, receipt_due_s=st.sampled_from((60, 90_000, 90_000)))
     def whatever_is_due_is_handed_over(self, carrier, receipt_due_s):

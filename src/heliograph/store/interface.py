@@ -217,8 +217,12 @@ class Store(Protocol):
 
     # Work that falls due
 
-    async def lease_segments(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[DuePart]:
+    async def lease_segments(
+        self, carrier: str, limit: int, until: datetime, now: datetime, normal_limit: int | None = None
+    ) -> list[DuePart]:
         """Take up to `limit` segments that are due, hidden from everybody else until `until`.
+
+        normal_limit: how many of them may be NORMAL; None for any number.
 
         EXPRESS goes before NORMAL; among accounts it goes round; within one, what fell due first. An SMS to a blocked
         number, none of whose parts is with the carrier or leased, is ended here at the latest.

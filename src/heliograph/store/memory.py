@@ -161,10 +161,12 @@ class MemoryStore:
 
     # Work that falls due
 
-    async def lease_segments(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[DuePart]:
+    async def lease_segments(
+        self, carrier: str, limit: int, until: datetime, now: datetime, normal_limit: int | None = None
+    ) -> list[DuePart]:
         last = self._last_served.get(carrier, 0)
         while True:
-            turns = self._take_turns(carrier, limit, now)
+            turns = self._take_turns(carrier, limit, normal_limit, now)
             blocked = {sms.number: sms for sms, _ in turns if self._is_blocked(sms)}
             if not blocked:
                 return [_lease(sms, index, until) for sms, index in turns]
@@ -172,9 +174,11 @@ class MemoryStore:
                 self._end(sms, Status.BLOCKED, BLOCKED_REASON, now)
             self._last_served[carrier] = AccountId(last)
 
-    def _take_turns(self, carrier: str, limit: int, now: datetime) -> list[tuple[_Sms, int]]:
+    def _take_turns(self, carrier: str, limit: int, normal_limit: int | None, now: datetime) -> list[tuple[_Sms, int]]:
         taken: list[tuple[_Sms, int]] = []
         for lane in (0, 1):
+            if lane and normal_limit is not None:
+                limit = min(limit, len(taken) + normal_limit)
             waiting: dict[AccountId, deque[tuple[_Sms, int]]] = {}
             for sms, index in self._due(carrier, lane, now):
                 waiting.setdefault(sms.job.plan.account, deque()).append((sms, index))

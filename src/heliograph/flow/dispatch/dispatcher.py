@@ -23,6 +23,8 @@ IDLE_POLL_S = 0.25
 """How often to look for scheduled SMS that have fallen due: they leave within a second of their instant."""
 STORE_RETRY_S = 1.0
 DRAIN_POLL_S = 0.01
+EXPRESS_POLL_S = 0.05
+"""How often to look for EXPRESS SMS alone while NORMAL ones fill their share of the window and none is answered."""
 UNREACHABLE_POLL_S = 0.25
 """How often a batch of what is due is looked through while the carrier can't be reached: what has expired, or whose
 receipt is overdue, still ends in time, and reports say what keeps the others."""
@@ -58,10 +60,12 @@ class Dispatcher:
         pacer: Pacer,
         lease_s: float,
         carriers: Sequence[Carrier] = (),
+        express_share: float = 0.0,
     ) -> None:
         """lease_s: longer than the carrier ever takes to answer, its time-out included.
 
-        carriers: those to which SMS may move, for each of which a dispatcher runs.
+        carriers: those to which SMS may move, for each of which a dispatcher runs. express_share: what part of the
+        window NORMAL SMS leave free, so that one that stands still holds up no EXPRESS SMS.
         """
         self._carrier = carrier
         self._store = store
@@ -71,6 +75,8 @@ class Dispatcher:
         self._pacer = pacer
         self._lease = timedelta(seconds=lease_s)
         self._in_flight: dict[SegmentId, _Try] = {}
+        self._normal_in_flight = 0
+        self._express_share = express_share
         self._settled_since_lease: set[SegmentId] = set()
         self._carriers = {other.name: other for other in carriers if other.name != carrier.name}
         self._throttled_since_s: float | None = None
@@ -101,11 +107,14 @@ class Dispatcher:
             if limit <= 0:
                 await self._wait_for_room()
                 continue
+            normal_limit = None if unreachable else self._normal_room()
+            if normal_limit == 0 and await self._is_answered_soon():
+                continue
             try:
-                leased, moved = await self._lease_and_submit(limit, was_unreachable=bool(unreachable))
+                leased, moved = await self._lease_and_submit(limit, normal_limit, was_unreachable=bool(unreachable))
                 if unreachable and not moved:
                     await self._clock.sleep(UNREACHABLE_POLL_S)
-                elif not leased:
+                elif not leased and normal_limit != 0:
                     await self._store.work_arrived(self._carrier.name, IDLE_POLL_S)
             except StoreUnavailable as error:
                 log.error("dispatch.store_unavailable", carrier=self._carrier.name, error=str(error))
@@ -116,6 +125,15 @@ class Dispatcher:
         paced = self._pacer.room(self._clock.monotonic())
         return min(limit, MAX_BATCH) if paced is None else min(limit, paced, MAX_BATCH)
 
+    def _normal_room(self) -> int:
+        window = self._carrier.window
+        return max(0, window - int(window * self._express_share) - self._normal_in_flight)
+
+    async def _is_answered_soon(self) -> bool:
+        """Whether there is room for NORMAL SMS again before it is time to look for EXPRESS ones alone."""
+        self._room.clear()
+        return await self._clock.wait(self._room, EXPRESS_POLL_S)
+
     async def _wait_for_room(self) -> None:
         if len(self._in_flight) >= self._carrier.window:
             self._room.clear()
@@ -123,13 +141,16 @@ class Dispatcher:
         else:
             await self._clock.sleep(self._pacer.next_room_s())
 
-    async def _lease_and_submit(self, limit: int, *, was_unreachable: bool) -> tuple[bool, bool]:
+    async def _lease_and_submit(
+        self, limit: int, normal_limit: int | None, *, was_unreachable: bool
+    ) -> tuple[bool, bool]:
         """Whether anything was due, and whether any of it goes to another carrier."""
         self._leasing = True
         try:
             self._settled_since_lease.clear()
             now = self._clock.now()
-            due = await self._store.lease_segments(self._carrier.name, limit, now + self._lease, now)
+            until = now + self._lease
+            due = await self._store.lease_segments(self._carrier.name, limit, until, now, normal_limit)
             decided = self._submit(due, None if was_unreachable else limit)
             await self._record(decided)
         finally:
@@ -146,7 +167,7 @@ class Dispatcher:
         decided: list[Outcome] = []
         unreachable = self._carrier.unreachable
         up = self._up() if unreachable else set[str]()
-        submit_count = 0
+        submit_count, normal_room = 0, self._normal_room()
         for part in due:
             segment = part.segment
             if part.was is PartState.LEASED and self._knows(segment.id):
@@ -162,10 +183,13 @@ class Dispatcher:
             elif unreachable:
                 waiting = while_unreachable(part, unreachable, now, self._policy)
                 decided.append(instead_of_waiting(part, self._carrier.name, waiting, up, now))
-            elif not self._stopping and submit_count < room:
+            elif not self._stopping and submit_count < room and (segment.express or normal_room > 0):
                 self._in_flight[segment.id] = _Try(part, started_s)
                 self._carrier.submit(segment)
                 submit_count += 1
+                if not segment.express:
+                    self._normal_in_flight += 1
+                    normal_room -= 1
             elif part.was is PartState.WAITING:
                 decided.append(_put_back(part, now))
         self._pacer.spend(submit_count)
@@ -208,7 +232,8 @@ class Dispatcher:
                 await self._record(late)
             await self._record([*outcomes.values()])
             for segment in outcomes:
-                del self._in_flight[segment]
+                if not self._in_flight.pop(segment).part.segment.express:
+                    self._normal_in_flight -= 1
                 self._settled_since_lease.add(segment)
             self._room.set()
 

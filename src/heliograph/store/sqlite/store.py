@@ -170,8 +170,10 @@ class SqliteStore:
 
     # Work that falls due
 
-    async def lease_segments(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[DuePart]:
-        return await self._commits.write(Lease(carrier, limit, until, now))
+    async def lease_segments(
+        self, carrier: str, limit: int, until: datetime, now: datetime, normal_limit: int | None = None
+    ) -> list[DuePart]:
+        return await self._commits.write(Lease(carrier, limit, until, now, normal_limit))
 
     async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
         await self._commits.write(RecordOutcomes(carrier, outcomes))

@@ -74,6 +74,7 @@ class Lease(msgspec.Struct, frozen=True):
     limit: int
     until: datetime
     now: datetime
+    normal_limit: int | None = None
 
 
 class RecordOutcomes(msgspec.Struct, frozen=True):
@@ -416,8 +417,11 @@ class Writer:
         while True:
             wanted: list[int] = []
             for lane in (0, 1):
-                if len(wanted) < lease.limit:
-                    wanted += self._take_turns(lease.carrier, lane, lease.limit - len(wanted), now)
+                room = lease.limit - len(wanted)
+                if lane and lease.normal_limit is not None:
+                    room = min(room, lease.normal_limit)
+                if room > 0:
+                    wanted += self._take_turns(lease.carrier, lane, room, now)
             blocked = {segment >> PART_BITS for segment in self._blocklists.segments_among(wanted)}
             if not self._end_waiting(blocked, now):
                 break
