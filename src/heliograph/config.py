@@ -452,6 +452,20 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
             "next carrier of its route; otherwise such a refusal is final."
         ),
     ] = False
+    query_sm: Annotated[
+        bool,
+        Meta(
+            description="Whether this SMSC answers query_sm: it is then asked, once, what became of an SMS whose "
+            "receipt is overdue. With this or `cancel_sm`, message ids are kept as the SMSC writes them."
+        ),
+    ] = False
+    cancel_sm: Annotated[
+        bool,
+        Meta(
+            description="Whether this SMSC answers cancel_sm: of a long SMS that failed with one part, the parts that "
+            "were taken before are then called back."
+        ),
+    ] = False
     validity: Annotated[
         ValidityFormat, Meta(description="In which form the SMSC is told the validity; `none` leaves it out.")
     ] = ValidityFormat.RELATIVE

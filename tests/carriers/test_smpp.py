@@ -831,6 +831,139 @@ async def test_receipts_that_were_not_acknowledged_come_after_the_next_bind(cloc
         assert [status for _, status in smsc.acknowledged] == [0]
 
 
+# ---- asking and calling back (2.2, 2.5)
+
+
+OVERDUE = RetryPolicy(receipt_grace_s=60, throttle_wait_s=None)
+ASKS = Profile(query_sm=True)
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [(2, Status.SUC_FIN), (3, Status.TIMEOUT), (5, Status.FAILED_FIN), (1, Status.STATUS_ERR), (99, Status.STATUS_ERR)],
+)
+async def test_the_smsc_is_asked_once_what_became_of_an_sms_whose_receipt_is_overdue(clock, state, status):
+    async with gateway(clock, lambda _: Play(message_id=b"0A1"), policy=OVERDUE, profile=ASKS) as (f, smsc):
+        smsc.states[b"0A1"] = state
+        plan = a_plan(a_planned_sms(expires=after(300)), src="Helio")
+        await f.add(plan)
+        await clock.advance(355)
+        assert smsc.queried == []
+        sms = await ended(f, plan, seconds=100)
+    assert sms.status is status
+    assert "query_sm" in sms.reason
+    [asked] = smsc.queried
+    assert (asked.message_id, asked.source_addr, asked.source_addr_ton) == (b"0A1", b"Helio", 5)
+
+
+async def test_an_smsc_that_knows_nothing_of_it_leaves_it_a_timeout(clock):
+    async with gateway(clock, lambda _: Play(), policy=OVERDUE, profile=ASKS) as (f, smsc):
+        plan = a_plan(a_planned_sms(expires=after(300)))
+        await f.add(plan)
+        assert (await ended(f, plan, seconds=500)).status is Status.TIMEOUT
+    assert len(smsc.queried) == 1
+
+
+async def test_an_smsc_out_of_reach_is_asked_when_it_is_back(clock):
+    async with gateway(clock, lambda _: Play(message_id=b"77"), policy=OVERDUE, profile=ASKS) as (f, smsc):
+        smsc.states[b"77"] = 2
+        plan = a_plan(a_planned_sms(expires=after(300)))
+        await f.add(plan)
+        await clock.advance(10)
+        port = smsc.port
+        await smsc.stop()
+        await clock.advance(420)
+        assert (await f.sms(plan)).finished_at is None
+        await smsc.start(port=port)
+        assert (await ended(f, plan, seconds=200)).status is Status.SUC_FIN
+
+
+async def test_and_is_not_waited_for_for_ever(clock):
+    async with gateway(clock, lambda _: Play(), policy=OVERDUE, profile=ASKS) as (f, smsc):
+        plan = a_plan(a_planned_sms(expires=after(300)))
+        await f.add(plan)
+        await clock.advance(10)
+        await smsc.stop()
+        sms = await ended(f, plan, seconds=1200)
+        assert (sms.status, sms.finished_at < after(360 + 600 + 90)) == (Status.TIMEOUT, True)
+
+
+async def test_without_query_sm_in_the_profile_nobody_is_asked(clock):
+    async with gateway(clock, lambda _: Play(), policy=OVERDUE) as (f, smsc):
+        plan = a_plan(a_planned_sms(expires=after(300)))
+        await f.add(plan)
+        assert (await ended(f, plan, seconds=400)).status is Status.TIMEOUT
+    assert smsc.queried == []
+
+
+async def test_what_is_asked_takes_a_small_part_of_the_window_and_gets_its_turn(clock):
+    async with (
+        fake_smsc(clock, lambda _: Play(answer_after_s=5)) as smsc,
+        bound_carrier(smsc, clock, profile=ASKS, window=20) as carrier,
+    ):
+        for number in range(100):
+            assert carrier.ask(a_segment(number + 1), f"{number}")
+        assert carrier.window == 18
+        await until(lambda: len(smsc.queried) == 100, clock)
+        assert carrier.window == 20
+
+
+def a_part_that_is_refused(number):
+    def script(submitted):
+        return refused(CommandStatus.ESME_RINVESMCLASS) if submitted.short_message[5] == number else Play()
+
+    return script
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_of_an_sms_with_a_part_that_is_refused_the_others_are_not_sent_or_called_back(clock, number):
+    profile = Profile(cancel_sm=True)
+    async with gateway(clock, a_part_that_is_refused(number), profile=profile) as (f, smsc):
+        plan = a_plan(a_planned_sms(parts=3), src="Helio")
+        await f.add(plan)
+        sms = await ended(f, plan)
+        await clock.advance(1)
+    assert sms.status is Status.NOT_ACC_FIN
+    assert {each.message_id for each in smsc.cancelled} == set(smsc.taken)
+    assert all(each.source_addr == b"Helio" for each in smsc.cancelled)
+
+
+async def test_of_a_long_sms_that_failed_nothing_more_is_sent(clock):
+    async with gateway(clock, a_part_that_is_refused(2), window=1) as (f, smsc):
+        plan = a_plan(a_planned_sms(parts=4))
+        await f.add(plan)
+        assert (await ended(f, plan)).status is Status.NOT_ACC_FIN
+        await clock.advance(60)
+    assert [each.short_message[5] for each in smsc.submitted] == [1, 2]
+    assert smsc.cancelled == [], "the profile doesn't say that it can"
+
+
+# ---- what is learnt
+
+
+async def test_how_ids_are_written_is_learnt_and_then_believed_without_the_phone(clock):
+    numbers_by_dst = {}
+
+    def script(submitted):
+        number = 0xABC00 + len(numbers_by_dst)
+        numbers_by_dst[submitted.destination_addr] = number
+        return Play(message_id=b"%X" % number, receipts=[says("DELIVRD", b"%d" % number)])
+
+    def other_phone(submitted):
+        made = says("DELIVRD", b"703710", source_addr=b"4915555555555")
+        return Play(message_id=b"%X" % 703710, receipts=[made])
+
+    async with gateway(clock, script) as (f, smsc):
+        plan = a_plan(*(a_planned_sms(f"+49176{number:08}") for number in range(12)))
+        await f.add(plan)
+        for index in range(12):
+            assert (await ended(f, plan, index=index)).status is Status.SUC_FIN
+        smsc.script = other_phone
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        assert (await ended(f, plan)).status is Status.SUC_FIN
+
+
 # ---- SMS from phones
 
 

@@ -422,6 +422,9 @@ receipt_ids = "decimal"
 states = { sent = "enroute", GONE = "skipped" }
 accepted_is_final = true
 statuses = { "0x0401" = "temporary", "ESME_RINVDSTADR" = "policy", "1025" = "bad number" }
+policy_is_its_own = true
+query_sm = true
+cancel_sm = true
 validity = "absolute"
 normal_priority = 1
 express_priority = 3
@@ -451,6 +454,9 @@ longest_system_type = 13
         states={"SENT": MessageState.ENROUTE, "GONE": MessageState.SKIPPED},
         accepted_is_final=True,
         statuses={0x401: StatusKind.TEMPORARY, 0x0B: StatusKind.POLICY, 0x402: StatusKind.BAD_NUMBER},
+        policy_is_its_own=True,
+        query_sm=True,
+        cancel_sm=True,
         validity=ValidityFormat.ABSOLUTE,
         normal_priority=1,
         express_priority=3,

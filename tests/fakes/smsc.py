@@ -15,9 +15,12 @@ from heliograph.smpp.pdus import (
     Bind,
     BindReceiver,
     BindTransceiver,
+    CancelSm,
     DeliverSm,
     GenericNack,
     Pdu,
+    QuerySm,
+    QuerySmResp,
     SubmitSm,
     SubmitSmResp,
     encode,
@@ -88,6 +91,7 @@ class FakeSmsc:
 
     submitted: all submit_sm. taken: those that got a message id, by that. acknowledged: (message id, status) of every
     answer to a receipt. Receipts that are not acknowledged come again over the next bind that takes them.
+    queried, cancelled: all query_sm and cancel_sm. states: what it answers to a query, by message id; others fail.
     Faults, to be set at any time: `is_mute`: it reads, and says nothing at all, or `mute_once_bound`;
     `bind_status`; `closes_at_once`.
     """
@@ -99,6 +103,9 @@ class FakeSmsc:
         self.submitted: list[SubmitSm] = []
         self.taken: dict[bytes, SubmitSm] = {}
         self.acknowledged: list[tuple[bytes, int]] = []
+        self.queried: list[QuerySm] = []
+        self.cancelled: list[CancelSm] = []
+        self.states: dict[bytes, int] = {}
         self.binds: list[Bind] = []
         self.farewells = 0
         self.links: list[_Link] = []
@@ -217,6 +224,17 @@ class _Link(asyncio.Protocol):
                     self.unanswered += 1
                     self.smsc.most_unanswered = max(self.smsc.most_unanswered, self.unanswered)
                     self.smsc.played(self, sequence, submitted)
+                case Requested(sequence=sequence, pdu=QuerySm() as asked):
+                    self.smsc.queried.append(asked)
+                    state = self.smsc.states.get(asked.message_id)
+                    if state is None:
+                        self.session.acknowledge(sequence, CommandStatus.ESME_RQUERYFAIL)
+                    else:
+                        answer = QuerySmResp(message_id=asked.message_id, message_state=state)
+                        self.session.acknowledge(sequence, ROK, answer)
+                case Requested(sequence=sequence, pdu=CancelSm() as cancelled):
+                    self.smsc.cancelled.append(cancelled)
+                    self.session.acknowledge(sequence)
                 case Answered(sequence=sequence, status=status):
                     message_id, pdu = self.given.pop(sequence)
                     self.smsc.acknowledged.append((message_id, status))

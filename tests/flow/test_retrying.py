@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.flow.dispatch.retrying import RetryPolicy, after_try, before_try, while_unreachable
+from heliograph.flow.dispatch.retrying import RetryPolicy, after_try, before_try, is_worth_asking, while_unreachable
 from heliograph.gsm.segmentation import Encoding
 from heliograph.jobs.accounts import OnUnknown
 from heliograph.jobs.carriage import (
@@ -120,6 +120,23 @@ def test_what_got_no_id_from_its_carrier_is_a_status_error_when_its_receipt_woul
 def test_receipts_that_said_nothing_final_are_a_status_error(was):
     part = a_due_part(was=was, heard=True, reason="message_state:ENROUTE", on_unknown=OnUnknown.GIVE_UP)
     assert before_try(part, NOW) == Ended(ID, Status.STATUS_ERR, "message_state:ENROUTE", NOW)
+
+
+@pytest.mark.parametrize(
+    ("was", "message_id", "late_s", "worth"),
+    [
+        (PartState.SUBMITTED, "m1", 0, True),
+        (PartState.SUBMITTED, "m1", 599, True),
+        (PartState.SUBMITTED, "m1", 600, False),
+        (PartState.SUBMITTED, "", 0, False),
+        (PartState.WAITING, "", 0, False),
+        (PartState.LEASED, "", 0, False),
+    ],
+)
+def test_a_carrier_is_asked_about_what_it_named_and_said_nothing_of_in_time(was, message_id, late_s, worth):
+    overdue_at = IN_AN_HOUR + timedelta(seconds=POLICY.receipt_grace_s)
+    part = a_due_part(was=was, message_id=message_id)
+    assert is_worth_asking(part, overdue_at + timedelta(seconds=late_s), POLICY) == worth
 
 
 # After a try

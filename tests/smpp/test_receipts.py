@@ -213,6 +213,13 @@ def test_with_both_bases_declared_a_receipt_has_one_candidate():
     assert candidate_ids([b"0000006699"], DECIMAL, HEXADECIMAL) == (canonical_id(b"1A2B", HEXADECIMAL),)
 
 
+def test_ids_remembered_as_sent_are_looked_for_in_the_declared_base_alone():
+    candidates = candidate_ids([b"0000006699"], DECIMAL, HEXADECIMAL, as_sent=True)
+    assert candidates == (b"1a2b", b"1A2B", b"00001a2b", b"00001A2B", b"6699")
+    assert candidate_ids([b"6699"], DECIMAL, DECIMAL, as_sent=True) == (b"6699", b"0000006699")
+    assert candidate_ids([b"x-1"], DECIMAL, HEXADECIMAL, as_sent=True) == (b"x-1",)
+
+
 @pytest.mark.parametrize(
     ("received", "answered"),
     [

@@ -51,6 +51,40 @@ class Carrier(Protocol):
 
 
 @runtime_checkable
+class QueryableCarrier(Protocol):
+    """A carrier that may be able to tell what became of a segment when it is asked."""
+
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether it ever can."""
+        ...
+
+    def ask(self, segment: Segment, message_id: str) -> bool:
+        """Ask what became of a segment that it took; its answer, if there is one, is a receipt. Never waits.
+
+        Whether it will be asked: not while it can't be reached, or too much else is to be asked.
+        """
+        ...
+
+
+@runtime_checkable
+class RecallingCarrier(Protocol):
+    """A carrier that may be able to take back a segment that it has not delivered yet."""
+
+    @property
+    def can_recall(self) -> bool:
+        """Whether it ever can."""
+        ...
+
+    def cancel(self, message_id: str, src: str) -> bool:
+        """Call back a segment that it took, sent with that sender. Never waits, and nothing is heard of it.
+
+        Whether it will be told: not while it can't be reached, or too much else is to be told.
+        """
+        ...
+
+
+@runtime_checkable
 class InboundCarrier(Protocol):
     """A carrier that passes on SMS from phones as well."""
 

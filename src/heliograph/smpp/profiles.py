@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from heliograph.smpp.fields import Tag, Tlv
-from heliograph.smpp.pdus import Bind, SubmitSm
+from heliograph.smpp.pdus import Bind, CancelSm, QuerySm, SubmitSm
 from heliograph.smpp.receipts import IdBase, MessageState, Receipt, candidate_ids, canonical_id
 from heliograph.smpp.statuses import CommandStatus, StatusKind
 from heliograph.smpp.times import absolute_time, relative_time
@@ -88,7 +88,7 @@ class Profile:
     longest_system_id, longest_password, longest_system_type: in octets, without NUL; by the standard 15, 8, 12 (4.1.1).
     states: words of its receipts, in capitals, beside those in common use. accepted_is_final: its ACCEPTED means that
     nothing more will come. statuses: what it means by some command_status. policy_is_its_own: what it refuses by
-    policy (StatusKind.POLICY) others may take.
+    policy (StatusKind.POLICY) others may take. query_sm, cancel_sm: whether it answers these.
     Raises ValueError for what would make the gateway lie: TON 1 says international, so no letters go with it.
     """
 
@@ -103,6 +103,8 @@ class Profile:
     accepted_is_final: bool = False
     statuses: Mapping[int, StatusKind] = field(default_factory=dict[int, StatusKind])
     policy_is_its_own: bool = False
+    query_sm: bool = False
+    cancel_sm: bool = False
 
     validity: ValidityFormat = ValidityFormat.RELATIVE
     normal_priority: int = 0
@@ -129,6 +131,16 @@ class Profile:
         for name in ("esm_class", "normal_priority", "express_priority"):
             if not 0 <= getattr(self, name) <= _TWO_BITS:
                 raise ValueError(f"{name} is from 0 to 3")
+
+    @property
+    def declares_ids(self) -> bool:
+        """Whether it is known how ids are written, in answers and in receipts."""
+        return IdBase.UNKNOWN not in (self.answered_ids, self.receipt_ids)
+
+    @property
+    def is_named_back(self) -> bool:
+        """Whether we name messages to it, which takes their ids as it sent them."""
+        return self.query_sm or self.cancel_sm
 
 
 class Part(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -211,6 +223,28 @@ def concession(status: int, refused: SubmitSm) -> SubmitSm | None:
     return None if conceded == refused else conceded
 
 
+def query(profile: Profile, message_id: bytes, src: str) -> QuerySm:
+    """What asks what became of a message (4.8.1). src: the sender it went out with."""
+    sender = _sender_again(profile, src)
+    return QuerySm(
+        message_id=message_id,
+        source_addr_ton=sender.type.ton,
+        source_addr_npi=sender.type.npi,
+        source_addr=sender.address,
+    )
+
+
+def cancellation(profile: Profile, message_id: bytes, src: str) -> CancelSm:
+    """What takes a message back (4.9.1), which its id alone tells. src: the sender it went out with."""
+    sender = _sender_again(profile, src)
+    return CancelSm(
+        message_id=message_id,
+        source_addr_ton=sender.type.ton,
+        source_addr_npi=sender.type.npi,
+        source_addr=sender.address,
+    )
+
+
 def bind_request(profile: Profile, mode: type[Bind], *, system_id: str, password: str, system_type: str = "") -> Bind:
     """The request for a session. Raises ValueError for what is longer than the SMSC takes, or not ASCII.
 
@@ -234,15 +268,18 @@ def bind_request(profile: Profile, mode: type[Bind], *, system_id: str, password
 
 
 def answered_id(profile: Profile, message_id: bytes) -> bytes:
-    """The id under which to remember what the SMSC has taken: canonical where both bases are declared, else as sent."""
-    if IdBase.UNKNOWN in (profile.answered_ids, profile.receipt_ids):
+    """The id under which to remember what the SMSC has taken.
+
+    It is canonical where both bases are declared; else, and where we name messages to the SMSC, as sent.
+    """
+    if profile.is_named_back or not profile.declares_ids:
         return message_id
     return canonical_id(message_id, profile.answered_ids)
 
 
 def receipted_ids(profile: Profile, receipt: Receipt) -> tuple[bytes, ...]:
     """Under which of the ids remembered by `answered_id` to look for a receipt's message, the likeliest first."""
-    return candidate_ids(receipt.message_ids, profile.receipt_ids, profile.answered_ids)
+    return candidate_ids(receipt.message_ids, profile.receipt_ids, profile.answered_ids, as_sent=profile.is_named_back)
 
 
 def is_final(profile: Profile, state: MessageState | None) -> bool:
@@ -282,6 +319,11 @@ def _sender(profile: Profile, src: str) -> _Sender | Unsendable:
         reason = f"the sender {src!r} takes {septet_count} septets, more than {_LONGEST_LETTERS}"
         return Unsendable(CommandStatus.ESME_RINVSRCADR, reason)
     return _Sender(profile.alphanumeric, src.encode("ascii"))
+
+
+def _sender_again(profile: Profile, src: str) -> _Sender:
+    sender = _sender(profile, src)
+    return _Sender(profile.no_sender, b"") if isinstance(sender, Unsendable) else sender
 
 
 def _numeric_sender(profile: Profile, number: str) -> _Sender:

@@ -8,7 +8,7 @@ Standard: SMPP 3.4, 5.2.12 (esm_class), 5.2.28 (message_state), 5.3.2.12, 5.3.2.
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum, IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -139,41 +139,72 @@ def canonical_id(message_id: bytes, base: IdBase) -> bytes:
     return message_id
 
 
-def candidate_ids(message_ids: Iterable[bytes], base: IdBase, answered_base: IdBase) -> tuple[bytes, ...]:
+class Spelling(NamedTuple):
+    """A way in which an SMSC may write, in an answer, the number that it writes otherwise in a receipt.
+
+    read_as: the base of the receipt's. spelt_in: that of the answer's, and `form` how it is written there.
+    """
+
+    read_as: IdBase
+    spelt_in: IdBase
+    form: bytes
+
+    def of(self, message_id: bytes) -> bytes | None:
+        """A receipt's id as the answer has it; None if it is no number in that base."""
+        is_decimal = self.read_as is IdBase.DECIMAL
+        if not (_DECIMAL if is_decimal else _HEXADECIMAL).fullmatch(message_id):
+            return None
+        return self.form % int(message_id, 10 if is_decimal else 16)
+
+
+def candidate_ids(
+    message_ids: Iterable[bytes], base: IdBase, answered_base: IdBase, *, as_sent: bool = False
+) -> tuple[bytes, ...]:
     """By which ids a submission's answer may have named the message of a receipt, the likeliest first.
 
     message_ids: the receipt's. base: the receipts' own. answered_base: the answers'.
-    They are canonical ones where both bases are declared. Where one is UNKNOWN, they are spellings to be looked for
-    among ids as sent: the same; without or with leading zeros; the other case; the other base. An id that is neither
-    a number nor a UUID is only ever itself.
+    They are canonical ones where both bases are declared. Where one is UNKNOWN, or ids are remembered `as_sent` all the
+    same, they are spellings to be looked for among ids as sent: the same; without or with leading zeros; the other
+    case; the other base. An id that is neither a number nor a UUID is only ever itself.
 
     Read in the other base, an id may by chance be another message's, as 10 is 16: believe such a match only when the
     receipt's recipient is the message's, too. Declaring the bases spares that.
     """
-    if IdBase.UNKNOWN not in (base, answered_base):
+    is_declared = IdBase.UNKNOWN not in (base, answered_base)
+    if is_declared and not as_sent:
         return _distinct(canonical_id(message_id, base) for message_id in message_ids)
     candidates: list[bytes] = []
     for message_id in message_ids:
-        candidates.append(message_id)
+        respelt = [spelt for spelling in spellings(base, answered_base) if (spelt := spelling.of(message_id))]
+        if not (respelt and is_declared and base is not answered_base):
+            candidates.append(message_id)
         if _UUID.fullmatch(message_id):
             candidates += message_id.lower(), message_id.upper()
-        if base is not IdBase.TEXT and answered_base is not IdBase.TEXT:
-            candidates += _spellings(message_id, base, answered_base)
+        candidates += respelt
+        if is_declared:
+            candidates.append(canonical_id(message_id, base))  # What was remembered before it was as sent.
     return _distinct(candidates)
 
 
-def _spellings(message_id: bytes, base: IdBase, answered_base: IdBase) -> Iterable[bytes]:
-    bases = (IdBase.DECIMAL, IdBase.HEXADECIMAL) if base is IdBase.UNKNOWN else (base,)
-    for read_as in bases:
-        if not (_DECIMAL if read_as is IdBase.DECIMAL else _HEXADECIMAL).fullmatch(message_id):
-            continue
-        number = int(message_id, 10 if read_as is IdBase.DECIMAL else 16)
-        decimals = b"%d" % number, b"%010d" % number
-        hexadecimals = b"%x" % number, b"%X" % number, b"%08x" % number, b"%08X" % number
+def spellings(base: IdBase, answered_base: IdBase) -> tuple[Spelling, ...]:
+    """Those that may be, given what is declared, the likeliest first."""
+    return _SPELLINGS_BY_BASE[base, answered_base]
+
+
+def _possible(base: IdBase, answered_base: IdBase) -> Iterable[Spelling]:
+    if IdBase.TEXT in (base, answered_base):
+        return
+    for read_as in (IdBase.DECIMAL, IdBase.HEXADECIMAL) if base is IdBase.UNKNOWN else (base,):
         # Spelt alike but for zeros or case comes before the other base.
-        for spelt_in in sorted((IdBase.DECIMAL, IdBase.HEXADECIMAL), key=lambda b: b is not read_as):
+        for spelt_in in sorted(_FORMS, key=lambda b: b is not read_as):
             if answered_base in (spelt_in, IdBase.UNKNOWN):
-                yield from decimals if spelt_in is IdBase.DECIMAL else hexadecimals
+                yield from (Spelling(read_as, spelt_in, form) for form in _FORMS[spelt_in])
+
+
+_FORMS: Final = {IdBase.DECIMAL: (b"%d", b"%010d"), IdBase.HEXADECIMAL: (b"%x", b"%X", b"%08x", b"%08X")}
+_SPELLINGS_BY_BASE: Final = {
+    (base, answered_base): tuple(_possible(base, answered_base)) for base in IdBase for answered_base in IdBase
+}
 
 
 def _distinct(octets: Iterable[bytes]) -> tuple[bytes, ...]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from heliograph.carriers.smpp.habits import IdHabits
 from heliograph.gsm import udh
 from heliograph.gsm.alphabet import encode
 from heliograph.gsm.segmentation import Encoding
@@ -20,7 +21,7 @@ from heliograph.jobs.carriage import (
 from heliograph.jobs.inbound import Alphabet, InboundPart, inbound_part
 from heliograph.smpp import profiles, receipts
 from heliograph.smpp.fields import Tag, find
-from heliograph.smpp.pdus import DataSm, DeliverSm, SubmitSm
+from heliograph.smpp.pdus import DataSm, DeliverSm, QuerySm, QuerySmResp, SubmitSm
 from heliograph.smpp.profiles import Concatenation, Part, Profile, Unsendable, receipted_ids, submission
 from heliograph.smpp.receipts import Evidence
 from heliograph.smpp.statuses import StatusKind, status_kind, status_meaning, status_name
@@ -94,9 +95,14 @@ _ELSEWHERE = (StatusKind.SENDER, StatusKind.CONFIGURATION)
 """What is between this carrier and us. POLICY isn't, unless its profile says so: it would be the same SMS elsewhere."""
 
 
-def receipt_of(profile: Profile, read: receipts.Receipt, pdu: DeliverSm | DataSm, now: datetime) -> Receipt:
-    """A receipt in the steps' words."""
-    ids = [each.decode("latin-1") for each in receipted_ids(profile, read)]
+def receipt_of(
+    profile: Profile, read: receipts.Receipt, pdu: DeliverSm | DataSm, now: datetime, habits: IdHabits | None
+) -> Receipt:
+    """A receipt in the steps' words. habits: what is known of the SMSC's ids beside what the profile declares."""
+    candidates = receipted_ids(profile, read)
+    if habits is not None and read.message_ids:
+        candidates = habits.likeliest_first(candidates, read.message_ids[0])
+    ids = [each.decode("latin-1") for each in candidates]
     # What merely reads like a receipt could come from a phone: it is one if it is from the phone of the message.
     message_id = ids.pop(0) if ids and read.evidence is not Evidence.TEXT else ""
     return Receipt(
@@ -107,6 +113,18 @@ def receipt_of(profile: Profile, read: receipts.Receipt, pdu: DeliverSm | DataSm
         tuple(ids),
         (pdu.source_addr.decode("latin-1"), pdu.destination_addr.decode("latin-1")) if ids else (),
         profile.accepted_is_final and read.state is receipts.MessageState.ACCEPTED,
+    )
+
+
+def query_answer_of(profile: Profile, asked: QuerySm, answer: QuerySmResp, now: datetime) -> Receipt:
+    """The same for an answer to query_sm (4.8.2)."""
+    state = _STATES_BY_VALUE.get(answer.message_state)
+    return Receipt(
+        asked.message_id.decode("latin-1"),
+        state,
+        now,
+        f"query_sm err:{answer.error_code}" if answer.error_code else "query_sm",
+        is_last=profile.accepted_is_final and state is MessageState.ACCEPTED,
     )
 
 
@@ -127,6 +145,7 @@ def _printable(word: str) -> str:
 
 _LONGEST_WORD = 20
 _STATES = {state: MessageState[state.name] for state in receipts.MessageState}
+_STATES_BY_VALUE = {state.value: state for state in MessageState}
 
 
 def inbound_of(profile: Profile, pdu: DeliverSm | DataSm, now: datetime) -> InboundPart:

@@ -10,7 +10,16 @@ from typing import Final
 import structlog
 
 from heliograph.carriers.interface import AllBinds, BindRights
-from heliograph.carriers.smpp.answers import QUEUE_FULL, inbound_of, receipt_of, refusal, request_of
+from heliograph.carriers.smpp.answers import (
+    QUEUE_FULL,
+    inbound_of,
+    query_answer_of,
+    receipt_of,
+    refusal,
+    request_of,
+)
+from heliograph.carriers.smpp.errands import Errands
+from heliograph.carriers.smpp.habits import IdHabits
 from heliograph.carriers.smpp.inbox import Inbox
 from heliograph.carriers.smpp.link import MOST_OVERDUE, SENDING, Link, Submission
 from heliograph.carriers.smpp.reconnecting import STEADY_S, Trouble, bind_trouble
@@ -32,9 +41,10 @@ from heliograph.jobs.inbound import InboundPart
 from heliograph.smpp import session
 from heliograph.smpp.errors import LocalProtocolError
 from heliograph.smpp.fields import Tag, find
-from heliograph.smpp.pdus import Bind, DataSm, DeliverSm, SubmitSm, SubmitSmResp
-from heliograph.smpp.profiles import Concatenation, FlashCoding, answered_id, concession
-from heliograph.smpp.receipts import read_receipt
+from heliograph.smpp.pdus import Bind, CancelSm, DataSm, DeliverSm, Pdu, QuerySm, QuerySmResp, SubmitSm, SubmitSmResp
+from heliograph.smpp.profiles import Concatenation, FlashCoding, Profile, answered_id, cancellation, concession, query
+from heliograph.smpp.receipts import Evidence, read_receipt
+from heliograph.smpp.receipts import Receipt as ReadReceipt
 from heliograph.smpp.statuses import ROK, CommandStatus, StatusKind, status_kind, status_meaning, status_name
 
 MAX_BATCH: Final = 100
@@ -62,7 +72,7 @@ class SmppCarrier:
     """See `carriers.interface.Carrier`.
 
     Beyond it: `inbound` gives SMS from phones, with the same discipline as `receipts`. Unless somebody takes them,
-    they are refused for good.
+    they are refused for good. `ask` and `cancel` work where the profile says so.
     """
 
     def __init__(
@@ -92,6 +102,8 @@ class SmppCarrier:
         self._queue_full_count = 0
         self._told: set[int] = set()
         self._told_nameless = False
+        self._habits = _habits(self._profile)
+        self._errands = Errands(name)
         self._oddity_count = 0
         self._handlers = {
             session.Answered: self._answered,
@@ -156,6 +168,34 @@ class SmppCarrier:
     def inbound(self) -> AbstractAsyncContextManager[list[InboundPart]]:
         """See `carriers.interface.InboundCarrier`."""
         return self._inbound.take()
+
+    @property
+    def can_be_asked(self) -> bool:
+        """See `carriers.interface.QueryableCarrier`."""
+        return self._profile.query_sm
+
+    def ask(self, segment: Segment, message_id: str) -> bool:
+        """See `carriers.interface.QueryableCarrier`."""
+        return self.can_be_asked and self._run_errand(query(self._profile, message_id.encode("latin-1"), segment.src))
+
+    @property
+    def can_recall(self) -> bool:
+        """See `carriers.interface.RecallingCarrier`."""
+        return self._profile.cancel_sm
+
+    def cancel(self, message_id: str, src: str) -> bool:
+        """See `carriers.interface.RecallingCarrier`."""
+        return self.can_recall and self._run_errand(cancellation(self._profile, message_id.encode("latin-1"), src))
+
+    def _run_errand(self, errand: QuerySm | CancelSm) -> bool:
+        links = self._sending()
+        if not links or not self._errands.add(errand):
+            return False
+        self._errands.run(links)
+        return True
+
+    def _sending(self) -> list[Link]:
+        return [slot.link for slot in self._slots if slot.link is not None and slot.link.session.state in SENDING]
 
     def _tell(self, outcome: SubmitOutcome) -> None:
         self._outcomes.append(outcome)
@@ -261,6 +301,10 @@ class SmppCarrier:
         self._handlers[type(event)](link, event)  # pyright: ignore[reportArgumentType] # each by its own type
 
     def _answered(self, link: Link, event: session.Answered) -> None:
+        if event.sequence in link.errands:
+            link.errands.remove(event.sequence)
+            self._errand_answered(event.request, event.status, event.response)
+            return
         link.answered()
         submitted = link.submissions.pop(event.sequence)
         segment, response, status = submitted.segment, event.response, event.status
@@ -268,7 +312,7 @@ class SmppCarrier:
             self._queue_full_count = 0
             if not response.message_id and segment.receipt_wanted:
                 self._tell_nameless()
-            self._outcomes.append(Accepted(segment.id, self._message_id(response)))
+            self._outcomes.append(Accepted(segment.id, self._message_id(segment, response)))
             self._outcome_there.set()
         elif not self._conceded(link, submitted, status):
             self._refused(link, segment, status)
@@ -281,8 +325,19 @@ class SmppCarrier:
             message = "it takes SMS and gives no message id, so no receipt can be told to be about them"
             log.error("carrier.no_message_id", carrier=self._name, message=message)
 
-    def _message_id(self, response: SubmitSmResp) -> str:
-        return answered_id(self._profile, response.message_id).decode("latin-1")
+    def _message_id(self, segment: Segment, response: SubmitSmResp) -> str:
+        message_id = answered_id(self._profile, response.message_id)
+        if segment.receipt_wanted and self._habits is not None:
+            self._habits.answered(message_id, segment.dst)
+        return message_id.decode("latin-1")
+
+    def _errand_answered(self, errand: Pdu, status: int, answer: Pdu) -> None:
+        if isinstance(errand, QuerySm) and status == ROK and isinstance(answer, QuerySmResp):
+            self._receipts.put(query_answer_of(self._profile, errand, answer, self._clock.now()), None, 0)
+        elif status != ROK:
+            assert isinstance(errand, QuerySm | CancelSm), "there are no other errands"
+            self._errands.refused(type(errand), status)
+        self._errands.run(self._sending())
 
     def _conceded(self, link: Link, submitted: Submission, status: int) -> bool:
         """Whether it is sent once more without what the SMSC didn't like."""
@@ -316,6 +371,10 @@ class SmppCarrier:
             )
 
     def _unanswered(self, link: Link, event: session.Unanswered) -> None:
+        if event.sequence in link.errands:
+            link.errands.remove(event.sequence)
+            self._errands.run(self._sending())
+            return
         submitted = link.submissions.pop(event.sequence)
         if event.link_ended:
             reason = f"no answer came before the connection ended ({link.end_reason or 'it broke'})"
@@ -328,11 +387,14 @@ class SmppCarrier:
         self._tell(Unanswered(submitted.segment.id, reason))
 
     def _answered_late(self, link: Link, event: session.AnsweredLate) -> None:
+        if isinstance(event.request, QuerySm | CancelSm):
+            self._errand_answered(event.request, event.status, event.response)
+            return
         link.answered()
         submitted = link.overdue.pop(event.sequence, None)
         response = event.response
         if submitted is not None and event.status == ROK and type(response) is SubmitSmResp:
-            self._tell(AcceptedLate(submitted.segment, self._message_id(response)))
+            self._tell(AcceptedLate(submitted.segment, self._message_id(submitted.segment, response)))
         else:
             log.warning(
                 "carrier.refused_late",
@@ -346,7 +408,8 @@ class SmppCarrier:
         assert isinstance(pdu, DeliverSm | DataSm), "an SMSC asks for nothing else"
         read = read_receipt(pdu, self._profile.states)
         if read is not None:
-            receipt = receipt_of(self._profile, read, pdu, self._clock.now())
+            self._learn(read, pdu)
+            receipt = receipt_of(self._profile, read, pdu, self._clock.now(), self._habits)
             if not receipt.message_id and not receipt.spellings:
                 log.warning("carrier.receipt_without_id", carrier=self._name)
             self._receipts.put(receipt, link, event.sequence)
@@ -356,12 +419,29 @@ class SmppCarrier:
             log.warning("carrier.inbound_refused", carrier=self._name, message="nobody takes SMS from phones here")
             link.acknowledge(event.sequence, CommandStatus.ESME_RX_R_APPN)
 
+    def _learn(self, read: ReadReceipt, pdu: DeliverSm | DataSm) -> None:
+        habits = self._habits
+        if habits is None or not read.message_ids or read.evidence is Evidence.TEXT:
+            return
+        phones = pdu.source_addr.decode("latin-1"), pdu.destination_addr.decode("latin-1")
+        is_news = habits.receipted(read.message_ids[0], phones)
+        if is_news and habits.learnt is not None and not self._profile.declares_ids:
+            learnt = habits.learnt
+            log.warning(
+                "carrier.ids_learnt",
+                carrier=self._name,
+                message="receipts are found by what their ids have in common with those of answers; declare it, and "
+                "they are found surely from the start",
+                settings=f'answered_ids = "{learnt.spelt_in.value}", receipt_ids = "{learnt.read_as.value}"',
+            )
+
     # ---- beginnings and ends
 
     def _bound(self, link: Link, event: session.Bound) -> None:
         link.bound_at_s = self._clock.monotonic()
         if event.state in SENDING:
             self._fault = ""
+            self._errands.run([link])
         log.info(
             "carrier.bound",
             carrier=self._name,
@@ -397,6 +477,13 @@ class SmppCarrier:
         if self._oddity_count <= LOGGED_ODDITIES or self._oddity_count % 100 == 0:
             detail = event.reason if isinstance(event, session.Rejected) else _kind(event)
             log.warning("carrier.oddity", carrier=self._name, kind=type(event).__name__, detail=detail)
+
+
+def _habits(profile: Profile) -> IdHabits | None:
+    """What there is to learn of ids; None where they are remembered in one form, whatever the SMSC writes."""
+    if profile.declares_ids and not profile.is_named_back:
+        return None
+    return IdHabits(profile.answered_ids, profile.receipt_ids)
 
 
 def _room(link: Link) -> int:

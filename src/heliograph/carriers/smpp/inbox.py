@@ -22,7 +22,7 @@ MOST_ORPHANED: Final = 10_000
 
 class _Item(NamedTuple, Generic[T]):
     value: T
-    link: Link
+    link: Link | None
     sequence: int
     since_s: float
 
@@ -35,8 +35,8 @@ class Inbox(Generic[T]):
         self._items: deque[_Item[T]] = deque()
         self._there = asyncio.Event()
 
-    def put(self, value: T, link: Link, sequence: int) -> None:
-        """Something came over a link, as the request `sequence`."""
+    def put(self, value: T, link: Link | None, sequence: int) -> None:
+        """Something came over a link, as the request `sequence`; without a link nobody awaits our word on it."""
         self._items.append(_Item(value, link, sequence, self._clock.monotonic()))
         self._there.set()
 
@@ -54,12 +54,13 @@ class Inbox(Generic[T]):
             self._put_back(taken)
             raise
         for item in taken:
-            item.link.acknowledge(item.sequence)
+            if item.link is not None:
+                item.link.acknowledge(item.sequence)
 
     def _put_back(self, taken: list[_Item[T]]) -> None:
         now_s = self._clock.monotonic()
         for item in reversed(taken):
-            if now_s - item.since_s < HELD_S:
+            if item.link is None or now_s - item.since_s < HELD_S:
                 self._items.appendleft(item)
             else:
                 item.link.acknowledge(item.sequence, CommandStatus.ESME_RX_T_APPN)

@@ -8,7 +8,7 @@ from typing import Final, cast
 from heliograph.clock import Clock
 from heliograph.jobs.carriage import Segment
 from heliograph.smpp.errors import RemoteProtocolError
-from heliograph.smpp.pdus import Bind, Pdu, SubmitSm
+from heliograph.smpp.pdus import Bind, CancelSm, Pdu, QuerySm, SubmitSm
 from heliograph.smpp.session import Event, Role, Session, Settings, State
 from heliograph.smpp.statuses import ROK
 
@@ -18,6 +18,8 @@ CLOSING_S: Final = 1.0
 """How long what was written last may take to get out, before the connection is cut."""
 CONGESTED_S: Final = 1.0
 """For how long the SMSC's word that it is congested holds."""
+ERRAND_SHARE: Final = 10
+"""Of so many places in a window, one may be taken by what asks about messages and calls them back."""
 _SLOWER_ABOVE, _PAUSE_FROM = 80, 90
 """congestion_state, in percent (SMPP 5.0, 4.8.4.18)."""
 
@@ -38,13 +40,15 @@ class Submission:
 class Link(asyncio.Protocol):
     """Runs a session over its connection. `deliver` gets every event, in its order; `hold` lasts as long as it does.
 
-    submissions: those without an answer, by sequence number; overdue: those whose answer is late.
+    submissions: those without an answer, by sequence number; overdue: those whose answer is late. errands: the sequence
+    numbers of queries and cancellations without an answer.
     """
 
     def __init__(self, settings: Settings, clock: Clock, deliver: Callable[["Link", Event], None]) -> None:
         self.session = Session(Role.ESME, settings, clock.monotonic())
         self.submissions: dict[int, Submission] = {}
         self.overdue: dict[int, Submission] = {}
+        self.errands: set[int] = set()
         self.bound_at_s: float | None = None
         self.end_reason = ""
         self.refused_status: int | None = None
@@ -74,13 +78,20 @@ class Link(asyncio.Protocol):
         if self._congestion and self._clock.monotonic() < self._congested_until_s:
             if self._congestion >= _PAUSE_FROM:
                 return 0
-            return max(1, self._settings.window * (_PAUSE_FROM - self._congestion) // (_PAUSE_FROM - _SLOWER_ABOVE))
-        return self._settings.window
+            window = self._settings.window * (_PAUSE_FROM - self._congestion) // (_PAUSE_FROM - _SLOWER_ABOVE)
+            return max(1, window) - len(self.errands)
+        return self._settings.window - len(self.errands)
 
     @property
     def room(self) -> int:
         """How many more may be submitted now."""
         return min(self.session.room, self.capacity - len(self.submissions))
+
+    @property
+    def errand_room(self) -> int:
+        """How many more queries and cancellations may be sent now."""
+        most = max(1, self._settings.window // ERRAND_SHARE)
+        return min(self.room, most - len(self.errands))
 
     # ---- what its owner asks
 
@@ -93,6 +104,11 @@ class Link(asyncio.Protocol):
         """Send a segment. Raises LocalProtocolError for what can't be encoded."""
         sequence = self.session.submit(submission.request, self._clock.monotonic())
         self.submissions[sequence] = submission
+        self._pump_soon()
+
+    def run_errand(self, errand: QuerySm | CancelSm) -> None:
+        """Send a query or a cancellation. Raises LocalProtocolError for what can't be encoded."""
+        self.errands.add(self.session.submit(errand, self._clock.monotonic()))
         self._pump_soon()
 
     def acknowledge(self, sequence: int, status: int = ROK, response: Pdu | None = None) -> None:

@@ -1,19 +1,27 @@
 """One carrier's dispatcher: leases what is due, paces it, submits it, records what came of it."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
-from heliograph.carriers.interface import Carrier
+from heliograph.carriers.interface import Carrier, QueryableCarrier, RecallingCarrier
 from heliograph.clock import Clock
 from heliograph.flow.dispatch.failover import after_answer, instead_of_waiting
 from heliograph.flow.dispatch.pacing import Pacer
-from heliograph.flow.dispatch.retrying import RetryPolicy, after_acceptance, after_try, before_try, while_unreachable
-from heliograph.jobs.carriage import Accepted, AcceptedLate, Permanence, Refused, SegmentId, SubmitOutcome
+from heliograph.flow.dispatch.retrying import (
+    RetryPolicy,
+    after_acceptance,
+    after_try,
+    before_try,
+    is_worth_asking,
+    while_unreachable,
+)
+from heliograph.flow.dispatch.withdrawing import Taken, Withdrawals
+from heliograph.jobs.carriage import Accepted, AcceptedLate, Permanence, Refused, Segment, SegmentId, SubmitOutcome
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.status import PartState, Status
 from heliograph.metrics import Metrics
@@ -23,6 +31,8 @@ IDLE_POLL_S = 0.25
 """How often to look for scheduled SMS that have fallen due: they leave within a second of their instant."""
 STORE_RETRY_S = 1.0
 DRAIN_POLL_S = 0.01
+MOST_ASKED = 10_000
+"""Parts of which it is remembered that the carrier was asked about them."""
 EXPRESS_POLL_S = 0.05
 """How often to look for EXPRESS SMS alone while NORMAL ones fill their share of the window and none is answered."""
 UNREACHABLE_POLL_S = 0.25
@@ -80,6 +90,10 @@ class Dispatcher:
         self._settled_since_lease: set[SegmentId] = set()
         self._carriers = {other.name: other for other in carriers if other.name != carrier.name}
         self._throttled_since_s: float | None = None
+        self._queryable = carrier if isinstance(carrier, QueryableCarrier) and carrier.can_be_asked else None
+        self._asked: OrderedDict[SegmentId, None] = OrderedDict()
+        self._recalling = carrier if isinstance(carrier, RecallingCarrier) and carrier.can_recall else None
+        self._withdrawals = Withdrawals()
         self._room = asyncio.Event()
         self._leasing = False
         self._stopping = False
@@ -174,6 +188,8 @@ class Dispatcher:
                 # The lease ran out, yet nothing is unknown: the answer is still awaited, or what became of it was
                 # stored just after this lease was given. The new lease makes the old one longer, no more.
                 continue
+            if self._is_being_asked_about(part, now):
+                continue
             decision = before_try(part, now)
             if decision is not None:
                 decided.append(decision)
@@ -196,6 +212,20 @@ class Dispatcher:
         self._log_moves(due, decided)
         return decided
 
+    def _is_being_asked_about(self, part: DuePart, now: datetime) -> bool:
+        """Whether to wait, for as long as the lease lasts, for what the carrier may still say of an overdue part."""
+        carrier, segment = self._queryable, part.segment
+        if carrier is None or not is_worth_asking(part, now, self._policy):
+            return False
+        if segment.id in self._asked:
+            del self._asked[segment.id]
+            return False  # That was the answer's time.
+        if carrier.ask(segment, part.message_id):
+            self._asked[segment.id] = None
+            if len(self._asked) > MOST_ASKED:
+                self._asked.popitem(last=False)
+        return True
+
     def _up(self) -> set[str]:
         """The other carriers that can be reached."""
         return {name for name, other in self._carriers.items() if not other.unreachable}
@@ -209,10 +239,12 @@ class Dispatcher:
             now, ended_s = self._clock.now(), self._clock.monotonic()
             outcomes: dict[SegmentId, Outcome] = {}
             late: list[Outcome] = []
+            unwanted: list[Taken] = []
             up = self._up()
             for answer in answers:
                 if isinstance(answer, AcceptedLate):
                     taken = self._late(answer, now)
+                    unwanted += self._unwanted(answer.taken, answer, taken)
                     if answer.segment in outcomes:
                         outcomes[answer.segment] = taken  # What it is late for hasn't been stored yet.
                     else:
@@ -226,11 +258,14 @@ class Dispatcher:
                 self._metrics.answered(self._carrier.name, type(answer).__name__.lower())
                 if type(answer) is Refused and answer.permanence is Permanence.THROTTLED:
                     self._pacer.throttled(ended_s)
-                outcomes[answer.segment] = self._after_answer(known.part, answer, up, now, ended_s)
+                outcome = self._after_answer(known.part, answer, up, now, ended_s)
+                outcomes[answer.segment] = outcome
+                unwanted += self._unwanted(known.part.segment, answer, outcome)
             self._log_moves([self._in_flight[segment].part for segment in outcomes], [*outcomes.values()])
             if late:
                 await self._record(late)
             await self._record([*outcomes.values()])
+            self._call_back(unwanted)
             for segment in outcomes:
                 if not self._in_flight.pop(segment).part.segment.express:
                     self._normal_in_flight -= 1
@@ -255,6 +290,24 @@ class Dispatcher:
             now=now,
             policy=self._policy,
         )
+
+    def _unwanted(self, segment: Segment, answer: SubmitOutcome, outcome: Outcome) -> list[Taken]:
+        """What the carrier has of a long SMS that failed with another part."""
+        if self._recalling is None or segment.parts == 1:
+            return []
+        if isinstance(answer, Accepted | AcceptedLate):
+            return self._withdrawals.taken(segment, answer.message_id)
+        is_end = isinstance(outcome, Ended) or (
+            # It can't move once a part was taken.
+            isinstance(outcome, Moved) and isinstance(outcome.otherwise, Ended) and self._withdrawals.has_taken(segment)
+        )
+        return self._withdrawals.failed(segment) if is_end else []
+
+    def _call_back(self, parts: Sequence[Taken]) -> None:
+        if self._recalling is None or not parts:
+            return
+        told_count = sum(self._recalling.cancel(part.message_id, part.src) for part in parts)
+        log.info("dispatch.called_back", carrier=self._carrier.name, part_count=len(parts), told_count=told_count)
 
     def _log_moves(self, parts: Sequence[DuePart], outcomes: Sequence[Outcome]) -> None:
         moved = {outcome.segment: outcome.carrier for outcome in outcomes if isinstance(outcome, Moved)}

@@ -68,6 +68,19 @@ def before_try(part: DuePart, now: datetime) -> Outcome | None:
     return None
 
 
+def is_worth_asking(part: DuePart, now: datetime, policy: RetryPolicy) -> bool:
+    """Whether its carrier may be asked what became of a part before that is given up.
+
+    That is one whose receipt is overdue, and has not been for long.
+    """
+    if part.was is not PartState.SUBMITTED or not part.message_id:
+        return False
+    return now < part.segment.expires_at + timedelta(seconds=policy.receipt_grace_s + ASKED_FOR_S)
+
+
+ASKED_FOR_S = 600
+"""For how long after a receipt is overdue its carrier may be asked, in seconds: it may be out of reach, or busy."""
+
 _NAMELESS = "the carrier took it and gave it no message id, so none of its receipts could be told to be about it"
 _UNKNOWN = "the process was stopped while it was being sent: nobody knows whether the carrier took it"
 
