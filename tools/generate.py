@@ -1,22 +1,23 @@
 """Writes every document that is derived from the code: `python -m tools.generate`; `--check` only compares.
 
-A generator is a function that returns what its files must hold, by their paths from the root of the tree.
+A generator is a function that returns what its files must hold, text or octets, by their paths from the root.
 """
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools import api_reference, command_line_reference, settings_reference, sync_client
+from tools import api_reference, command_line_reference, connector_packages, settings_reference, sync_client
 
 ROOT = Path(__file__).resolve().parent.parent
 
-GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (
+GENERATORS: tuple[Callable[[], Mapping[str, str | bytes]], ...] = (
     api_reference.files,
     settings_reference.files,
     command_line_reference.files,
     sync_client.files,
+    connector_packages.files,
 )
 
 
@@ -31,17 +32,21 @@ def main() -> int:
             print(f"{path} is out of date: make golden", file=sys.stderr)
         else:
             (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-            (ROOT / path).write_text(content, "utf-8", newline="\n")
+            (ROOT / path).write_bytes(content)
             print(f"{path} written")
     return 1 if check and stale else 0
 
 
-def _generated() -> list[tuple[str, str]]:
-    return [item for generator in GENERATORS for item in generator().items()]
+def _generated() -> list[tuple[str, bytes]]:
+    return [
+        (path, content.encode() if isinstance(content, str) else content)
+        for generator in GENERATORS
+        for path, content in generator().items()
+    ]
 
 
-def _holds(path: Path, content: str) -> bool:
-    return path.is_file() and path.read_bytes() == content.encode()
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 if __name__ == "__main__":

@@ -43,6 +43,11 @@ app.command(
     help="Add, list and change accounts, also while the service runs.",
 )
 app.command("heliograph.cli.carrier:app", name="carrier", help="Look into the carriers of the configuration.")
+app.command(
+    "heliograph.cli.connector:app",
+    name="connector",
+    help="Build the connector for Power Automate, Power Apps, Copilot Studio and Logic Apps.",
+)
 app.command("heliograph.cli.demo:app", name="demo", help="Send one job through a whole gateway, and stop.")
 app.command(
     "heliograph.cli.simulator:app",

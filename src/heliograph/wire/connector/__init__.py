@@ -1,0 +1,1 @@
+"""The connector package for Power Platform and Logic Apps, from the operations; pure."""
