@@ -1,0 +1,143 @@
+"""What Power Platform does with the committed packages, against a running service."""
+
+from pathlib import Path
+
+import pytest
+
+from heliograph.jobs.options import JobOptions, Qos
+from tests.fakes.builders import an_account
+from tests.fakes.platform import Connection, losing_answers
+from tests.fakes.service import PASSWORD, a_job, password_hash, running_server
+
+ROOT = Path(__file__).parents[2]
+HOST = "sms.example.com"
+
+
+def package(target):
+    return {path.name: path.read_bytes() for path in (ROOT / "connector" / target).iterdir()}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    plain = an_account("acme", password_hash=password_hash(), rate_limit=None)
+    urgent = an_account("urgent", password_hash=password_hash(), rate_limit=None, defaults=JobOptions(qos=Qos.EXPRESS))
+    with running_server(tmp_path_factory.mktemp("connector"), plain, urgent) as running:
+        yield running
+
+
+@pytest.fixture
+def heliograph(server):
+    account = {"host": HOST, "username": "acme", "password": PASSWORD}
+    return Connection(package("heliograph"), account, {HOST: server.address})
+
+
+@pytest.fixture
+def retarus(server):
+    hosts = dict.fromkeys(("sms4a.eu.retarus.com", "sms4a.de2.retarus.com"), server.address)
+    return Connection(package("retarus"), {"username": "acme", "password": PASSWORD}, hosts)
+
+
+@pytest.fixture(params=["heliograph", "retarus"])
+def connection(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_a_connection_is_tested(connection):
+    assert connection.test().status == 200
+
+
+def test_a_connection_with_a_wrong_password_is_not_made(server):
+    account = {"host": HOST, "username": "acme", "password": "wrong"}
+    assert Connection(package("heliograph"), account, {HOST: server.address}).test().status == 401
+
+
+def test_a_flow_sends_and_follows_a_job(connection):
+    sent = connection.call("SendSmsJob", body=a_job("Hello", "+447700900123", customerRef="flow"))
+    assert sent.status == 201
+    job_id = sent.json()["jobId"]
+    report = connection.call("GetJobStatus", jobId=job_id)
+    assert (report.status, report.json()["customerRef"]) == (200, "flow")
+    (sms,) = connection.call("GetRecipientStatus", jobId=job_id).json()
+    assert sms["dst"] == "+447700900123"
+    listed = connection.call("GetAllJobs", limit=1000)
+    assert {"jobId": job_id} in listed.json()
+    assert connection.call("GetVersion").json()["majorVersion"] >= 0
+
+
+def test_whole_reports_are_listed_where_the_service_has_them(heliograph):
+    job_id = heliograph.call("SendSmsJob", body=a_job()).json()["jobId"]
+    reports = heliograph.call("GetAllJobs", jobIdsOnly=False, open=False, limit=1000).json()
+    (report,) = [report for report in reports if report["jobId"] == job_id]
+    described = heliograph.definition["paths"]["/jobs"]["get"]["responses"]["200"]["schema"]["items"]["properties"]
+    assert report.keys() <= described.keys()
+
+
+def test_a_list_of_jobs_is_offered_where_one_is_asked_for(connection):
+    job_id = connection.call("SendSmsJob", body=a_job()).json()["jobId"]
+    (parameter,) = connection.definition["paths"]["/jobs/{jobId}"]["get"]["parameters"]
+    offered = parameter["x-ms-dynamic-values"]
+    answer = connection.call(offered["operationId"], **offered["parameters"]).json()
+    assert answer[0][offered["value-path"]] == job_id
+    assert len(answer) <= offered["parameters"]["limit"]
+
+
+def test_a_number_in_a_path_is_encoded_once(heliograph):
+    assert heliograph.call("BlockNumber", dst="+447700900666").json()["dst"] == "+447700900666"
+    assert heliograph.calls[-1].url.endswith("/blocklist/%2B447700900666")
+    assert heliograph.call("GetBlocklistEntry", dst="+44 7700 900666").status == 200
+    assert heliograph.call("UnblockNumber", dst="+447700900666").status == 200
+
+
+def test_what_is_wrong_is_told_by_field(connection):
+    refused = connection.call("SendSmsJob", body=a_job(validityMin=3))
+    assert refused.status == 400
+    assert [error["field"] for error in refused.json()["errors"]] == ["options.validityMin"]
+
+
+def test_ones_own_gateway_is_called_at_the_host_of_the_connection(heliograph):
+    heliograph.call("GetVersion")
+    assert heliograph.calls[-1].url == f"https://{HOST}/rest/v1/version"
+
+
+def test_the_vendor_is_sent_to_and_read_from_at_different_hosts(retarus):
+    job_id = retarus.call("SendSmsJob", body=a_job()).json()["jobId"]
+    retarus.call("GetJobStatus", jobId=job_id)
+    assert [call.url for call in retarus.calls] == [
+        "https://sms4a.eu.retarus.com/rest/v1/jobs",
+        f"https://sms4a.de2.retarus.com/rest/v1/jobs/{job_id}",
+    ]
+
+
+def test_logic_apps_needs_no_policies(server):
+    account = {"username": "acme", "password": PASSWORD}
+    with_host = Connection(package("retarus"), account, {"sms4a.de2.retarus.com": server.address}, policies=False)
+    job_id = with_host.call("SendSmsJob", body=a_job()).json()["jobId"]
+    assert with_host.call("GetJobStatus", jobId=job_id).status == 200
+
+
+def test_an_account_keeps_its_defaults_because_the_definition_has_none(server):
+    account = {"host": HOST, "username": "urgent", "password": PASSWORD}
+    connection = Connection(package("heliograph"), account, {HOST: server.address})
+    job_id = connection.call("SendSmsJob", body=a_job()).json()["jobId"]
+    assert connection.call("GetJobStatus", jobId=job_id).json()["qos"] == "EXPRESS"
+
+
+# A flow repeats what timed out
+
+
+def jobs_of(connection, reference):
+    reports = connection.call("GetAllJobs", jobIdsOnly=False, limit=1000).json()
+    return [report["jobId"] for report in reports if report["customerRef"] == reference]
+
+
+def test_duplicate_detection_keeps_a_flows_repetition_from_sending_twice(server, heliograph):
+    with losing_answers(server.address, 1) as way:
+        retarus = Connection(
+            package("retarus"), {"username": "acme", "password": PASSWORD}, {"sms4a.eu.retarus.com": way}
+        )
+        job = a_job("Once", duplicateDetection=True, customerRef="vendor, once")
+        repeated = retarus.run("SendSmsJob", "08585", body=job)
+    assert len(retarus.calls) == 2
+    (job_id,) = jobs_of(heliograph, "vendor, once")
+    assert repeated.status == 409
+    assert job_id in repeated.json()["message"]
