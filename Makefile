@@ -116,7 +116,7 @@ $(1)/bin/python -m pip install -qq --no-deps --only-binary :all: --require-hashe
 printf '%s' '$(CURDIR)' > $(1)/.packages
 endef
 
-# Other people's SMPP that the interop tests talk to, by the machine's npm, or by the one that basedpyright's wheel brings.
+# Other people's SMPP and OpenAPI for the interop tests, by the machine's npm, or by the one that basedpyright's wheel brings.
 # Where it can't be had its tests are skipped; under CI=true they fail instead.
 tests/interop/node_modules/.installed: tests/interop/package-lock.json .venv/.packages
 	@cd tests/interop; set -- ci --ignore-scripts --no-audit --no-fund --loglevel=error; \

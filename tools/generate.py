@@ -8,7 +8,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools import api_reference, command_line_reference, connector_packages, settings_reference, sync_client
+from tools import (
+    api_reference,
+    command_line_reference,
+    connector_packages,
+    connector_pictures,
+    settings_reference,
+    sync_client,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,6 +25,7 @@ GENERATORS: tuple[Callable[[], Mapping[str, str | bytes]], ...] = (
     command_line_reference.files,
     sync_client.files,
     connector_packages.files,
+    connector_pictures.files,
 )
 
 

@@ -328,9 +328,66 @@ def test_a_connection_is_tested_with_a_get_that_needs_nothing(swagger):
 # 10. What is published stays
 
 
+PUBLISHED = {
+    "heliograph": {
+        *("SendSmsJob", "GetJobStatus", "GetAllJobs", "GetRecipientStatus", "GetVersion", "GetInboundSms"),
+        *("GetBlocklist", "GetBlocklistEntry", "BlockNumber", "UnblockNumber"),
+    },
+    "retarus": {"SendSmsJob", "GetJobStatus", "GetAllJobs", "GetRecipientStatus", "GetVersion"},
+}
+"""Grows with each release. Flows call these, so none is ever taken away."""
+
+
+def test_what_was_published_is_still_there(target, swagger):
+    assert {operation["operationId"] for operation in operations(swagger)} >= PUBLISHED[target.name.value]
+
+
 def test_what_is_deprecated_says_what_replaces_it(swagger):
     for operation in operations(swagger):
         assert "x-ms-api-annotation" in operation or not operation.get("deprecated")
+
+
+# Triggers
+
+
+def triggers(swagger):
+    return [(item, item["post"]) for item in notified(swagger)]
+
+
+def test_what_subscribes_is_a_trigger_and_says_when(swagger):
+    for _, operation in triggers(swagger):
+        assert operation["x-ms-trigger"] == "single"
+        assert operation["summary"].startswith("When ")
+        assert operation["description"].startswith("This operation triggers when ")
+
+
+def test_there_is_one_place_for_the_callback_and_it_is_required_all_the_way_up(swagger):
+    for _, operation in triggers(swagger):
+        (body,) = operation["parameters"]
+        schema = resolved(swagger, body["schema"])
+        assert body["required"]
+        ((name, callback),) = [item for item in schema["properties"].items() if "x-ms-notification-url" in item[1]]
+        assert callback["type"] == "string"
+        assert callback["x-ms-notification-url"] is True
+        assert is_internal(callback)
+        assert name in schema["required"]
+
+
+def test_what_a_flow_is_given_is_described(swagger):
+    for item, _ in triggers(swagger):
+        content = item["x-ms-notification-content"]
+        assert content["description"].endswith(".")
+        assert {"type", "timestamp", "data"} <= resolved(swagger, content["schema"])["properties"].keys()
+
+
+def test_a_flow_can_unsubscribe_and_nobody_sees_that(swagger):
+    removals = [
+        operation
+        for path, method, operation in operations_of(swagger)
+        if method == "delete" and path.startswith("/triggers/")
+    ]
+    assert len(removals) == bool(triggers(swagger))
+    assert all(is_internal(operation) for operation in removals)
 
 
 # apiProperties.json

@@ -5,6 +5,8 @@ from typing import Any
 
 from heliograph.wire.connector.presentation import (
     ADVANCED_FIELDS,
+    CALLBACK_FIELD,
+    LEFT_OUT,
     PARAMETER_DESCRIPTIONS,
     PRESENTATIONS,
     Presentation,
@@ -31,9 +33,15 @@ def definition(target: Target, host: str, version: str) -> Json:
     found = {operation["operationId"]: (path, method, operation) for path, method, operation in operations_of(document)}
     described = _Operations(target, document["components"]["schemas"])
     paths: Json = {}
-    for wanted in target.operations:
-        path, method, operation = found[wanted.name]
-        paths.setdefault(path, {})[method] = described.operation(operation)
+    for name in (operation.name for operation in target.operations if operation.name not in LEFT_OUT):
+        path, method, operation = found[name]
+        item = paths.setdefault(path, {})
+        event = PRESENTATIONS[name].triggered_by if name in PRESENTATIONS else None
+        if event is None:
+            item[method] = described.operation(operation)
+        else:
+            item["x-ms-notification-content"] = described.notification(document["webhooks"][event])
+            item[method] = described.trigger(operation)
     return {
         "swagger": "2.0",
         "info": {
@@ -102,6 +110,19 @@ class _Operations:
             "default": {"description": "What is wrong, where, and what would be right."},
         }
         return written
+
+    def trigger(self, raw: Json) -> Json:
+        """What subscribes a flow. The platform finds in it where to put the flow's callback URL, and shows nothing."""
+        written = {**self.operation(raw), "x-ms-trigger": "single"}
+        (body,) = [parameter for parameter in written["parameters"] if parameter["in"] == "body"]
+        callback = self.definitions[reference_name(body["schema"]["$ref"])]["properties"][CALLBACK_FIELD]
+        callback.update({"x-ms-notification-url": True, "x-ms-visibility": Visibility.INTERNAL.value})
+        return written
+
+    def notification(self, raw: Json) -> Json:
+        """What a flow is given when its trigger fires."""
+        body = raw["post"]["requestBody"]["content"][MEDIA_TYPE]["schema"]
+        return {"description": f"{raw['post']['summary']}.", "schema": self._referred(body["$ref"], request=False)}
 
     def _parameter(self, raw: Json) -> Json:
         name = raw["name"]

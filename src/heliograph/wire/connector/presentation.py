@@ -18,10 +18,12 @@ class Presentation:
     """How one operation is shown.
 
     description: full sentences. An agent chooses by them: what it does, when to use it, and what comes back.
+    triggered_by: the event that starts a flow, where the operation is what subscribes to it.
     """
 
     description: str
     visibility: Visibility | None = None
+    triggered_by: str | None = None
 
 
 PRESENTATIONS = {
@@ -68,8 +70,40 @@ PRESENTATIONS = {
         "Takes a number off the blocklist, and answers what was there. It fails with 404 if the number is not there.",
         Visibility.ADVANCED,
     ),
+    "CancelJob": Presentation(
+        "Cancels what can still be cancelled of a job, by its jobId, and answers the job. Use it to call back SMS that "
+        "wait; what the carrier has already is not called back."
+    ),
+    "PreviewJob": Presentation(
+        "Tells what sending a job would do, and sends nothing: how many parts each text takes, which characters are "
+        "replaced, and for each recipient whether the number is possible and when its SMS would fall due."
+    ),
+    "OnSmsFinished": Presentation(
+        "This operation triggers when an SMS gets its final status: the flow is given its report and the jobId. An SMS "
+        "was delivered if the status is SUC_FIN.",
+        triggered_by="sms.finished",
+    ),
+    "OnJobFinished": Presentation(
+        "This operation triggers when the last SMS of a job gets its final status: the flow is given the report of the "
+        "job.",
+        triggered_by="job.finished",
+    ),
+    "OnSmsReceived": Presentation(
+        "This operation triggers when an SMS is received from a phone: the flow is given who wrote, to which number, "
+        "what, and when.",
+        triggered_by="sms.received",
+    ),
+    "RemoveTrigger": Presentation(
+        "Ends what a flow subscribed to. The platform calls it when a flow is turned off.", Visibility.INTERNAL
+    ),
 }
 """By the operation's name. One that isn't here is shown with its own description."""
+
+LEFT_OUT = frozenset({"AddWebhook", "GetWebhooks", "RemoveWebhook", "GetWebhookFailures", "ReplayWebhook"})
+"""Operations that are not for flows: their triggers subscribe themselves, and a run's history would show secrets."""
+
+CALLBACK_FIELD = "url"
+"""Of what subscribes: the platform puts there where it wants to be told."""
 
 PARAMETER_DESCRIPTIONS = {
     "jobIdsOnly": "Whether to list the ids of the jobs alone, instead of whole reports.",
