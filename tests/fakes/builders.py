@@ -1,5 +1,6 @@
 """Values for tests: a builder takes what matters there and makes up the rest."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -8,11 +9,12 @@ from typing import Any
 from heliograph.gsm.segmentation import Encoding
 from heliograph.jobs.accounts import Account, AccountId, OnUnknown
 from heliograph.jobs.inbound import Alphabet, InboundPart
-from heliograph.jobs.naming import JobId, job_id
+from heliograph.jobs.naming import JobId, job_id, webhook_id
 from heliograph.jobs.options import JobOptions, Qos
 from heliograph.jobs.plan import JobPlan, PlannedMessage, PlannedSms
 from heliograph.jobs.schedule import Period, SendWindow
 from heliograph.jobs.status import Status
+from heliograph.jobs.webhooks import EventType, Webhook, WebhookId
 from heliograph.store.interface import Arrival
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -114,6 +116,27 @@ def an_inbound_part(
 def an_arrival(text: str = "Hello", *, owner: int | None = None, **part: Any) -> Arrival:
     """The same for a store; owner: the account that the configuration gives its `dst` to."""
     return Arrival(an_inbound_part(text, **part), next(_numbers), None if owner is None else AccountId(owner))
+
+
+def a_webhook(
+    *,
+    account: int = 1,
+    url: str = "https://example.com/hook",
+    events: Sequence[EventType] = tuple(EventType),
+    at: datetime = NOW,
+    token: str | None = None,
+) -> Webhook:
+    """A webhook for everything that happens, unless `events` says which."""
+    number = next(_numbers)
+    return Webhook(
+        id=WebhookId(webhook_id(at, number)),
+        account=AccountId(account),
+        url=url,
+        events=tuple(events),
+        secret="whsec_" + b64encode(number.to_bytes(32, "big")).decode(),
+        created_at=at,
+        token=token,
+    )
 
 
 def an_account(

@@ -4,9 +4,10 @@ import pytest
 
 from heliograph.store.memory import MemoryStore
 from tests.store.conformance import StoreConformance
+from tests.store.webhooks.conformance import WebhookConformance
 
 
-class TestMemoryStore(StoreConformance):
+class TestMemoryStore(StoreConformance, WebhookConformance):
     @pytest.fixture
     async def store(self):
         return MemoryStore()

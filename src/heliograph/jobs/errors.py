@@ -42,6 +42,14 @@ class NumberNotBlocked(HeliographError):
     """The account's blocklist has no such number."""
 
 
+class WebhookUnknown(HeliographError):
+    """The account has no such webhook."""
+
+
+class TooManyWebhooks(HeliographError):
+    """The account has as many webhooks as it can have."""
+
+
 class JobDuplicate(HeliographError):
     """An equal request was accepted a short time ago as `job_id`."""
 

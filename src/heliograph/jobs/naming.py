@@ -1,4 +1,4 @@
-"""Public ids of jobs, SMS and SMS from phones (contract, sections 1 and 2).
+"""Public ids of jobs, SMS, SMS from phones and webhooks (contract, sections 1 and 2).
 
 An id reads `J.20221116-092407.583-0lajfsfmnXIZJO93PQ`: a letter for its kind, the UTC instant in milliseconds, `-0`,
 the same instant as 8 base-36 digits, and 9 random characters of `[0-9A-Z]`. The SMS of a job need no ids of their
@@ -34,6 +34,11 @@ def job_id(received: datetime, number: int) -> JobId:
 def inbound_id(received: datetime, number: int) -> InboundId:
     """The id of an SMS received from a phone at that instant; `number` as for jobs."""
     return InboundId(_id("I", received, number))
+
+
+def webhook_id(created: datetime, number: int) -> str:
+    """The id of a webhook made at that instant; `number` as for jobs."""
+    return _id("W", created, number)
 
 
 def _id(kind: str, received: datetime, number: int) -> str:

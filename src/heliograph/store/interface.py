@@ -4,7 +4,7 @@ Every call is one transaction: when it returns, what it wrote survives a crash o
 another is being written share its commit with each other. `now` is always given, so nothing here reads a clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
@@ -17,12 +17,16 @@ from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import PartState, ProcessStatus, Status
+from heliograph.jobs.webhooks import Event, EventNumber, Webhook, WebhookId
 
 DUPLICATE_WINDOW = timedelta(minutes=10)
 """How long an equal request is refused (contract, duplicateDetection)."""
 
 PARKED_FOR = timedelta(hours=1)
 """How long a receipt that came before the answer to its own submission can wait for it."""
+
+EVENT_WORK = "!events"
+"""To be asked of `work_arrived` like a carrier, which none is called: whether there may be something for webhooks."""
 
 PART_BITS = 5
 """An SMS has at most 20 parts, so a segment's id is its SMS's number, these bits wide shifted, plus its part from 0."""
@@ -180,15 +184,72 @@ class InboundQuery(msgspec.Struct, frozen=True):
     limit: int
 
 
+class DueEvent(msgspec.Struct, frozen=True):
+    """Something that one webhook is to be told, leased to the caller. attempt_count: how often that has failed."""
+
+    number: EventNumber
+    webhook: Webhook
+    event: Event
+    attempt_count: int
+    leased_until: datetime
+
+
+class EventDelivered(msgspec.Struct, frozen=True):
+    """The webhook has been told."""
+
+    number: EventNumber
+
+
+class EventPostponed(msgspec.Struct, frozen=True):
+    """The webhook is to be told (again) at `due_at`, for this reason. leased_until: as it was leased."""
+
+    number: EventNumber
+    leased_until: datetime
+    due_at: datetime
+    attempt_count: int
+    reason: str
+
+
+class EventGivenUp(msgspec.Struct, frozen=True):
+    """The webhook isn't told, until its failures are replayed. leased_until: as it was leased."""
+
+    number: EventNumber
+    leased_until: datetime
+    attempt_count: int
+    reason: str
+    at: datetime
+
+
+class WebhookGone(msgspec.Struct, frozen=True):
+    """The webhook wants to be told nothing any more: it is disabled. Its events wait until they are replayed."""
+
+    webhook: WebhookId
+    at: datetime
+
+
+Settlement = EventDelivered | EventPostponed | EventGivenUp | WebhookGone
+
+
+class FailedEvent(msgspec.Struct, frozen=True):
+    """An event that was given up at `failed_at`; reason: what came of the last of its attempts."""
+
+    event: Event
+    attempt_count: int
+    reason: str
+    failed_at: datetime
+
+
 class Counts(msgspec.Struct, frozen=True):
     """How much is in the store.
 
     by_process_status: how many SMS are OPEN and RUNNING. oldest_due_at: since when an SMS is waiting to be sent, by
-    carrier; those left out have none waiting.
+    carrier; those left out have none waiting. events_waiting: how many events webhooks are to be told, those given up
+    left out.
     """
 
     by_process_status: dict[ProcessStatus, int]
     oldest_due_at: dict[str, datetime]
+    events_waiting: int = 0
 
 
 class Store(Protocol):
@@ -315,6 +376,64 @@ class Store(Protocol):
 
     async def find_blocked(self, account: AccountId, offset: int, limit: int) -> list[BlockedNumber]:
         """The account's blocklist, in the order of the numbers' digits."""
+        ...
+
+    # Webhooks
+    #
+    # An event is written in the transaction that makes it happen, once for each enabled webhook of the account that
+    # asks for its type: an SMS becomes final (of a job that comes in, too), a job with its last SMS, an SMS from a
+    # phone whole. An account without webhooks pays nothing for that.
+
+    async def add_webhook(self, webhook: Webhook) -> None:
+        """Keep a webhook. Raises TooManyWebhooks if its account has MAX_WEBHOOKS already."""
+        ...
+
+    async def webhooks(self, account: AccountId) -> list[Webhook]:
+        """The account's webhooks, oldest first."""
+        ...
+
+    async def remove_webhook(self, account: AccountId, webhook: WebhookId) -> Webhook | None:
+        """Remove one of the account's webhooks and all its events, leased ones as well; what was there."""
+        ...
+
+    async def remove_trigger(self, token: str) -> Webhook | None:
+        """The same for the webhook with that token, whosever it is."""
+        ...
+
+    async def lease_events(
+        self, limit: int, room: int, rooms: Mapping[WebhookId, int], until: datetime, now: datetime
+    ) -> list[DueEvent]:
+        """Take up to `limit` events that are due, hidden from everybody else until `until`.
+
+        Of one webhook at most as many as `rooms` says for it, or `room` if that says nothing; none of a disabled one.
+        Among webhooks it goes round; within one, what fell due first. A JobFinished falls due when the last
+        SmsFinished of its job for the same webhook is settled, given up included. An event of which the store has
+        nothing to tell any more, because of its retention, is dropped.
+        """
+        ...
+
+    async def settle_events(self, settlements: Sequence[Settlement]) -> None:
+        """What became of leased events. What comes too late, for a lease that is over, changes nothing.
+
+        But an event that was delivered is settled, whoever has it leased by then.
+        """
+        ...
+
+    async def find_failed_events(
+        self, account: AccountId, webhook: WebhookId, offset: int, limit: int
+    ) -> list[FailedEvent] | None:
+        """Events for a webhook that were given up, the first one first; None if the account has no such webhook."""
+        ...
+
+    async def replay_events(self, account: AccountId, webhook: WebhookId, limit: int, now: datetime) -> int | None:
+        """Let up to `limit` events that were given up fall due at `now`, as if never tried; how many did.
+
+        A webhook that is disabled is enabled again. None if the account has no such webhook.
+        """
+        ...
+
+    async def forget_events(self, happened_before: datetime, limit: int) -> int:
+        """Delete those among the `limit` oldest events, settled or not, that happened before an instant; how many."""
         ...
 
     # Accounts

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -22,20 +22,24 @@ from heliograph.jobs.inbound import (
     text_of,
     wish_heard,
 )
-from heliograph.jobs.naming import inbound_id
+from heliograph.jobs.naming import JobId, inbound_id
 from heliograph.jobs.options import Qos
 from heliograph.jobs.plan import BLOCKED_REASON, JobPlan, PlannedSms, with_blocked
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
+from heliograph.jobs.webhooks import Event, EventType, JobFinished, SmsFinished, SmsReceived, Webhook, WebhookId
 from heliograph.store.in_process import Roles, SlidingWindow, WorkBell
 from heliograph.store.interface import (
     DUPLICATE_WINDOW,
+    EVENT_WORK,
     PARKED_FOR,
     PART_BITS,
     Arrival,
     Counts,
+    DueEvent,
     DuePart,
     Ended,
+    FailedEvent,
     InboundQuery,
     JobQuery,
     Moved,
@@ -44,8 +48,10 @@ from heliograph.store.interface import (
     Quota,
     ReceiptNews,
     Received,
+    Settlement,
     Submitted,
 )
+from heliograph.store.memory_events import Outbox, Telling
 
 _PHONE = re.compile(r"\+[0-9]{1,15}")
 
@@ -108,6 +114,7 @@ class MemoryStore:
         self._inbound: list[InboundSms] = []
         self._blocked: dict[tuple[AccountId, str], BlockedNumber] = {}
         self._last_writers: dict[str, tuple[AccountId, date]] = {}
+        self._outbox = Outbox()
 
     # Jobs
 
@@ -135,6 +142,9 @@ class MemoryStore:
             job.sms.append(sms)
             self._sms[sms.number] = sms
         self._jobs[plan.job_id] = job
+        for sms in job.sms:
+            if sms.final is not None:
+                self._happened_to_sms(sms, plan.received_at)
         self._finish_job_if_done(job)
         self._work.set(sms.carrier for sms in plan.sms)
 
@@ -157,7 +167,7 @@ class MemoryStore:
         job = self._jobs.get(job_id)
         if job is None or job.plan.account != account:
             return None
-        return [StoredSms(sms.index, sms.planned.dst, sms.planned.customer_ref, _progress(sms)) for sms in job.sms]
+        return [_stored_sms(sms) for sms in job.sms]
 
     # Work that falls due
 
@@ -327,11 +337,31 @@ class MemoryStore:
     def _end(self, sms: _Sms, status: Status, reason: str, at: datetime) -> None:
         sent_at = max((part.sent_at for part in sms.parts if part.sent_at), default=None)
         sms.final = _done(status, reason, sent_at, at)
+        self._happened_to_sms(sms, at)
         self._finish_job_if_done(sms.job)
 
     def _finish_job_if_done(self, job: _Job) -> None:
         if all(sms.final for sms in job.sms):
             job.finished_at = max(sms.final.finished_at for sms in job.sms if sms.final and sms.final.finished_at)
+
+            def tell() -> Event | None:
+                return JobFinished(_stored(job)) if job.plan.job_id in self._jobs else None
+
+            self._happened(job.plan.account, EventType.JOB_FINISHED, job.finished_at, tell, job.plan.job_id)
+
+    def _happened_to_sms(self, sms: _Sms, at: datetime) -> None:
+        plan = sms.job.plan
+
+        def tell() -> Event | None:
+            return SmsFinished(plan.job_id, _stored_sms(sms)) if plan.job_id in self._jobs else None
+
+        self._happened(plan.account, EventType.SMS_FINISHED, at, tell, plan.job_id)
+
+    def _happened(
+        self, account: AccountId, kind: EventType, at: datetime, tell: Telling, job_id: JobId | None = None
+    ) -> None:
+        if self._outbox.happened(account, kind, at, tell, job_id):
+            self._work.set([EVENT_WORK])
 
     # Nodes
 
@@ -398,6 +428,7 @@ class MemoryStore:
         )
         self._inbound.append(sms)
         whole.append(sms)
+        self._happened(account, EventType.SMS_RECEIVED, now, lambda: SmsReceived(sms) if sms in self._inbound else None)
         wish = wish_heard(sms)
         if wish is Wish.START:
             self._blocked.pop((account, sms.src), None)
@@ -445,6 +476,46 @@ class MemoryStore:
         for sms in waiting:
             self._end(sms, Status.BLOCKED, BLOCKED_REASON, now)
         return len(waiting)
+
+    # Webhooks
+
+    async def add_webhook(self, webhook: Webhook) -> None:
+        self._outbox.add(webhook)
+
+    async def webhooks(self, account: AccountId) -> list[Webhook]:
+        return self._outbox.of(account)
+
+    async def remove_webhook(self, account: AccountId, webhook: WebhookId) -> Webhook | None:
+        return self._outbox.remove(self._outbox.one(account, webhook))
+
+    async def remove_trigger(self, token: str) -> Webhook | None:
+        return self._outbox.remove(self._outbox.with_token(token))
+
+    async def lease_events(
+        self, limit: int, room: int, rooms: Mapping[WebhookId, int], until: datetime, now: datetime
+    ) -> list[DueEvent]:
+        return self._outbox.lease(limit, room, rooms, until, now)
+
+    async def settle_events(self, settlements: Sequence[Settlement]) -> None:
+        self._outbox.settle(settlements)
+        self._work.set([EVENT_WORK])
+
+    async def find_failed_events(
+        self, account: AccountId, webhook: WebhookId, offset: int, limit: int
+    ) -> list[FailedEvent] | None:
+        if self._outbox.one(account, webhook) is None:
+            return None
+        return self._outbox.failed(webhook)[offset : offset + limit]
+
+    async def replay_events(self, account: AccountId, webhook: WebhookId, limit: int, now: datetime) -> int | None:
+        found = self._outbox.one(account, webhook)
+        if found is None:
+            return None
+        self._work.set([EVENT_WORK])
+        return self._outbox.replay(found, limit, now)
+
+    async def forget_events(self, happened_before: datetime, limit: int) -> int:
+        return self._outbox.forget(happened_before, limit)
 
     # Accounts
 
@@ -498,7 +569,8 @@ class MemoryStore:
             for part in sms.parts if sms.final is None else ():
                 if part.state is PartState.WAITING and part.due_at <= now and sms.carrier:
                     oldest[sms.carrier] = min(part.due_at, oldest.get(sms.carrier, part.due_at))
-        return Counts({each: by_process_status[each] for each in (ProcessStatus.OPEN, ProcessStatus.RUNNING)}, oldest)
+        open_and_running = {each: by_process_status[each] for each in (ProcessStatus.OPEN, ProcessStatus.RUNNING)}
+        return Counts(open_and_running, oldest, self._outbox.waiting_count)
 
     async def ready(self) -> None:
         return
@@ -506,6 +578,10 @@ class MemoryStore:
 
 def _stored(job: _Job) -> StoredJob:
     return StoredJob(job.plan.job_id, job.plan.received_at, job.finished_at, len(job.sms), job.plan.options)
+
+
+def _stored_sms(sms: _Sms) -> StoredSms:
+    return StoredSms(sms.index, sms.planned.dst, sms.planned.customer_ref, _progress(sms))
 
 
 def _done(status: Status, reason: str, sent_at: datetime | None, at: datetime) -> SmsProgress:
