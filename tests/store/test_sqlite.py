@@ -38,6 +38,7 @@ from tests.store.conformance import (
     sms_of,
     submitted,
 )
+from tests.store.webhooks.conformance import WebhookConformance
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,7 +54,7 @@ async def store(path):
         yield store
 
 
-class TestSqliteStore(StoreConformance):
+class TestSqliteStore(StoreConformance, WebhookConformance):
     """With the fixture above."""
 
 

@@ -73,10 +73,9 @@ class Connection:
             found += self.raw.execute(sql, parameters).fetchall()
         return found
 
-    def run_rows(self, name: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run a query for its effect with many rows of parameters."""
-        for sql, parameters in _statements(name, rows):
-            self.raw.execute(sql, parameters)
+    def run_rows(self, name: str, rows: Sequence[Sequence[object]]) -> int:
+        """Run a query for its effect with many rows of parameters; how many rows it changed."""
+        return sum(self.raw.execute(sql, parameters).rowcount for sql, parameters in _statements(name, rows))
 
     def begin(self, *, wait: bool) -> None:
         """Begin to write. Raises sqlite3.OperationalError if another process is writing: at once, or after waiting."""

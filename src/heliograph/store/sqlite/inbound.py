@@ -21,6 +21,7 @@ from heliograph.jobs.naming import inbound_id
 from heliograph.store.interface import Arrival
 from heliograph.store.sqlite.blocklist import Blocklists
 from heliograph.store.sqlite.connection import Connection
+from heliograph.store.sqlite.events import Events
 from heliograph.store.sqlite.rows import instant_ms
 
 KEPT_PARTS = 1000
@@ -42,9 +43,10 @@ Whole = tuple[list[InboundSms], list[tuple[AccountId, str]]]
 class Inbound:
     """SMS from phones, as the writing connection sees them."""
 
-    def __init__(self, db: Connection, blocklists: Blocklists) -> None:
+    def __init__(self, db: Connection, blocklists: Blocklists, events: Events) -> None:
         self._db = db
         self._blocklists = blocklists
+        self._events = events
         self._forgotten_to = 0
         self.gathered: int = db.query("gathered")[0][0]
         """Up to which SMS it is known who wrote to which phones; to be put back where a transaction fails."""
@@ -128,6 +130,7 @@ class Inbound:
             received_at=now,
         )
         self._db.run("insert_inbound", sms.sms_id, sms.account, sms.src, sms.dst, sms.text, instant_ms(now))
+        self._events.received(sms.account, instant_ms(now))
         whole[0].append(sms)
         wish = wish_heard(sms)
         if wish is Wish.STOP:

@@ -342,3 +342,150 @@ WITH wanted (account, dst) AS (VALUES :rows)
 SELECT live.id >> 5 FROM live CROSS JOIN sms ON sms.id = live.id >> 5
 WHERE live.id & 31 = 0 AND live.state = 0 AND live.account IN (SELECT account FROM wanted)
   AND (live.account, sms.dst) IN (SELECT account, dst FROM wanted)
+
+-- name: webhook_accounts
+SELECT DISTINCT account FROM webhook
+
+-- name: webhook_count
+SELECT count(*) FROM webhook WHERE account = ?
+
+-- name: insert_webhook
+INSERT INTO webhook (public_id, account, types, token, content) VALUES (?, ?, ?, ?, ?)
+
+-- name: update_webhook
+UPDATE webhook SET types = ?, content = ? WHERE id = ?
+
+-- name: webhooks
+SELECT content FROM webhook INDEXED BY webhook_by_account WHERE account = ? ORDER BY id
+
+-- name: webhook
+SELECT id, account, content FROM webhook WHERE public_id = ?
+
+-- name: webhook_with_token
+SELECT id, account, content FROM webhook WHERE token = ?
+
+-- name: delete_webhook
+DELETE FROM webhook WHERE id = ?
+
+-- name: delete_events_of
+-- Those of a webhook, a few at each call.
+DELETE FROM event WHERE id IN (SELECT id FROM event INDEXED BY event_subject WHERE webhook = ? LIMIT ?)
+
+-- name: webhooks_asking
+-- The webhooks of an account that ask for any type of a set.
+SELECT id, types FROM webhook INDEXED BY webhook_by_account WHERE account = ? AND types & ?
+
+-- name: insert_events
+-- A stale one with the same subject is of an SMS from a phone that was forgotten, and has nothing to tell.
+INSERT OR REPLACE INTO event (webhook, type, ref, at, state, due, attempts, reason) VALUES :rows
+
+-- name: sms_events
+-- For SMS that have just been given their end, while their parts are in `live` yet: those that had one before have none.
+WITH ended (sms) AS (VALUES :rows)
+INSERT INTO event (webhook, type, ref, at, state, due, attempts, reason)
+SELECT webhook.id, 0, sms.id, sms.finished, 0, sms.finished, 0, ''
+FROM ended CROSS JOIN live ON live.id = ended.sms << 5
+CROSS JOIN webhook INDEXED BY webhook_by_account ON webhook.account = live.account AND webhook.types & 1
+CROSS JOIN sms ON sms.id = ended.sms
+
+-- name: job_events
+-- For jobs that are about to be finished, as `finish_jobs` finds them; they wait for the events of their SMS.
+WITH ended (sms) AS (VALUES :rows)
+INSERT INTO event (webhook, type, ref, at, state, due, attempts, reason)
+SELECT webhook, 1, job, at, waits, at, 0, '' FROM (
+  SELECT webhook.id AS webhook, job.id AS job,
+    (SELECT max(sms.finished) FROM sms WHERE sms.id >= job.first_sms AND sms.id < job.first_sms + job.sms_count) AS at,
+    EXISTS (SELECT 1 FROM event INDEXED BY event_subject WHERE event.webhook = webhook.id AND event.type = 0
+      AND event.ref >= job.first_sms AND event.ref < job.first_sms + job.sms_count AND event.state != 2) AS waits
+  FROM (SELECT DISTINCT sms.job AS id FROM ended CROSS JOIN sms ON sms.id = ended.sms) AS touched
+  CROSS JOIN job ON job.id = touched.id
+  CROSS JOIN webhook INDEXED BY webhook_by_account ON webhook.account = job.account AND webhook.types & 2
+  WHERE job.finished IS NULL
+    AND NOT EXISTS (SELECT 1 FROM event INDEXED BY event_subject
+      WHERE event.webhook = webhook.id AND event.type = 1 AND event.ref = job.id)
+    AND NOT EXISTS (
+      SELECT 1 FROM live WHERE live.id >= job.first_sms << 5 AND live.id < (job.first_sms + job.sms_count) << 5))
+
+-- name: last_inbound
+SELECT max(id) FROM inbound
+
+-- name: webhooks_due
+-- The webhooks from one on, and before another, that have an event due. The index leads from each to the next.
+WITH RECURSIVE turn (webhook) AS (
+  SELECT min(webhook) FROM event INDEXED BY event_due WHERE state = 0 AND webhook > ?
+  UNION ALL
+  SELECT (SELECT min(event.webhook) FROM event INDEXED BY event_due
+    WHERE event.state = 0 AND event.webhook > turn.webhook)
+  FROM turn WHERE turn.webhook <= ?
+)
+SELECT webhook.id, webhook.content FROM turn CROSS JOIN webhook ON webhook.id = turn.webhook
+WHERE turn.webhook <= ? AND webhook.types AND (
+  SELECT min(due) FROM event INDEXED BY event_due WHERE event.state = 0 AND event.webhook = turn.webhook) <= ?
+LIMIT ?
+
+-- name: events_due
+SELECT id, type, ref, at, attempts FROM event INDEXED BY event_due
+WHERE state = 0 AND webhook = ? AND due <= ? ORDER BY due, id LIMIT ?
+
+-- name: lease_events
+WITH wanted (id, due) AS (VALUES :rows)
+UPDATE event SET due = wanted.due FROM wanted WHERE event.id = wanted.id
+
+-- name: sms_told
+WITH wanted (id) AS (VALUES :rows)
+SELECT sms.id, job.public_id, job.first_sms, sms.dst, sms.customer_ref, sms.process_status, sms.status, sms.reason,
+  sms.sent, sms.finished
+FROM wanted CROSS JOIN sms ON sms.id = wanted.id CROSS JOIN job ON job.id = sms.job
+
+-- name: jobs_told
+WITH wanted (id) AS (VALUES :rows)
+SELECT job.id, public_id, first_sms, sms_count, options, finished FROM wanted CROSS JOIN job ON job.id = wanted.id
+
+-- name: inbound_told
+-- With the instant, as an id is given again once everything has been forgotten.
+WITH wanted (id, received) AS (VALUES :rows)
+SELECT inbound.id, public_id, account, src, dst, text, inbound.received FROM wanted
+CROSS JOIN inbound ON inbound.id = wanted.id AND inbound.received = wanted.received
+
+-- name: delete_events
+DELETE FROM event WHERE id IN (VALUES :rows)
+
+-- name: events_of_sms
+-- Of events, those of SMS, by their webhooks.
+WITH wanted (id) AS (VALUES :rows)
+SELECT event.webhook, event.ref FROM wanted CROSS JOIN event ON event.id = wanted.id WHERE event.type = 0
+
+-- name: release_jobs
+-- Jobs' events that wait for no event of an SMS any more, once some have been settled.
+WITH settled (webhook, sms) AS (VALUES :rows)
+UPDATE event SET state = 0 WHERE id IN (
+  SELECT held.id FROM settled CROSS JOIN sms ON sms.id = settled.sms CROSS JOIN job ON job.id = sms.job
+  CROSS JOIN event AS held INDEXED BY event_subject
+    ON held.webhook = settled.webhook AND held.type = 1 AND held.ref = job.id
+  WHERE held.state = 1 AND NOT EXISTS (
+    SELECT 1 FROM event AS other INDEXED BY event_subject WHERE other.webhook = settled.webhook AND other.type = 0
+    AND other.ref >= job.first_sms AND other.ref < job.first_sms + job.sms_count AND other.state != 2))
+
+-- name: postpone_events
+WITH news (id, leased, due, attempts, reason) AS (VALUES :rows)
+UPDATE event SET due = news.due, attempts = news.attempts, reason = news.reason
+FROM news WHERE event.id = news.id AND event.state = 0 AND event.due = news.leased
+
+-- name: give_up_events
+WITH news (id, leased, due, attempts, reason) AS (VALUES :rows)
+UPDATE event SET state = 2, due = news.due, attempts = news.attempts, reason = news.reason
+FROM news WHERE event.id = news.id AND event.state = 0 AND event.due = news.leased
+
+-- name: events_given_up
+SELECT id, type, ref, at, attempts, reason, due FROM event INDEXED BY event_given_up
+WHERE webhook = ? AND state = 2 ORDER BY id LIMIT ? OFFSET ?
+
+-- name: replay_events
+UPDATE event SET state = 0, due = ?, attempts = 0, reason = '' WHERE id IN (
+  SELECT id FROM event INDEXED BY event_given_up WHERE webhook = ? AND state = 2 ORDER BY id LIMIT ?)
+
+-- name: forget_events
+DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT ?) AND at < ?
+
+-- name: events_waiting
+SELECT count(*) FROM event WHERE state < 2

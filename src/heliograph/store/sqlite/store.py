@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime
@@ -15,12 +15,16 @@ from heliograph.jobs.inbound import InboundSms
 from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.status import ProcessStatus
+from heliograph.jobs.webhooks import Webhook, WebhookId
 from heliograph.store.group_commit import GroupCommit
 from heliograph.store.in_process import Roles, SlidingWindow, WorkBell
 from heliograph.store.interface import (
+    EVENT_WORK,
     Arrival,
     Counts,
+    DueEvent,
     DuePart,
+    FailedEvent,
     InboundQuery,
     JobQuery,
     Moved,
@@ -28,8 +32,10 @@ from heliograph.store.interface import (
     Quota,
     ReceiptNews,
     Received,
+    Settlement,
 )
 from heliograph.store.sqlite.connection import SCHEMA_VERSION, Connection, FileLock
+from heliograph.store.sqlite.events import failed_events, webhook_of
 from heliograph.store.sqlite.rows import (
     account_of,
     blocked_number,
@@ -43,19 +49,26 @@ from heliograph.store.sqlite.rows import (
 )
 from heliograph.store.sqlite.writer import (
     AddJob,
+    AddWebhook,
     BlankTexts,
     Block,
+    DeleteEventsOf,
     EndWaiting,
+    ForgetEvents,
     ForgetInbound,
     ForgetJobs,
     GatherWriters,
     GiveUpMissingParts,
     Lease,
+    LeaseEvents,
     Probe,
     PutAccount,
     RecordInbound,
     RecordOutcomes,
     RecordReceipts,
+    RemoveWebhook,
+    ReplayEvents,
+    SettleEvents,
     Unblock,
     Write,
     Writer,
@@ -91,6 +104,19 @@ class SqliteStore:
         self._calls: dict[AccountId, SlidingWindow] = {}
         self._work = WorkBell()
         self._roles = Roles()
+        self._events_told = 0
+
+    async def _write(self, write: Write) -> Any:
+        """Write something, and wake whoever waits for events if it made any due."""
+        result = await self._commits.write(write)
+        self._tell_of_events()
+        return result
+
+    def _tell_of_events(self) -> None:
+        due_count = self.writer.events.due_count
+        if due_count != self._events_told:
+            self._events_told = due_count
+            self._work.set([EVENT_WORK])
 
     def _commit(self, writes: list[Write]) -> "asyncio.Future[Sequence[Any]]":
         if self._closed:
@@ -113,6 +139,7 @@ class SqliteStore:
 
     async def add_job(self, plan: JobPlan) -> None:
         await self._commits.write_job(AddJob(plan), len(plan.sms))
+        self._tell_of_events()
         self._work.set(sms.carrier for sms in plan.sms)
 
     async def job(self, account: AccountId, job_id: str) -> StoredJob | None:
@@ -173,14 +200,14 @@ class SqliteStore:
     async def lease_segments(
         self, carrier: str, limit: int, until: datetime, now: datetime, normal_limit: int | None = None
     ) -> list[DuePart]:
-        return await self._commits.write(Lease(carrier, limit, until, now, normal_limit))
+        return await self._write(Lease(carrier, limit, until, now, normal_limit))
 
     async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
-        await self._commits.write(RecordOutcomes(carrier, outcomes))
+        await self._write(RecordOutcomes(carrier, outcomes))
         self._work.set({outcome.carrier for outcome in outcomes if isinstance(outcome, Moved)})
 
     async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
-        await self._commits.write(RecordReceipts(carrier, receipts))
+        await self._write(RecordReceipts(carrier, receipts))
 
     async def awaiting_receipts(self, carrier: str) -> list[str]:
         return await self._read_far(lambda db: [row[0] for row in db.query("awaiting_receipts", carrier)])
@@ -203,13 +230,13 @@ class SqliteStore:
 
     async def record_inbound(self, carrier: str, arrivals: Sequence[Arrival]) -> Received:
         await self._gather_writers()
-        whole, blocked = await self._commits.write(RecordInbound(carrier, arrivals))
+        whole, blocked = await self._write(RecordInbound(carrier, arrivals))
         newest = max((arrival.part.received_at for arrival in arrivals), default=datetime.min.replace(tzinfo=UTC))
         return Received(whole, await self._end_waiting(blocked, newest))
 
     async def give_up_missing_parts(self, begun_before: datetime, now: datetime) -> Received:
         await self._gather_writers()
-        whole, blocked = await self._commits.write(GiveUpMissingParts(begun_before, now))
+        whole, blocked = await self._write(GiveUpMissingParts(begun_before, now))
         return Received(whole, await self._end_waiting(blocked, now))
 
     async def _gather_writers(self) -> None:
@@ -255,7 +282,50 @@ class SqliteStore:
         if not blocked:
             return 0
         found = await self._read_far(lambda db: [row[0] for row in db.query_rows("waiting_for", blocked)])
-        return await self._commits.write(EndWaiting(found, now)) if found else 0
+        return await self._write(EndWaiting(found, now)) if found else 0
+
+    # Webhooks
+
+    async def add_webhook(self, webhook: Webhook) -> None:
+        await self._commits.write(AddWebhook(webhook))
+
+    async def webhooks(self, account: AccountId) -> list[Webhook]:
+        return self._read(lambda db: [webhook_of(row[0]) for row in db.query("webhooks", account)], self._reader)
+
+    async def remove_webhook(self, account: AccountId, webhook: WebhookId) -> Webhook | None:
+        return await self._remove(RemoveWebhook(account, webhook))
+
+    async def remove_trigger(self, token: str) -> Webhook | None:
+        return await self._remove(RemoveWebhook(None, token))
+
+    async def _remove(self, remove: RemoveWebhook) -> Webhook | None:
+        removed: tuple[int, Webhook] | None = await self._commits.write(remove)
+        if removed is None:
+            return None
+        # In steps, as there may be millions; those that are left because we are killed, retention deletes.
+        number, webhook = removed
+        while await self._commits.write(DeleteEventsOf(number)):
+            pass
+        return webhook
+
+    async def lease_events(
+        self, limit: int, room: int, rooms: Mapping[WebhookId, int], until: datetime, now: datetime
+    ) -> list[DueEvent]:
+        return await self._commits.write(LeaseEvents(limit, room, rooms, until, now))
+
+    async def settle_events(self, settlements: Sequence[Settlement]) -> None:
+        await self._write(SettleEvents(settlements))
+
+    async def find_failed_events(
+        self, account: AccountId, webhook: WebhookId, offset: int, limit: int
+    ) -> list[FailedEvent] | None:
+        return await self._read_far(lambda db: failed_events(db, account, webhook, offset, limit))
+
+    async def replay_events(self, account: AccountId, webhook: WebhookId, limit: int, now: datetime) -> int | None:
+        return await self._write(ReplayEvents(account, webhook, limit, now))
+
+    async def forget_events(self, happened_before: datetime, limit: int) -> int:
+        return await self._commits.write(ForgetEvents(happened_before, limit))
 
     # Accounts
 
@@ -286,7 +356,8 @@ class SqliteStore:
             total, opened = db.query("live_count")[0]
             oldest = {carrier: _oldest_due(db, carrier, instant_ms(now)) for (carrier,) in db.query("carriers")}
             oldest_due_at = {carrier: instant_of(due) for carrier, due in oldest.items() if due is not None}
-            return Counts({ProcessStatus.OPEN: opened, ProcessStatus.RUNNING: total - opened}, oldest_due_at)
+            by_process_status = {ProcessStatus.OPEN: opened, ProcessStatus.RUNNING: total - opened}
+            return Counts(by_process_status, oldest_due_at, db.query("events_waiting")[0][0])
 
         return await self._read_far(read)
 

@@ -1,7 +1,7 @@
 """What is written, transaction by transaction."""
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from heliograph.jobs.errors import AccountExists, HeliographError, JobDuplicate,
 from heliograph.jobs.naming import received_ms
 from heliograph.jobs.plan import BLOCKED_REASON, JobPlan
 from heliograph.jobs.status import PartState, Status
+from heliograph.jobs.webhooks import Webhook, WebhookId
 from heliograph.store.interface import (
     DUPLICATE_WINDOW,
     PARKED_FOR,
@@ -24,10 +25,12 @@ from heliograph.store.interface import (
     Outcome,
     Postponed,
     ReceiptNews,
+    Settlement,
     Submitted,
 )
 from heliograph.store.sqlite.blocklist import Blocklists
 from heliograph.store.sqlite.connection import Connection
+from heliograph.store.sqlite.events import DELETED_EVENTS, Events
 from heliograph.store.sqlite.inbound import Inbound
 from heliograph.store.sqlite.rows import (
     COUNTER_BITS,
@@ -144,6 +147,57 @@ class EndWaiting(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class AddWebhook(msgspec.Struct, frozen=True):
+    """Write: keep a webhook."""
+
+    webhook: Webhook
+
+
+class RemoveWebhook(msgspec.Struct, frozen=True):
+    """Write: remove an account's webhook; account None: the one with a token."""
+
+    account: AccountId | None
+    key: str
+
+
+class DeleteEventsOf(msgspec.Struct, frozen=True):
+    """Write: delete some events of a webhook that was removed."""
+
+    webhook: int
+
+
+class LeaseEvents(msgspec.Struct, frozen=True):
+    """Write: take events that are due."""
+
+    limit: int
+    room: int
+    rooms: Mapping[WebhookId, int]
+    until: datetime
+    now: datetime
+
+
+class SettleEvents(msgspec.Struct, frozen=True):
+    """Write: what became of events."""
+
+    settlements: Sequence[Settlement]
+
+
+class ReplayEvents(msgspec.Struct, frozen=True):
+    """Write: events that were given up are due again."""
+
+    account: AccountId
+    webhook: WebhookId
+    limit: int
+    now: datetime
+
+
+class ForgetEvents(msgspec.Struct, frozen=True):
+    """Write: delete old events."""
+
+    happened_before: datetime
+    limit: int
+
+
 class Probe(msgspec.Struct, frozen=True):
     """Write: nothing, but on the disk, to see whether it takes it."""
 
@@ -164,7 +218,8 @@ class BlankTexts(msgspec.Struct, frozen=True):
 
 Write = (
     AddJob | Lease | RecordOutcomes | RecordReceipts | RecordInbound | GatherWriters | GiveUpMissingParts
-    | ForgetInbound | Block | Unblock | EndWaiting | PutAccount | ForgetJobs | BlankTexts | Probe
+    | ForgetInbound | Block | Unblock | EndWaiting | AddWebhook | RemoveWebhook | DeleteEventsOf | LeaseEvents
+    | SettleEvents | ReplayEvents | ForgetEvents | PutAccount | ForgetJobs | BlankTexts | Probe
 )  # fmt: skip
 
 
@@ -183,11 +238,15 @@ def row_count(write: Write) -> int:
             return 10 * len(write.arrivals)
         case EndWaiting():
             return len(write.sms)
-        case ForgetInbound():
+        case ForgetInbound() | LeaseEvents() | ReplayEvents() | ForgetEvents():
             return write.limit
+        case SettleEvents():
+            return len(write.settlements)
+        case DeleteEventsOf():
+            return DELETED_EVENTS
         case ForgetJobs() | BlankTexts() | GatherWriters() | GiveUpMissingParts():
             return FORGOTTEN_SMS
-        case PutAccount() | Probe() | Block() | Unblock():
+        case PutAccount() | Probe() | Block() | Unblock() | AddWebhook() | RemoveWebhook():
             return 1
 
 
@@ -222,7 +281,8 @@ class Writer:
         self._parked_count: int = connection.query("parked_count")[0][0]
         self._last_served: dict[str, int] = {}
         self._blocklists = Blocklists(connection)
-        self._inbound = Inbound(connection, self._blocklists)
+        self.events = Events(connection)
+        self._inbound = Inbound(connection, self._blocklists, self.events)
         self._before = self._last_sms, self._parked_count, self._inbound.gathered
 
     @property
@@ -310,6 +370,20 @@ class Writer:
                 return self._blocklists.unblock(write.account, write.dst)
             case EndWaiting():
                 return self._end_waiting(write.sms, instant_ms(write.at))
+            case AddWebhook():
+                return self.events.add_webhook(write.webhook)
+            case RemoveWebhook():
+                return self.events.remove_webhook(write.account, write.key)
+            case DeleteEventsOf():
+                return self.events.delete_events_of(write.webhook)
+            case LeaseEvents():
+                return self.events.lease(write.limit, write.room, write.rooms, write.until, write.now)
+            case SettleEvents():
+                return self.events.settle(write.settlements)
+            case ReplayEvents():
+                return self.events.replay(write.account, write.webhook, write.limit, write.now)
+            case ForgetEvents():
+                return self._db.run("forget_events", write.limit, instant_ms_up(write.happened_before))
             case PutAccount():
                 return self._put_account(write.account)
             case ForgetJobs():
@@ -401,9 +475,12 @@ class Writer:
                 live += [(number << PART_BITS | part, *rest) for part in range(planned.parts)]
             number += 1
         self._last_sms = number - 1
+        finished_sms = [n for n, planned in enumerate(plan.sms, first_sms) if planned.carrier is None]
         give_up = plan.on_unknown is OnUnknown.GIVE_UP
         options = msgspec.json.encode(plan.options)
         finished = received if len(live) == live_count_before else None
+        if finished_sms:
+            self.events.job_added(plan.account, job, finished_sms, received, finished=finished is not None)
         jobs.append((job, plan.job_id, plan.account, first_sms, len(plan.sms), give_up, options, False, finished))
         for place, message in enumerate(plan.messages):
             parts = None if message.parts == (message.text,) else msgspec.json.encode(message.parts).decode()
@@ -666,7 +743,9 @@ class Writer:
             news.append((number, end.status.value, end.reason, max(sent, default=None), end.at))
         numbers = [(number,) for number in ended]
         self._db.run_rows("end_sms", news)
+        self.events.sms_ended(numbers)
         self._db.run_rows("end_live", numbers)
+        self.events.jobs_ended(numbers)
         self._db.run_rows("finish_jobs", numbers)
 
     def _end_waiting(self, numbers: Collection[int], at: int) -> int:
