@@ -16,9 +16,13 @@ class Ids(Protocol):
         """A new password with 120 bits of randomness."""
         ...
 
+    def key(self) -> bytes:
+        """32 random octets to sign with."""
+        ...
+
 
 class RandomIds:
-    """Passwords from the operating system's random source; numbers from a generator that it seeds.
+    """Passwords and keys from the operating system's random source; numbers from a generator that it seeds.
 
     Numbers tell ids apart and keep nothing secret, and a call of the operating system for each would cost more than
     all else about an id.
@@ -34,3 +38,6 @@ class RandomIds:
 
     def password(self) -> str:
         return secrets.token_urlsafe(15)
+
+    def key(self) -> bytes:
+        return secrets.token_bytes(32)

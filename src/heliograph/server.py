@@ -47,6 +47,7 @@ from heliograph.flow.inbound import follow_inbound, give_up_missing_parts
 from heliograph.flow.receipts import follow_receipts
 from heliograph.flow.reports import Reports
 from heliograph.flow.retention import forget_old_jobs
+from heliograph.flow.webhooks import Webhooks
 from heliograph.ids import Ids, RandomIds
 from heliograph.jobs.accounts import Account, AccountId
 from heliograph.jobs.errors import AccountExists, SettingsInvalid
@@ -181,7 +182,8 @@ class _WebServer(uvicorn.Server):
 
 def _api(settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics, pages: Pages) -> Api:
     acceptor = Acceptor(store, settings.routing(), clock, ids, metrics)
-    handlers = Handlers(acceptor, Reports(store), Blocklist(store, clock, metrics), clock, _version())
+    webhooks = Webhooks(store, clock, ids, allow_private=settings.webhooks.allow_private)
+    handlers = Handlers(acceptor, Reports(store), Blocklist(store, clock, metrics), webhooks, clock, _version())
     serves_api = Role.API in settings.server.roles
     return Api(
         handlers,

@@ -14,3 +14,6 @@ class SeededIds:
 
     def password(self) -> str:
         return f"{self._random.getrandbits(120):030x}"
+
+    def key(self) -> bytes:
+        return self._random.randbytes(32)

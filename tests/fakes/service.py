@@ -20,6 +20,7 @@ from heliograph.config import load_settings
 from heliograph.flow.accept import Acceptor
 from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.reports import Reports
+from heliograph.flow.webhooks import Webhooks
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.routing import Routing
 from heliograph.metrics import Metrics
@@ -79,6 +80,7 @@ class Service:
             Acceptor(store, Routing([], "sandbox"), clock, SeededIds(), metrics),
             Reports(store),
             Blocklist(store, clock, metrics),
+            Webhooks(store, clock, SeededIds(), allow_private=False),
             clock,
             VERSION,
         )

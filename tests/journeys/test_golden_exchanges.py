@@ -5,6 +5,7 @@
     <credentials>, <url-safe credentials>   a Basic token of the file's own account
     <length>                                the length of the body
     <job 1>, <sms 1>, <time>, <seconds>     what is different each time
+    <webhook-1>, <token-1>, <secret>        the same
 """
 
 import json
@@ -43,15 +44,20 @@ def server(tmp_path_factory):
         yield running
 
 
+KINDS = {"J": "job ", "S": "sms ", "W": "webhook-", "T": "token-"}
+
+
 class Masks:
     """Names for what is different each time; the same value has the same name throughout a file."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
-        self._counts = {"J": count(1), "S": count(1)}
+        self._counts = {kind: count(1) for kind in KINDS}
 
     def mask(self, answer: str) -> str:
-        answer = re.sub(r"\b[JS]\.2\d{7}-\d{6}\.\d{3}-0[0-9a-z]{8}[0-9A-Z]{9}", self._name_of_id, answer)
+        answer = re.sub(r"\b[JSW]\.2\d{7}-\d{6}\.\d{3}-0[0-9a-z]{8}[0-9A-Z]{9}", self._name_of_id, answer)
+        answer = re.sub(r"(?<=/triggers/)[A-Za-z0-9_-]{20}", lambda found: self._name(found[0], "T"), answer)
+        answer = re.sub(r"whsec_[A-Za-z0-9+/]{43}=", "<secret>", answer)
         answer = re.sub(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>", answer)
         answer = re.sub(r"(?m)^(ratelimit-reset|retry-after): \d+$", r"\1: <seconds>", answer)
         answer = re.sub(r"try again in \d+ s", "try again in <seconds> s", answer)
@@ -63,11 +69,11 @@ class Masks:
         value = found[0]
         if "102407.583" in value:
             return value  # The example of the contract, which no job has.
-        kind = "job" if value[0] == "J" else "sms"
-        return self._names.setdefault(value, "") or self._new(value, kind)
+        return self._name(value, value[0])
 
-    def _new(self, value: str, kind: str) -> str:
-        self._names[value] = f"<{kind} {next(self._counts[value[0]])}>"
+    def _name(self, value: str, kind: str) -> str:
+        if value not in self._names:
+            self._names[value] = f"<{KINDS[kind]}{next(self._counts[kind])}>"
         return self._names[value]
 
     def unmask(self, request: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import NamedTuple
@@ -30,6 +31,8 @@ MAX_IGNORED_OCTETS = 2000
 """Of the Heliograph-Ignored header: proxies refuse answers with long ones."""
 
 log = structlog.get_logger()
+
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
 Page = Callable[[], Awaitable[Answer]]
 Headers = list[tuple[str, str]]
@@ -127,7 +130,7 @@ class Api:
         values, ignored = parse_query(operation.query_parameters, query, account.zone, strict=strict)
         values.update(found.path_values)
         try:
-            return await self._handlers[operation](Call(account, values, body, strict, ignored))
+            return await self._handlers[operation](Call(account, values, body, strict, ignored, _origin(request)))
         finally:
             if ignored:
                 headers.append(("Heliograph-Ignored", _listed(ignored)))
@@ -137,7 +140,7 @@ class Api:
     async def _admit(self, credentials: Credentials, request: Request, headers: Headers) -> Account:
         """Who calls, with one call of theirs used up."""
         header = request.headers.get("authorization")
-        if header is None and credentials is Credentials.OPTIONAL:
+        if credentials is Credentials.IN_PATH or (header is None and credentials is Credentials.OPTIONAL):
             return _ANYBODY
         client: tuple[str, int] | None = request.scope.get("client")
         account = await self._authenticator.authenticate(header, client[0] if client else "")
@@ -178,6 +181,14 @@ def _not_allowed(method: str, allowed: list[str]) -> HttpProblem:
     return HttpProblem(
         HTTPStatus.METHOD_NOT_ALLOWED, f"{method} is not possible here; {methods} is", ("Allow", methods)
     )
+
+
+def _origin(request: Request) -> str:
+    """Where the request came to, as its client sees it: what a proxy says of that goes back to the client alone."""
+    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or ""
+    scheme = request.headers.get("x-forwarded-proto") or request.scope.get("scheme", "http")
+    host, scheme = host.partition(",")[0].strip(), scheme.partition(",")[0].strip().lower()
+    return f"{scheme}://{host}" if scheme in ("http", "https") and _HOST.fullmatch(host) else ""
 
 
 def _check_media_type(request: Request) -> None:
@@ -253,4 +264,4 @@ async def _send(answer: Answer, headers: Headers, send: Send) -> None:
 
 
 _ANYBODY = Account(id=AccountId(0), name="", password_hash="")
-"""Whom `GET /version` without credentials is answered to: nobody's account, which owns nothing."""
+"""Whom is answered who needs no credentials: nobody's account, which owns nothing."""

@@ -12,11 +12,13 @@ from heliograph.clock import Clock
 from heliograph.flow.accept import Acceptor
 from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.reports import Reports
+from heliograph.flow.webhooks import Webhooks
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.addresses import e164
 from heliograph.jobs.errors import FieldFault, RequestInvalid
 from heliograph.jobs.naming import JobId, is_job_id
 from heliograph.jobs.records import StoredJob
+from heliograph.jobs.webhooks import EventType, WebhookId
 from heliograph.store.interface import InboundQuery, JobQuery
 from heliograph.wire import operations
 from heliograph.wire.bodies import decode_body
@@ -34,6 +36,15 @@ from heliograph.wire.shapes import (
     shown,
 )
 from heliograph.wire.times import format_instant
+from heliograph.wire.webhooks import (
+    ReplayReport,
+    TriggerRemoval,
+    failed_event_report,
+    new_webhook,
+    parse_trigger_request,
+    parse_webhook_request,
+    webhook_report,
+)
 
 PARSE_ASIDE_OCTETS = 256 * 1024
 """A body of 8 MiB can take seconds to read: large ones must not hold up everybody else's requests."""
@@ -48,7 +59,8 @@ _LONGEST = timedelta(days=LONGEST_LISTING_DAYS)
 class Call:
     """One request that has passed its account's limit.
 
-    strict: what means nothing is refused. ignored: what meant nothing, added to as the request is read.
+    strict: what means nothing is refused. ignored: what meant nothing, added to as the request is read. origin: the
+    scheme and host that it came to; empty if it didn't say.
     """
 
     account: Account
@@ -56,6 +68,7 @@ class Call:
     body: bytes
     strict: bool
     ignored: list[str]
+    origin: str = ""
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -65,11 +78,18 @@ class Handlers:
     """The operations, each one short function."""
 
     def __init__(
-        self, acceptor: Acceptor, reports: Reports, blocklist: Blocklist, clock: Clock, version: VersionInfoResponse
+        self,
+        acceptor: Acceptor,
+        reports: Reports,
+        blocklist: Blocklist,
+        webhooks: Webhooks,
+        clock: Clock,
+        version: VersionInfoResponse,
     ) -> None:
         self._acceptor = acceptor
         self._reports = reports
         self._blocklist = blocklist
+        self._webhooks = webhooks
         self._clock = clock
         self._version = version
         self.by_operation: dict[Operation, Handler] = {
@@ -82,6 +102,15 @@ class Handlers:
             operations.GET_BLOCKLIST_ENTRY: self.get_blocklist_entry,
             operations.BLOCK_NUMBER: self.block_number,
             operations.UNBLOCK_NUMBER: self.unblock_number,
+            operations.ADD_WEBHOOK: self.add_webhook,
+            operations.GET_WEBHOOKS: self.get_webhooks,
+            operations.REMOVE_WEBHOOK: self.remove_webhook,
+            operations.GET_WEBHOOK_FAILURES: self.get_webhook_failures,
+            operations.REPLAY_WEBHOOK: self.replay_webhook,
+            operations.SMS_FINISHED_TRIGGER: self._trigger(EventType.SMS_FINISHED),
+            operations.JOB_FINISHED_TRIGGER: self._trigger(EventType.JOB_FINISHED),
+            operations.SMS_RECEIVED_TRIGGER: self._trigger(EventType.SMS_RECEIVED),
+            operations.REMOVE_TRIGGER: self.remove_trigger,
             operations.GET_VERSION: self.get_version,
         }
 
@@ -147,6 +176,43 @@ class Handlers:
 
     async def unblock_number(self, call: Call) -> Answer:
         return json_answer(blocklist_entry(await self._blocklist.unblock(call.account, _number(call))))
+
+    async def add_webhook(self, call: Call) -> Answer:
+        raw = decode_body(call.body)
+        asked = parse_webhook_request(raw, allow_private=self._webhooks.allow_private, strict=call.strict)
+        call.ignored += asked.ignored
+        webhook = await self._webhooks.add(call.account, asked.url, asked.events)
+        location = f"{call.origin}{BASE_PATH}/webhooks/{webhook.id}"
+        return json_answer(new_webhook(webhook), HTTPStatus.CREATED, ("Location", location))
+
+    async def get_webhooks(self, call: Call) -> Answer:
+        return json_answer([webhook_report(webhook) for webhook in await self._webhooks.all(call.account)])
+
+    async def remove_webhook(self, call: Call) -> Answer:
+        return json_answer(webhook_report(await self._webhooks.remove(call.account, call.values["id"])))
+
+    async def get_webhook_failures(self, call: Call) -> Answer:
+        webhook = WebhookId(call.values["id"])
+        failures = await self._webhooks.failures(call.account, webhook, call.values["offset"], call.values["limit"])
+        return json_answer([failed_event_report(webhook, failed) for failed in failures])
+
+    async def replay_webhook(self, call: Call) -> Answer:
+        webhook: str = call.values["id"]
+        return json_answer(ReplayReport(webhook, await self._webhooks.replay(call.account, webhook)))
+
+    def _trigger(self, event: EventType) -> Handler:
+        async def subscribe(call: Call) -> Answer:
+            raw = decode_body(call.body)
+            url, ignored = parse_trigger_request(raw, allow_private=self._webhooks.allow_private, strict=call.strict)
+            call.ignored += ignored
+            webhook = await self._webhooks.add(call.account, url, [event], trigger=True)
+            location = f"{call.origin}{BASE_PATH}/triggers/{webhook.token}"
+            return json_answer(webhook_report(webhook), HTTPStatus.CREATED, ("Location", location))
+
+        return subscribe
+
+    async def remove_trigger(self, call: Call) -> Answer:
+        return json_answer(TriggerRemoval(await self._webhooks.unsubscribe(call.values["token"])))
 
     async def get_version(self, call: Call) -> Answer:
         return json_answer(self._version)

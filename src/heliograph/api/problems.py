@@ -19,6 +19,8 @@ from heliograph.jobs.errors import (
     Overloaded,
     RequestInvalid,
     StoreUnavailable,
+    TooManyWebhooks,
+    WebhookUnknown,
 )
 from heliograph.wire.shapes import ErrorResponse, FieldError
 
@@ -54,9 +56,9 @@ def answer_to(error: Exception) -> Answer:
         case CredentialsWrong():
             challenge = ("WWW-Authenticate", 'Basic realm="heliograph", charset="UTF-8"')
             return problem(HTTPStatus.UNAUTHORIZED, str(error), (), challenge)
-        case JobUnknown() | NumberNotBlocked():
+        case JobUnknown() | NumberNotBlocked() | WebhookUnknown():
             return problem(HTTPStatus.NOT_FOUND, str(error))
-        case JobDuplicate():
+        case JobDuplicate() | TooManyWebhooks():
             return problem(HTTPStatus.CONFLICT, str(error))
         case TooManyCalls():
             return _later(HTTPStatus.TOO_MANY_REQUESTS, str(error), error.retry_after_s)

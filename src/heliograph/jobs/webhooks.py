@@ -116,6 +116,15 @@ class SmsReceived(msgspec.Struct, frozen=True):
 Event = SmsFinished | JobFinished | SmsReceived
 
 
+class FailedEvent(msgspec.Struct, frozen=True):
+    """An event that was given up at `failed_at`; reason: what came of the last of its attempts."""
+
+    event: Event
+    attempt_count: int
+    reason: str
+    failed_at: datetime
+
+
 def event_id(webhook: WebhookId, event: Event) -> str:
     """The id of an event as one webhook gets it: the same however often it is sent, and no other's."""
     digest = blake2b(f"{webhook} {event.type.value} {event.subject}".encode(), digest_size=15)

@@ -17,7 +17,7 @@ from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import PartState, ProcessStatus, Status
-from heliograph.jobs.webhooks import Event, EventNumber, Webhook, WebhookId
+from heliograph.jobs.webhooks import Event, EventNumber, FailedEvent, Webhook, WebhookId
 
 DUPLICATE_WINDOW = timedelta(minutes=10)
 """How long an equal request is refused (contract, duplicateDetection)."""
@@ -228,15 +228,6 @@ class WebhookGone(msgspec.Struct, frozen=True):
 
 
 Settlement = EventDelivered | EventPostponed | EventGivenUp | WebhookGone
-
-
-class FailedEvent(msgspec.Struct, frozen=True):
-    """An event that was given up at `failed_at`; reason: what came of the last of its attempts."""
-
-    event: Event
-    attempt_count: int
-    reason: str
-    failed_at: datetime
 
 
 class Counts(msgspec.Struct, frozen=True):

@@ -27,7 +27,16 @@ from heliograph.jobs.options import Qos
 from heliograph.jobs.plan import BLOCKED_REASON, JobPlan, PlannedSms, with_blocked
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
-from heliograph.jobs.webhooks import Event, EventType, JobFinished, SmsFinished, SmsReceived, Webhook, WebhookId
+from heliograph.jobs.webhooks import (
+    Event,
+    EventType,
+    FailedEvent,
+    JobFinished,
+    SmsFinished,
+    SmsReceived,
+    Webhook,
+    WebhookId,
+)
 from heliograph.store.in_process import Roles, SlidingWindow, WorkBell
 from heliograph.store.interface import (
     DUPLICATE_WINDOW,
@@ -39,7 +48,6 @@ from heliograph.store.interface import (
     DueEvent,
     DuePart,
     Ended,
-    FailedEvent,
     InboundQuery,
     JobQuery,
     Moved,

@@ -9,13 +9,12 @@ import msgspec
 from heliograph.jobs.accounts import AccountId
 from heliograph.jobs.errors import TooManyWebhooks
 from heliograph.jobs.naming import JobId
-from heliograph.jobs.webhooks import MAX_WEBHOOKS, Event, EventNumber, EventType, Webhook, WebhookId
+from heliograph.jobs.webhooks import MAX_WEBHOOKS, Event, EventNumber, EventType, FailedEvent, Webhook, WebhookId
 from heliograph.store.interface import (
     DueEvent,
     EventDelivered,
     EventGivenUp,
     EventPostponed,
-    FailedEvent,
     Settlement,
     WebhookGone,
 )

@@ -94,6 +94,7 @@ def _reference(version: str) -> Iterator[Block]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield from _operation(path, method, operation)
+    yield from _webhooks(document["webhooks"])
     yield Heading(2, "Shapes")
     for name, schema in document["components"]["schemas"].items():
         yield Heading(3, name)
@@ -148,8 +149,9 @@ def _operation(path: str, method: str, operation: Json) -> Iterator[Block]:
     )
     examples: Json = {"": {"summary": "", "value": None}}
     if "requestBody" in operation:
-        yield Paragraph("The body is a JobRequest.")
-        examples = operation["requestBody"]["content"]["application/json"]["examples"]
+        body = operation["requestBody"]["content"]["application/json"]
+        yield Paragraph(f"The body is a {_type(body['schema'])}.")
+        examples = body["examples"]
     for example in examples.values():
         if example["summary"]:
             yield Paragraph(f"{example['summary']}:")
@@ -159,6 +161,24 @@ def _operation(path: str, method: str, operation: Json) -> Iterator[Block]:
     yield Code("json", _json(answer["content"]["application/json"]["example"]))
     errors = ", ".join(f"`{code}`" for code, response in operation["responses"].items() if "$ref" in response)
     yield Paragraph(f"Errors: {errors}.")
+
+
+def _webhooks(webhooks: Json) -> Iterator[Block]:
+    yield Heading(2, "What is posted to webhooks")
+    yield Paragraph(
+        "A POST for each event, with JSON in UTF-8, signed as the Standard Webhooks specification says. Any answer of "
+        "2xx means that it has arrived; after another one, or none in time, it is posted again."
+    )
+    first = next(iter(webhooks.values()))["post"]
+    yield Table(
+        ("header", "for example", "meaning"),
+        tuple((f"`{each['name']}`", f"`{each['example']}`", each["description"]) for each in first["parameters"]),
+    )
+    for name, webhook in webhooks.items():
+        body = webhook["post"]["requestBody"]["content"]["application/json"]
+        yield Heading(3, name)
+        yield Paragraph(f"{webhook['post']['summary']}. The body is a {_type(body['schema'])}:")
+        yield Code("json", _json(body["example"]))
 
 
 def _curl(path: str, method: str, operation: Json, body: object) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from heliograph.jobs.options import OPTIONS, Option
 from heliograph.jobs.request import MAX_RECIPIENTS
+from heliograph.jobs.webhooks import EventType
 from heliograph.wire.operations import BASE_PATH, MAX_BODY_OCTETS, OPERATIONS, Credentials, Group, Operation
 from heliograph.wire.shapes import (
     EXAMPLE_INBOUND_ID,
@@ -26,6 +27,18 @@ from heliograph.wire.shapes import (
     VersionInfoResponse,
 )
 from heliograph.wire.times import EXAMPLE, EXAMPLE_PERIOD
+from heliograph.wire.webhooks import (
+    ANSWER_EXAMPLES,
+    EXAMPLE_EVENT_ID,
+    POSTED,
+    FailedEventReport,
+    NewWebhook,
+    ReplayReport,
+    TriggerRemoval,
+    WebhookReport,
+)
+from heliograph.wire.webhooks import REQUEST_EXAMPLES as WEBHOOK_EXAMPLES
+from heliograph.wire.webhooks import REQUEST_SCHEMAS as WEBHOOK_SCHEMAS
 
 INTERVAL_FORMAT = "interval"
 """The `format` of a blackout period: JSON Schema has none for ISO-8601 intervals."""
@@ -50,6 +63,7 @@ _TAGS = {
     Group.JOBS: "Send jobs, and read what became of them.",
     Group.INBOUND: "Read what phones sent.",
     Group.BLOCKLIST: "Numbers that must get nothing.",
+    Group.WEBHOOKS: "Be told what happens.",
     Group.SERVICE: "About the service itself.",
 }
 
@@ -75,6 +89,12 @@ def openapi_document(version: str) -> Json:
             RecipientReport,
             InboundReport,
             BlocklistEntry,
+            NewWebhook,
+            WebhookReport,
+            FailedEventReport,
+            ReplayReport,
+            TriggerRemoval,
+            *POSTED.values(),
             VersionInfoResponse,
             ErrorResponse,
         ],
@@ -93,6 +113,7 @@ def openapi_document(version: str) -> Json:
         "tags": [{"name": group.value, "description": _TAGS[group]} for group in Group],
         "security": [{"basic": []}],
         "paths": _paths(),
+        "webhooks": {kind.value: _webhook(kind) for kind in EventType},
         "components": {
             "schemas": {**_request_schemas(), **schemas},
             "headers": _headers(),
@@ -124,6 +145,8 @@ def _operation(operation: Operation) -> Json:
     }
     if operation.credentials is Credentials.OPTIONAL:
         described["security"] = [{}, {"basic": []}]
+    elif operation.credentials is Credentials.IN_PATH:
+        described["security"] = [{}]
     described["parameters"] = [
         *(_parameter(parameter, "path") for parameter in operation.path_parameters),
         *(_parameter(parameter, "query") for parameter in operation.query_parameters),
@@ -139,8 +162,8 @@ def _operation(operation: Operation) -> Json:
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": {"$ref": "#/components/schemas/JobRequest"},
-                    "examples": REQUEST_EXAMPLES,
+                    "schema": {"$ref": f"#/components/schemas/{operation.request}"},
+                    "examples": _REQUEST_EXAMPLES[operation.request],
                 }
             },
         }
@@ -152,6 +175,51 @@ def _operation(operation: Operation) -> Json:
         },
     }
     return described
+
+
+def _webhook(kind: EventType) -> Json:
+    """What is posted, as a request that the customer's service answers."""
+    shape = POSTED[kind]
+    headers = {
+        "webhook-id": ("Id of the event: what comes again has the same.", EXAMPLE_EVENT_ID),
+        "webhook-timestamp": ("When it was posted, in seconds since 1970.", "1668594249"),
+        "webhook-signature": (
+            "`v1,` and base64 of the HMAC-SHA256 of id, timestamp and body, joined by full stops.",
+            "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
+        ),
+    }
+    return {
+        "post": {
+            "operationId": "".join(word.capitalize() for word in kind.value.split(".")),
+            "tags": [Group.WEBHOOKS.value],
+            "summary": _described(shape).rstrip("."),
+            "security": [{}],
+            "parameters": [
+                {"name": name, "in": "header", "description": text, "schema": {"type": "string"}, "example": example}
+                for name, (text, example) in headers.items()
+            ],
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": _reference(shape), "example": posted_example(kind)}},
+            },
+            "responses": {
+                "2XX": {"description": "It has been told."},
+                "410": {"description": "It wants to be told nothing any more."},
+                "default": {"description": "It is posted again, later and later; a redirect as well."},
+            },
+        }
+    }
+
+
+def posted_example(kind: EventType) -> Json:
+    """What may be posted."""
+    sms, inbound = _ANSWER_EXAMPLES[RecipientReport], _ANSWER_EXAMPLES[InboundReport]
+    data = {
+        EventType.SMS_FINISHED: {"jobId": EXAMPLE_JOB_ID, **sms},
+        EventType.JOB_FINISHED: _ANSWER_EXAMPLES[JobReport],
+        EventType.SMS_RECEIVED: inbound,
+    }[kind]
+    return {"type": kind.value, "timestamp": data.get("finishedTs") or data["receivedTs"], "data": data}
 
 
 def _parameter(parameter: Parameter, where: str) -> Json:
@@ -268,6 +336,7 @@ def _request_schemas() -> Json:
             {option.wire_name: _option(option) for option in OPTIONS},
             required=[],
         ),
+        **WEBHOOK_SCHEMAS,
     }
 
 
@@ -362,7 +431,7 @@ _HEADERS: dict[str, tuple[str, Json]] = {
         "Paths of fields and names of parameters that were ignored, comma-separated; absent if there were none.",
         {"type": "string"},
     ),
-    "Location": ("Path of what was made.", {"type": "string", "format": "uri-reference"}),
+    "Location": ("Where what was made is; a trigger's is ended there.", {"type": "string", "format": "uri-reference"}),
     "Retry-After": ("Seconds after which to try again.", {"type": "integer", "minimum": 1}),
     "WWW-Authenticate": ("The authentication that is asked for (RFC 7617).", {"type": "string"}),
     "Allow": ("The methods that are possible here.", {"type": "string"}),
@@ -388,7 +457,7 @@ _ERRORS: dict[HTTPStatus, tuple[str, tuple[str, ...], str, tuple[tuple[str, str]
         (),
     ),
     HTTPStatus.NOT_FOUND: (
-        "The account has no such job, or its blocklist no such number.",
+        "The account has no such job or webhook, or its blocklist no such number.",
         (),
         f"there is no job {EXAMPLE_JOB_ID}; GET /rest/v1/jobs?jobIdsOnly=true lists the jobs of this account",
         (),
@@ -406,7 +475,8 @@ _ERRORS: dict[HTTPStatus, tuple[str, tuple[str, ...], str, tuple[tuple[str, str]
         (),
     ),
     HTTPStatus.CONFLICT: (
-        "An equal request was accepted within the last 10 minutes (duplicateDetection); the message names its job.",
+        "An equal request was accepted within the last 10 minutes (duplicateDetection); the message names its job. "
+        "Or the account has as many webhooks as it can have.",
         (),
         f"an equal request was accepted within the last 10 minutes as job {EXAMPLE_JOB_ID}; "
         "to send it again all the same, set duplicateDetection to false",
@@ -525,7 +595,10 @@ REQUEST_EXAMPLES: Json = {
     },
 }
 
+_REQUEST_EXAMPLES: dict[str, Json] = {"JobRequest": REQUEST_EXAMPLES, **WEBHOOK_EXAMPLES}
+
 _ANSWER_EXAMPLES: dict[type, Json] = {
+    **ANSWER_EXAMPLES,
     JobResponse: {"jobId": EXAMPLE_JOB_ID},
     JobReport: {
         "jobId": EXAMPLE_JOB_ID,

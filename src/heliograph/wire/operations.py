@@ -15,6 +15,15 @@ from heliograph.wire.shapes import (
     RecipientReport,
     VersionInfoResponse,
 )
+from heliograph.wire.webhooks import (
+    EXAMPLE_TOKEN,
+    EXAMPLE_WEBHOOK_ID,
+    FailedEventReport,
+    NewWebhook,
+    ReplayReport,
+    TriggerRemoval,
+    WebhookReport,
+)
 
 BASE_PATH = "/rest/v1"
 MAX_BODY_OCTETS = 8 * 1024 * 1024
@@ -30,6 +39,8 @@ class Credentials(Enum):
     REQUIRED = "required"
     OPTIONAL = "optional"
     """Without any it answers; wrong ones are refused all the same."""
+    IN_PATH = "in path"
+    """The path has something in it that can't be guessed; others are not looked at."""
 
 
 class Group(Enum):
@@ -38,6 +49,7 @@ class Group(Enum):
     JOBS = "Jobs"
     INBOUND = "Inbound"
     BLOCKLIST = "Blocklist"
+    WEBHOOKS = "Webhooks"
     SERVICE = "Service"
 
 
@@ -45,7 +57,7 @@ class Group(Enum):
 class Operation:
     """One operation.
 
-    name: its operationId. path: below BASE_PATH, with `{parameters}`. body: whether it takes a JobRequest.
+    name: its operationId. path: below BASE_PATH, with `{parameters}`. body: whether it takes one; request: its shape.
     response: what a success answers; a list where `array`. or_else: another shape that it, or an element, can have.
     errors: the status codes it can answer, besides those that any operation can.
     """
@@ -62,6 +74,7 @@ class Operation:
     success: HTTPStatus = HTTPStatus.OK
     credentials: Credentials = Credentials.REQUIRED
     body: bool = False
+    request: str = "JobRequest"
     path_parameters: tuple[Parameter, ...] = ()
     query_parameters: tuple[Parameter, ...] = ()
     errors: tuple[HTTPStatus, ...] = ()
@@ -252,6 +265,135 @@ UNBLOCK_NUMBER = Operation(
     errors=(HTTPStatus.NOT_FOUND,),
 )
 
+_BODY_ERRORS = (
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+)
+
+WEBHOOK_ID = Parameter(
+    name="id",
+    kind=str,
+    description="Id of the webhook, as the answer to making it gave it.",
+    required=True,
+    example=EXAMPLE_WEBHOOK_ID,
+)
+
+ADD_WEBHOOK = Operation(
+    name="AddWebhook",
+    method="POST",
+    path="/webhooks",
+    summary="Add webhook",
+    description="Subscribes a URL to what happens from now on. Each event is posted there at least once, signed as the "
+    "Standard Webhooks specification says, and tried again for three days if it isn't answered with 2xx.",
+    group=Group.WEBHOOKS,
+    response=NewWebhook,
+    success=HTTPStatus.CREATED,
+    body=True,
+    request="WebhookRequest",
+    errors=(*_BODY_ERRORS, HTTPStatus.CONFLICT),
+)
+
+GET_WEBHOOKS = Operation(
+    name="GetWebhooks",
+    method="GET",
+    path="/webhooks",
+    summary="Get webhooks",
+    description="Lists the webhooks of the account, flows' triggers among them, oldest first.",
+    group=Group.WEBHOOKS,
+    response=WebhookReport,
+    array=True,
+)
+
+REMOVE_WEBHOOK = Operation(
+    name="RemoveWebhook",
+    method="DELETE",
+    path="/webhooks/{id}",
+    summary="Remove webhook",
+    description="Ends a subscription, and answers what it was. What it hasn't been told yet it won't be.",
+    group=Group.WEBHOOKS,
+    response=WebhookReport,
+    path_parameters=(WEBHOOK_ID,),
+    errors=(HTTPStatus.NOT_FOUND,),
+)
+
+GET_WEBHOOK_FAILURES = Operation(
+    name="GetWebhookFailures",
+    method="GET",
+    path="/webhooks/{id}/failures",
+    summary="Get webhook failures",
+    description="Lists the events that were tried as often as they are and not delivered, the first one first. They "
+    "are kept as long as what they tell.",
+    group=Group.WEBHOOKS,
+    response=FailedEventReport,
+    array=True,
+    path_parameters=(WEBHOOK_ID,),
+    query_parameters=(
+        Parameter("offset", int, "How many events to leave out at the beginning.", default=0, minimum=0),
+        Parameter("limit", int, "How many events to list at most.", default=100, minimum=0, maximum=MAX_LISTED),
+    ),
+    errors=(HTTPStatus.NOT_FOUND,),
+)
+
+REPLAY_WEBHOOK = Operation(
+    name="ReplayWebhook",
+    method="POST",
+    path="/webhooks/{id}/replay",
+    summary="Replay webhook failures",
+    description="Tries all failures of a webhook again, as if for the first time. A webhook that was disabled because "
+    "it answered 410 is enabled again, and told what has been waiting.",
+    group=Group.WEBHOOKS,
+    response=ReplayReport,
+    path_parameters=(WEBHOOK_ID,),
+    errors=(HTTPStatus.NOT_FOUND,),
+)
+
+
+def _trigger(name: str, path: str, what: str, event: str) -> Operation:
+    return Operation(
+        name=name,
+        method="POST",
+        path=path,
+        summary=f"When {what}",
+        description=f"This operation triggers when {what}: `{event}` events are posted to a flow's callback URL. "
+        "Whoever has the URL in the answer's `Location` ends it with DELETE, without credentials; so does the callback "
+        "with an answer of 404 or 410.",
+        group=Group.WEBHOOKS,
+        response=WebhookReport,
+        success=HTTPStatus.CREATED,
+        body=True,
+        request="TriggerRequest",
+        errors=(*_BODY_ERRORS, HTTPStatus.CONFLICT),
+    )
+
+
+SMS_FINISHED_TRIGGER = _trigger(
+    "OnSmsFinished", "/triggers/sms-finished", "an SMS gets its final status", "sms.finished"
+)
+JOB_FINISHED_TRIGGER = _trigger("OnJobFinished", "/triggers/job-finished", "a job is finished", "job.finished")
+SMS_RECEIVED_TRIGGER = _trigger("OnSmsReceived", "/triggers/sms-received", "an SMS is received", "sms.received")
+
+REMOVE_TRIGGER = Operation(
+    name="RemoveTrigger",
+    method="DELETE",
+    path="/triggers/{token}",
+    summary="Remove trigger",
+    description="Ends what a flow subscribed to. The token is the credential. Done again, it changes nothing, and "
+    "it is no error either.",
+    group=Group.WEBHOOKS,
+    response=TriggerRemoval,
+    credentials=Credentials.IN_PATH,
+    path_parameters=(
+        Parameter(
+            name="token",
+            kind=str,
+            description="What stands there in the Location that the subscription was answered with.",
+            required=True,
+            example=EXAMPLE_TOKEN,
+        ),
+    ),
+)
+
 OPERATIONS = (
     SEND_SMS_JOB,
     GET_JOB_STATUS,
@@ -262,5 +404,14 @@ OPERATIONS = (
     GET_BLOCKLIST_ENTRY,
     BLOCK_NUMBER,
     UNBLOCK_NUMBER,
+    ADD_WEBHOOK,
+    GET_WEBHOOKS,
+    REMOVE_WEBHOOK,
+    GET_WEBHOOK_FAILURES,
+    REPLAY_WEBHOOK,
+    SMS_FINISHED_TRIGGER,
+    JOB_FINISHED_TRIGGER,
+    SMS_RECEIVED_TRIGGER,
+    REMOVE_TRIGGER,
     GET_VERSION,
 )

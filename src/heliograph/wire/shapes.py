@@ -278,6 +278,16 @@ class _Reader:
             self.faults.append(FieldFault(field, message))
 
 
+def ignored_fields(
+    fields: Mapping[str, object], known: Sequence[str], *, strict: bool
+) -> tuple[list[str], list[FieldFault]]:
+    """The names of a body's fields that mean nothing, or faults for them if `strict`."""
+    unknown = [name for name in fields if name not in known][:MAX_TOLD]
+    if strict:
+        return [], [FieldFault(_cut(name or '""'), _unknown(name, known)) for name in unknown]
+    return [_cut(name or '""') for name in unknown], []
+
+
 def _unknown(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, known, n=1) if len(name) <= _SHOWN_LENGTH else []
     return f"is not known; did you mean {near[0]}?" if near else "is not known; leave it out"

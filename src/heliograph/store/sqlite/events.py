@@ -15,6 +15,7 @@ from heliograph.jobs.webhooks import (
     Event,
     EventNumber,
     EventType,
+    FailedEvent,
     JobFinished,
     SmsFinished,
     SmsReceived,
@@ -26,7 +27,6 @@ from heliograph.store.interface import (
     EventDelivered,
     EventGivenUp,
     EventPostponed,
-    FailedEvent,
     Settlement,
     WebhookGone,
 )

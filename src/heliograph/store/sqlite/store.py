@@ -15,7 +15,7 @@ from heliograph.jobs.inbound import InboundSms
 from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.status import ProcessStatus
-from heliograph.jobs.webhooks import Webhook, WebhookId
+from heliograph.jobs.webhooks import FailedEvent, Webhook, WebhookId
 from heliograph.store.group_commit import GroupCommit
 from heliograph.store.in_process import Roles, SlidingWindow, WorkBell
 from heliograph.store.interface import (
@@ -24,7 +24,6 @@ from heliograph.store.interface import (
     Counts,
     DueEvent,
     DuePart,
-    FailedEvent,
     InboundQuery,
     JobQuery,
     Moved,
