@@ -34,6 +34,7 @@ from heliograph.smpp.session import Settings as SessionSettings
 from heliograph.smpp.statuses import CommandStatus, StatusKind
 from heliograph.store.interface import Store
 from heliograph.store.sqlite.store import open_sqlite
+from heliograph.webhooks.retrying import RetryPolicy as WebhookRetryPolicy
 
 DEFAULT_FILE = Path("heliograph.toml")
 """Read from the working directory when no file is named, if it is there."""
@@ -145,7 +146,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Role, ...],
         Meta(
             min_length=1,
-            description="What this process does: `api` answers HTTP requests, `dispatch` sends SMS and takes receipts.",
+            description="What this process does: `api` answers HTTP requests, `dispatch` sends SMS, takes receipts and "
+            "calls webhooks.",
         ),
     ] = (Role.API, Role.DISPATCH)
     header_timeout: Annotated[
@@ -683,7 +685,13 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long what is finished is kept."""
 
     days: Annotated[
-        float, Meta(gt=0, le=36_500, description="When finished jobs are deleted.", extra={"unit": "days"})
+        float,
+        Meta(
+            gt=0,
+            le=36_500,
+            description="When finished jobs are deleted, and with them what webhooks haven't been told of them.",
+            extra={"unit": "days"},
+        ),
     ] = 90
     text_days: Annotated[
         float | None,
@@ -701,8 +709,37 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     allow_private: Annotated[
         bool,
-        Meta(description="Whether webhooks may call addresses in private ranges, this machine among them."),
+        Meta(
+            description="Whether webhooks may call addresses in private ranges, this machine among them, and do so "
+            "without encryption (`http://`)."
+        ),
     ] = False
+    timeout: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=120,
+            description="How long a webhook's answer is awaited, from looking its host up.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 15
+    concurrency: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=200,
+            description="How many events a webhook that takes them well may get at a time.",
+            extra={"unit": "events"},
+        ),
+    ] = 20
+    retry: Annotated[
+        tuple[Wait, ...],
+        Meta(
+            description="Waits before an event is posted for the second time, the third, and so on; after them it is "
+            "given up, until somebody replays it.",
+            extra={"unit": "seconds"},
+        ),
+    ] = WebhookRetryPolicy().waits_s
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,22 @@ class Metrics:
             "SMS from phones that are whole, or as whole as they get.",
             registry=self.registry,
         )
+        self.webhook_attempts = Counter(
+            "heliograph_webhook_attempts",
+            "POSTs to webhooks, by what came of them.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.events_given_up = Counter(
+            "heliograph_webhook_events_given_up",
+            "Events that no further attempt is made to deliver.",
+            registry=self.registry,
+        )
+        self.events_waiting = Gauge(
+            "heliograph_webhook_events_waiting",
+            "Events that webhooks are to be told.",
+            registry=self.registry,
+        )
         self._requests = Counter(
             "heliograph_http_requests",
             "HTTP requests, by operation and status.",

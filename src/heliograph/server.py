@@ -53,6 +53,10 @@ from heliograph.jobs.accounts import Account, AccountId
 from heliograph.jobs.errors import AccountExists, SettingsInvalid
 from heliograph.metrics import Metrics
 from heliograph.store.interface import Store
+from heliograph.webhooks.poster import HttpPoster
+from heliograph.webhooks.resolving import SystemResolver
+from heliograph.webhooks.retrying import RetryPolicy as WebhookRetryPolicy
+from heliograph.webhooks.sender import Sender
 from heliograph.wire.operations import BASE_PATH
 from heliograph.wire.shapes import VersionInfoResponse
 from heliograph.wire.times import format_instant
@@ -106,7 +110,7 @@ async def _run(
     pacers = {carrier.name: _pacer(carrier) for carrier in settings.carriers}
     binds = _binds(settings, store, clock, ids, pacers)
     carriers = [_carrier(settings, carrier, binds, clock, ids) for carrier in settings.carriers]
-    dispatchers: list[Dispatcher] = []
+    draining: list[Dispatcher | Sender] = []
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(web.serve(sockets=[listener]), name="http")
         running = [
@@ -131,7 +135,7 @@ async def _run(
                     carriers=carriers,
                     express_share=carrier_settings.express_reserve if isinstance(carrier_settings, SmppSettings) else 0,
                 )
-                dispatchers.append(dispatcher)
+                draining.append(dispatcher)
                 running += [
                     tasks.create_task(carrier.run(), name=f"carrier {carrier.name}"),
                     tasks.create_task(dispatcher.run(), name=f"dispatch {carrier.name}"),
@@ -141,6 +145,9 @@ async def _run(
                     following = follow_inbound(carrier, store, clock, ids, metrics, settings.inbound_owners())
                     running.append(tasks.create_task(following, name=f"inbound {carrier.name}"))
             running.append(tasks.create_task(give_up_missing_parts(store, clock, metrics), name="inbound"))
+            sender = _sender(settings, store, clock, metrics)
+            draining.append(sender)
+            running.append(tasks.create_task(sender.run(), name="webhooks"))
         # What is there now stays: the collector needn't look at it again and again.
         gc.collect()
         gc.freeze()
@@ -158,9 +165,13 @@ async def _run(
         web.should_exit = True
         await serving
         timeout_s = settings.server.shutdown_timeout
-        for missing in await asyncio.gather(*(dispatcher.drain(timeout_s) for dispatcher in dispatchers)):
-            if missing:
+        for each, missing in zip(
+            draining, await asyncio.gather(*(each.drain(timeout_s) for each in draining)), strict=True
+        ):
+            if missing and isinstance(each, Dispatcher):
                 log.warning("server.unanswered", segment_count=missing)
+            elif missing:
+                log.warning("server.unanswered", event_count=missing)
         for task in running:
             task.cancel()
         await asyncio.wait(running)
@@ -246,6 +257,26 @@ def _carrier(settings: Settings, carrier: CarrierSettings, binds: Binds, clock: 
             return SmppCarrier(carrier.name, smsc, clock, ids, takes_inbound=True, rights=binds.of(carrier.name))
         case _:
             assert_never(carrier)
+
+
+def _sender(settings: Settings, store: Store, clock: Clock, metrics: Metrics) -> Sender:
+    webhooks = settings.webhooks
+    poster = HttpPoster(
+        clock,
+        SystemResolver(),
+        timeout_s=webhooks.timeout,
+        allow_private=webhooks.allow_private,
+        user_agent=f"heliograph/{heliograph.__version__}",
+    )
+    return Sender(
+        store,
+        poster,
+        clock,
+        metrics,
+        policy=WebhookRetryPolicy(webhooks.retry),
+        concurrency=webhooks.concurrency,
+        lease_s=webhooks.timeout + LEASE_MARGIN_S,
+    )
 
 
 def _pacer(carrier: CarrierSettings) -> Pacer:

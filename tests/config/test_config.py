@@ -63,6 +63,9 @@ EVERY_SETTING = {
     "retention.days": ("30", "30", 30),
     "retention.text_days": ("0.5", "0.5", 0.5),
     "webhooks.allow_private": ("true", "1", True),
+    "webhooks.timeout": ("10", "10", 10.0),
+    "webhooks.concurrency": ("5", "5", 5),
+    "webhooks.retry": ("[1, 2.5]", "1, 2.5", (1.0, 2.5)),
 }
 
 
@@ -143,7 +146,7 @@ def test_a_file_that_can_not_be_read_says_why():
         ("[carrier]", "section [carrier] is not known; did you mean [[carriers]]?"),
         ("[server]\nlisen = 1", "server.lisen is not known; did you mean listen?"),
         ("[server]\nLISTEN = 1", "server.LISTEN is not known; did you mean listen?"),
-        ("[webhooks]\nqqq = 1", "webhooks.qqq is not known; known are allow_private"),
+        ("[webhooks]\nqqq = 1", "webhooks.qqq is not known; known are allow_private, timeout, concurrency, retry"),
         ('[[carriers]]\nkind = "sandbox"\nwidnow = 1', "carriers[0].widnow is not known; did you mean window?"),
         ("[[routes]]\ntoo = 1", "routes[0].too is not known; did you mean to?"),
     ],

@@ -16,11 +16,12 @@ from heliograph.jobs.errors import JobDuplicate, Overloaded, StoreUnavailable
 from heliograph.jobs.inbound import NOBODY
 from heliograph.jobs.naming import JobId
 from heliograph.jobs.status import PartState, Status
+from heliograph.jobs.webhooks import EventType
 from heliograph.store import group_commit
-from heliograph.store.interface import Store
+from heliograph.store.interface import EventPostponed, Store
 from heliograph.store.sqlite import connection as sqlite_connection
 from heliograph.store.sqlite.store import SqliteStore, open_sqlite
-from heliograph.store.sqlite.writer import Block
+from heliograph.store.sqlite.writer import Block, RemoveWebhook
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, an_arrival, numbers
 from tests.store.conformance import (
     StoreConformance,
@@ -38,7 +39,7 @@ from tests.store.conformance import (
     sms_of,
     submitted,
 )
-from tests.store.webhooks.conformance import WebhookConformance
+from tests.store.webhooks.conformance import WebhookConformance, a_kept_webhook, told
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,6 +104,30 @@ async def test_leases_of_the_process_before_fall_due_at_once(path):
     async with open_sqlite(path, after(5)) as store:
         (again,) = await lease(store, at=5)
     assert (again.segment, again.was) == (part.segment, PartState.LEASED)
+
+
+async def test_leased_events_of_the_process_before_fall_due_at_once_and_postponed_ones_in_time(path):
+    async with open_sqlite(path, NOW) as store:
+        await a_kept_webhook(store, events=(EventType.JOB_FINISHED,))
+        await a_finished_job(store)
+        await a_finished_job(store)
+        first, second = await told(store, for_s=1000)
+        await store.settle_events([EventPostponed(first.number, first.leased_until, after(60), 1, "500")])
+    async with open_sqlite(path, after(5)) as store:
+        assert [each.number for each in await told(store, at=5)] == [second.number]
+        assert [each.number for each in await told(store, at=60, for_s=1000)] == [first.number]
+
+
+async def test_a_webhook_s_number_is_not_given_to_another(path):
+    async with open_sqlite(path, NOW) as store:
+        webhook = await a_kept_webhook(store)
+        await a_finished_job(store)
+        # Killed after the webhook was removed, and before its events were.
+        await store._commits.write(RemoveWebhook(webhook.account, webhook.id))
+    async with open_sqlite(path, after(5)) as store:
+        await a_kept_webhook(store)
+        assert await told(store, at=5) == []
+        assert await store.forget_events(after(5), 100) == 3
 
 
 async def test_overdue_receipts_are_not_freed_but_due_again_in_time(path):

@@ -65,6 +65,7 @@ class Pages:
             for process_status in (ProcessStatus.OPEN, ProcessStatus.RUNNING):
                 count = counts.by_process_status.get(process_status, 0)
                 self._metrics.queue_depth.labels(process_status.value).set(count)
+            self._metrics.events_waiting.set(counts.events_waiting)
             self._metrics.oldest_due.clear()
             for carrier, due_at in counts.oldest_due_at.items():
                 self._metrics.oldest_due.labels(carrier).set((now - due_at).total_seconds())

@@ -10,6 +10,7 @@ from heliograph.store.interface import Store
 
 STEP_JOBS = 100
 STEP_INBOUND = 1000
+STEP_EVENTS = 1000
 STEP_PAUSE_S = 0.05
 ROUND_S = 600.0
 
@@ -24,11 +25,18 @@ async def forget_old_jobs(store: Store, clock: Clock, *, days: float, text_days:
             blanked = 0 if text_days is None else await _blank(store, clock, text_days)
             # An SMS from a phone is nothing without its text.
             inbound = await _forget_inbound(store, clock, days if text_days is None else min(days, text_days))
+            events = await _forget_events(store, clock, days)
         except StoreUnavailable as error:
             log.error("retention.store_unavailable", error=str(error))
         else:
-            if forgotten or blanked or inbound:
-                log.info("retention.done", jobs_deleted=forgotten, jobs_blanked=blanked, inbound_deleted=inbound)
+            if forgotten or blanked or inbound or events:
+                log.info(
+                    "retention.done",
+                    jobs_deleted=forgotten,
+                    jobs_blanked=blanked,
+                    inbound_deleted=inbound,
+                    events_deleted=events,
+                )
         await clock.sleep(ROUND_S)
 
 
@@ -51,6 +59,14 @@ async def _blank(store: Store, clock: Clock, text_days: float) -> int:
 async def _forget_inbound(store: Store, clock: Clock, days: float) -> int:
     total = 0
     while count := await store.forget_inbound(clock.now() - timedelta(days=days), STEP_INBOUND):
+        total += count
+        await clock.sleep(STEP_PAUSE_S)
+    return total
+
+
+async def _forget_events(store: Store, clock: Clock, days: float) -> int:
+    total = 0
+    while count := await store.forget_events(clock.now() - timedelta(days=days), STEP_EVENTS):
         total += count
         await clock.sleep(STEP_PAUSE_S)
     return total

@@ -88,6 +88,9 @@ UPDATE live SET state = max(live.state, 1), due = wanted.due, others = iif(live.
 -- At start: whoever held a lease on this file is gone, so its end needn't be waited for.
 UPDATE live SET due = ? WHERE state = 1 AND due > ?
 
+-- name: free_event_leases
+UPDATE event SET due = ?, leased = 0 WHERE leased AND due > ?
+
 -- name: submitted
 WITH news (id, due, message_id, sent) AS (VALUES :rows)
 UPDATE live SET state = 2, due = news.due, message_id = news.message_id, sent = news.sent, status = '', reason = ''
@@ -429,7 +432,7 @@ WHERE state = 0 AND webhook = ? AND due <= ? ORDER BY due, id LIMIT ?
 
 -- name: lease_events
 WITH wanted (id, due) AS (VALUES :rows)
-UPDATE event SET due = wanted.due FROM wanted WHERE event.id = wanted.id
+UPDATE event SET due = wanted.due, leased = 1 FROM wanted WHERE event.id = wanted.id
 
 -- name: sms_told
 WITH wanted (id) AS (VALUES :rows)
@@ -468,12 +471,12 @@ UPDATE event SET state = 0 WHERE id IN (
 
 -- name: postpone_events
 WITH news (id, leased, due, attempts, reason) AS (VALUES :rows)
-UPDATE event SET due = news.due, attempts = news.attempts, reason = news.reason
+UPDATE event SET due = news.due, leased = 0, attempts = news.attempts, reason = news.reason
 FROM news WHERE event.id = news.id AND event.state = 0 AND event.due = news.leased
 
 -- name: give_up_events
 WITH news (id, leased, due, attempts, reason) AS (VALUES :rows)
-UPDATE event SET state = 2, due = news.due, attempts = news.attempts, reason = news.reason
+UPDATE event SET state = 2, due = news.due, leased = 0, attempts = news.attempts, reason = news.reason
 FROM news WHERE event.id = news.id AND event.state = 0 AND event.due = news.leased
 
 -- name: events_given_up

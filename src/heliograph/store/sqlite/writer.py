@@ -293,6 +293,7 @@ class Writer:
     def free_leases(self, now: datetime) -> None:
         """Let whatever the process before had leased fall due at once."""
         self._db.run("free_leases", instant_ms(now), instant_ms(now))
+        self._db.run("free_event_leases", instant_ms(now), instant_ms(now))
 
     def try_now(self, writes: Sequence[Write]) -> list[Any] | None:
         """Write a batch, all but the commit, waiting for nobody; None if nothing was, and `apply` is to do it."""

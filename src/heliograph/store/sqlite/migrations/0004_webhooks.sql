@@ -20,7 +20,8 @@ CREATE TABLE event (
   state         INTEGER NOT NULL,        -- 0 waits, leased ones too; 1 a job's that waits for those of its SMS; 2 given up
   due           INTEGER NOT NULL,        -- when it is to be told, its lease ends, or it was given up
   attempts      INTEGER NOT NULL,
-  reason        TEXT NOT NULL
+  reason        TEXT NOT NULL,
+  leased        INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX event_subject ON event (webhook, type, ref);
 CREATE INDEX event_due ON event (webhook, due) WHERE state = 0;

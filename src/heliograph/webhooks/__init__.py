@@ -1,0 +1,1 @@
+"""HTTP out: webhooks are told what has happened."""
