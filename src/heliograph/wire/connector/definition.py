@@ -1,7 +1,7 @@
 """`apiDefinition.swagger.json`: the operations as OpenAPI 2.0 with the platform's extensions."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from heliograph.wire.connector.presentation import (
     ADVANCED_FIELDS,
@@ -114,7 +114,8 @@ class _Operations:
     def trigger(self, raw: Json) -> Json:
         """What subscribes a flow. The platform finds in it where to put the flow's callback URL, and shows nothing."""
         written = {**self.operation(raw), "x-ms-trigger": "single"}
-        (body,) = [parameter for parameter in written["parameters"] if parameter["in"] == "body"]
+        parameters = cast(list[Json], written["parameters"])
+        (body,) = [parameter for parameter in parameters if parameter["in"] == "body"]
         callback = self.definitions[reference_name(body["schema"]["$ref"])]["properties"][CALLBACK_FIELD]
         callback.update({"x-ms-notification-url": True, "x-ms-visibility": Visibility.INTERNAL.value})
         return written
