@@ -175,8 +175,8 @@ def test_a_job_that_is_still_being_stored_is_asked_for_again(kind):
 
 
 def test_a_key_that_was_used_for_another_job_is_told_at_once(kind):
-    web = Web(told(409, "this key belongs to another request"))
-    with pytest.raises(Duplicate, match="this key belongs"):
+    web = Web(told(409, f"the Idempotency-Key was used for another request, accepted as job {JOB}"))
+    with pytest.raises(Duplicate, match="for another request"):
         driven(kind, web).send("Hello", "+49", idempotency_key="order-7")
 
 
@@ -259,7 +259,7 @@ def test_reading_is_tried_again(kind, trouble):
 
 
 def test_what_is_done_once_is_not_done_again(kind):
-    for act in ("unblock", "remove_webhook", "add_webhook"):
+    for act in ("unblock", "remove_webhook", "add_webhook", "replay_webhook"):
         web = Web(lost())
         with pytest.raises(Unavailable) as gone:
             getattr(driven(kind, web), act)("https://example.com")

@@ -28,6 +28,7 @@ from heliograph.sdk.errors import (
 )
 from heliograph.sdk.models import (
     BlocklistEntry,
+    FailedEvent,
     InboundReport,
     JobReport,
     Message,
@@ -52,6 +53,7 @@ __all__ = [
     "ClientError",
     "Duplicate",
     "Encoding",
+    "FailedEvent",
     "FieldFault",
     "HeliographError",
     "IgnoredFields",

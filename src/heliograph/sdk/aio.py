@@ -28,6 +28,7 @@ from heliograph.sdk.errors import (
 )
 from heliograph.sdk.models import (
     BlocklistEntry,
+    FailedEvent,
     InboundReport,
     JobReport,
     Message,
@@ -335,9 +336,17 @@ class AsyncClient:
         """The account's webhooks."""
         return await self.call(calls.list_webhooks())
 
-    async def remove_webhook(self, webhook_id: str) -> None:
-        """Post nothing more there. Raises NotFound."""
-        await self.call(calls.remove_webhook(webhook_id))
+    async def remove_webhook(self, webhook_id: str) -> Webhook:
+        """Post nothing more there; what it was. Raises NotFound."""
+        return await self.call(calls.remove_webhook(webhook_id))
+
+    def webhook_failures(self, webhook_id: str, *, limit: int | None = None) -> AsyncIterator[FailedEvent]:
+        """The events that were tried for days and not delivered, the first one first. Raises NotFound."""
+        return self._each(calls.list_webhook_failures(webhook_id), limit)
+
+    async def replay_webhook(self, webhook_id: str) -> int:
+        """Have all its failures tried again, and a disabled webhook enabled; how many. Raises NotFound."""
+        return await self.call(calls.replay_webhook(webhook_id))
 
     # How calls are made
 
@@ -419,7 +428,7 @@ class AsyncClient:
                     call, knows_keys=call.key is not None and await self._root_knows_keys(root, deadline)
                 )
             else:
-                again = is_not_done(outcome) or (in_doubt and is_being_done(call, outcome))
+                again = is_not_done(outcome) or is_being_done(call, outcome)
             wait_s = pause_s(outcome, tries, self._ids.number(1000) / 1000)
             if not again or tries == MOST_TRIES or self._clock.monotonic() + wait_s >= deadline:
                 return value_of(call, outcome, in_doubt=in_doubt)

@@ -22,6 +22,7 @@ from heliograph.jobs.schedule import Period
 from heliograph.sdk.errors import InvalidRequest
 from heliograph.sdk.models import (
     BlocklistEntry,
+    FailedEvent,
     InboundReport,
     JobReport,
     Message,
@@ -112,7 +113,7 @@ def send_job(messages: Sequence[Message], options: Options, key: str | None) -> 
 def send_jobs(messages: Iterable[Message], options: Options, key: str | None) -> list[Call[str]]:
     """Send messages in as few jobs as can be. key: of the first; the others' have their number after it."""
     return [
-        send_job(job, options, f"{key}-{number}" if key and number > 1 else key)
+        send_job(job, options, checked_key(f"{key}-{number}") if key and number > 1 else key)
         for number, job in enumerate(split_messages(messages), start=1)
     ]
 
@@ -335,13 +336,27 @@ def list_webhooks() -> Call[list[Webhook]]:
     return Call("GET", "/webhooks", partial(read_list, Webhook))
 
 
-def remove_webhook(webhook_id: str) -> Call[None]:
-    """Post nothing more there."""
-    return Call("DELETE", f"/webhooks/{_segment(webhook_id)}", _nothing, repeat=Repeat.NEVER)
+def remove_webhook(webhook_id: str) -> Call[Webhook]:
+    """Post nothing more there. The second time it isn't there, which would be an error."""
+    return Call("DELETE", f"/webhooks/{_segment(webhook_id)}", partial(read, Webhook), repeat=Repeat.NEVER)
 
 
-def _nothing(answer: object) -> None:
-    pass
+def list_webhook_failures(webhook_id: str) -> Listing[FailedEvent]:
+    """The events that a webhook wasn't told, and won't be until it is replayed."""
+    call = Call("GET", f"/webhooks/{_segment(webhook_id)}/failures", partial(read_list, FailedEvent))
+    return Listing(call, ID_PAGE_SIZE, lambda event: event.id)
+
+
+def replay_webhook(webhook_id: str) -> Call[int]:
+    """Have a webhook's failures tried again; how many. The second time it would be none."""
+    return Call("POST", f"/webhooks/{_segment(webhook_id)}/replay", _replayed, repeat=Repeat.NEVER)
+
+
+def _replayed(answer: object) -> int:
+    count = cast("dict[str, object]", answer).get("replayed") if isinstance(answer, dict) else None
+    if not isinstance(count, int):
+        raise ValueError("replayed is missing")
+    return count
 
 
 # Paths and queries

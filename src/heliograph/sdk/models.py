@@ -195,10 +195,31 @@ class WebhookEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Where events are posted to. secret: what they are signed with; told only when the webhook is made."""
+    """Where events are posted to.
+
+    disabled_ts: since when it is told nothing, for it answered that it is gone; None as long as it is told.
+    secret: what events are signed with; told only when the webhook is made.
+    """
 
     id: str
     url: str
     events: tuple[WebhookEvent | str, ...] = ()
     created_ts: datetime | None = None
+    disabled_ts: datetime | None = None
     secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedEvent:
+    """An event that a webhook wasn't told, and won't be until it is replayed.
+
+    timestamp: when it happened. subject_id: the SMS or job that it happened to. reason: what came of the last attempt.
+    """
+
+    id: str
+    type: WebhookEvent | str
+    timestamp: datetime
+    subject_id: str = ""
+    attempts: int = 0
+    reason: str = ""
+    failed_ts: datetime | None = None

@@ -28,6 +28,7 @@ from heliograph.sdk.errors import (
 )
 from heliograph.sdk.models import (
     BlocklistEntry,
+    FailedEvent,
     InboundReport,
     JobReport,
     Message,
@@ -333,9 +334,17 @@ class Client:
         """The account's webhooks."""
         return self.call(calls.list_webhooks())
 
-    def remove_webhook(self, webhook_id: str) -> None:
-        """Post nothing more there. Raises NotFound."""
-        self.call(calls.remove_webhook(webhook_id))
+    def remove_webhook(self, webhook_id: str) -> Webhook:
+        """Post nothing more there; what it was. Raises NotFound."""
+        return self.call(calls.remove_webhook(webhook_id))
+
+    def webhook_failures(self, webhook_id: str, *, limit: int | None = None) -> Iterator[FailedEvent]:
+        """The events that were tried for days and not delivered, the first one first. Raises NotFound."""
+        return self._each(calls.list_webhook_failures(webhook_id), limit)
+
+    def replay_webhook(self, webhook_id: str) -> int:
+        """Have all its failures tried again, and a disabled webhook enabled; how many. Raises NotFound."""
+        return self.call(calls.replay_webhook(webhook_id))
 
     # How calls are made
 
@@ -412,7 +421,7 @@ class Client:
             if is_passing(outcome):
                 again = may_repeat(call, knows_keys=call.key is not None and self._root_knows_keys(root, deadline))
             else:
-                again = is_not_done(outcome) or (in_doubt and is_being_done(call, outcome))
+                again = is_not_done(outcome) or is_being_done(call, outcome)
             wait_s = pause_s(outcome, tries, self._ids.number(1000) / 1000)
             if not again or tries == MOST_TRIES or self._clock.monotonic() + wait_s >= deadline:
                 return value_of(call, outcome, in_doubt=in_doubt)
