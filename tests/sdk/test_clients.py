@@ -1,5 +1,6 @@
 """Both clients: tries, pauses, pages, data centres, deadlines. No network, and no time passes."""
 
+import socket
 import ssl
 
 import httpx2
@@ -226,6 +227,13 @@ def test_a_certificate_that_can_not_be_trusted_is_told_at_once(kind):
     web = Web(error)
     with pytest.raises(Unavailable, match="its certificate can't be trusted: self-signed certificate"):
         driven(kind, web).send("Hello", "+49")
+
+
+def test_a_host_that_is_not_there_is_told_at_once(kind):
+    error = httpx2.ConnectError("")
+    error.__cause__ = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    with pytest.raises(Unavailable, match=r"there is no such host: sms\.example"):
+        driven(kind, Web(error)).send("Hello", "+49")
 
 
 def test_more_recipients_than_a_job_holds_make_several(kind):

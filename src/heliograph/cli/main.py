@@ -17,7 +17,7 @@ from heliograph.cli.exits import Exit, exit_of, tell
 from heliograph.jobs.errors import HeliographError
 
 SERVER_PACKAGES = frozenset(
-    {"anyascii", "argon2", "httptools", "phonenumbers", "prometheus_client", "regex"}
+    {"anyascii", "argon2", "asyncpg", "httptools", "mcp", "phonenumbers", "prometheus_client", "regex"}
     | {"starlette", "structlog", "tzdata", "uvicorn", "uvloop"}
 )
 """What the extra `server` installs, as imported."""

@@ -1,0 +1,208 @@
+"""Both clients against a whole server, over sockets."""
+
+import asyncio
+import socket
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from heliograph import (
+    AsyncClient,
+    BlocklistEntry,
+    Client,
+    InvalidRequest,
+    Message,
+    NotFound,
+    Period,
+    ProcessStatus,
+    Qos,
+    RateLimited,
+    Recipient,
+    RefusedCharacters,
+    Status,
+    Unauthorized,
+    Unavailable,
+)
+from heliograph.clock import SystemClock
+from heliograph.jobs.accounts import RateLimit
+from tests.fakes.builders import an_account
+from tests.fakes.service import PASSWORD, password_hash, running_server
+
+MOBILE = "+4917612345678"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    accounts = [
+        an_account("müller?>", password_hash=password_hash(), rate_limit=None),
+        an_account("limited", password_hash=password_hash(), rate_limit=RateLimit(2, 60)),
+    ]
+    with running_server(tmp_path_factory.mktemp("server"), *accounts) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    with Client(server.url, "müller?>", PASSWORD) as client:
+        yield client
+
+
+def test_a_code_is_sent_in_three_lines(server):
+    with Client(server.url, "müller?>", PASSWORD) as client:
+        job_id = client.send("Your code is 1234", to="+4917612345678")
+        (sms,) = client.wait(job_id)
+    assert (sms.dst, sms.status, sms.succeeded) == (MOBILE, Status.SUC_ACC, True)
+
+
+async def test_and_so_without_blocking(server):
+    async with AsyncClient(server.url, "müller?>", PASSWORD) as client:
+        ids = await asyncio.gather(*(client.send(f"Your code is {code}", to=MOBILE) for code in range(20)))
+        waited = await asyncio.gather(*(client.wait(job_id) for job_id in ids))
+        assert all(sms.succeeded for (sms,) in waited)
+        listed = [job.job_id async for job in client.jobs(limit=20)]
+        assert sorted(listed) == sorted(ids)
+
+
+def test_every_recipient_of_every_message_has_a_result(client):
+    (job_id,) = client.send_messages(
+        [
+            Message("Grüße", to=[MOBILE, Recipient("+447700900001", customer_ref="Jo")]),
+            Message("Hello", to="12"),
+        ],
+        status_requested=True,
+        src="Acme",
+        qos=Qos.EXPRESS,
+    )
+    assert [(sms.customer_ref, sms.status) for sms in client.wait(job_id)] == [
+        (MOBILE, Status.SUC_FIN),
+        ("Jo", Status.FAILED_FIN),
+        ("12", Status.INVALID_DST),
+    ]
+    job = client.job(job_id)
+    assert (job.src, job.qos, job.status_requested, job.finished) == ("Acme", Qos.EXPRESS, True, True)
+    assert job.receipt_ts.tzinfo is not None
+
+
+def test_what_is_to_wait_waits(client):
+    now = datetime.now(UTC)  # noqa: TID251 # a server in real time
+    night = Period(now - timedelta(hours=1), now + timedelta(hours=8))
+    job_id = client.send("Good morning", to=MOBILE, blackout_periods=[night])
+    (sms,) = client.sms(job_id)
+    assert (sms.process_status, sms.final, sms.sent_ts) == (ProcessStatus.OPEN, False, None)
+    assert job_id in client.job_ids(open_only=True)
+    assert job_id in client.job_ids(from_ts=now - timedelta(days=1), to_ts=now + timedelta(days=1))
+    assert job_id not in client.job_ids(to_ts=now - timedelta(days=1))
+
+
+def test_errors_say_what_to_mend(client):
+    with pytest.raises(InvalidRequest) as invalid:
+        client.send("", to=MOBILE, validity_min=3)
+    assert [fault.field for fault in invalid.value.fields] == ["options.validityMin", "messages[0].text"]
+    with pytest.raises(RefusedCharacters):
+        client.send("日", to=MOBILE, invalid_characters="REFUSE")
+    with pytest.raises(NotFound):
+        client.job("J.20221116-102407.583-0lajfsfmoXIZJO93PQ")
+
+
+def test_a_wrong_password_is_told(server):
+    with Client(server.url, "müller?>", "wrong") as client, pytest.raises(Unauthorized):
+        client.version()
+
+
+def test_a_limit_that_takes_too_long_is_told(server):
+    with Client(server.url, "limited", PASSWORD) as client:
+        client.version()
+        client.version()
+        with pytest.raises(RateLimited) as limited:
+            client.version()
+    assert 30 < limited.value.retry_after_s <= 60
+
+
+def test_the_blocklist_is_kept(client):
+    entry = client.block("+44 7700 900123")
+    assert isinstance(entry, BlocklistEntry)
+    assert client.block("+44 7700 900123") == client.blocklist_entry("+447700900123") == entry
+    assert list(client.blocklist()) == [entry]
+    assert client.unblock("+447700900123") == entry
+    with pytest.raises(NotFound):
+        client.unblock("+447700900123")
+
+
+def test_the_version_and_what_phones_sent(client):
+    assert client.version().version_info.startswith("heliograph ")
+    assert list(client.inbound()) == []
+
+
+# Peers that don't answer as they should
+
+
+@contextmanager
+def peer(behave):
+    """Something that listens at a port, and does as it likes with each connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = threading.Event()
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    behave(connection, done)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            done.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+
+
+def silent(connection, done):
+    done.wait(10)
+
+
+def trickling(connection, done):
+    connection.recv(65_536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+    while not done.wait(0.05):
+        try:
+            connection.sendall(b" ")
+        except OSError:
+            return
+
+
+@pytest.mark.parametrize("behave", [silent, trickling])
+def test_a_deadline_holds_against_a_peer_that_does_not_answer(behave):
+    clock = SystemClock()
+    with peer(behave) as url, Client(url, "acme", "secret", timeout_s=0.6) as client:
+        begun_s = clock.monotonic()
+        with pytest.raises(Unavailable, match="answer"):
+            client.version()
+        assert clock.monotonic() - begun_s < 3
+
+
+async def test_and_so_without_a_thread():
+    clock = SystemClock()
+    with peer(trickling) as url:
+        async with AsyncClient(url, "acme", "secret", timeout_s=0.6) as client:
+            begun_s = clock.monotonic()
+            with pytest.raises(Unavailable, match="answer"):
+                await client.version()
+            assert clock.monotonic() - begun_s < 3
+
+
+def test_a_port_where_nobody_listens_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with (
+        Client(f"http://127.0.0.1:{port}", "acme", "secret", timeout_s=0.5) as client,
+        pytest.raises(Unavailable, match="the service did not answer") as gone,
+    ):
+        client.send("Hello", to=MOBILE)
+    assert not gone.value.uncertain
