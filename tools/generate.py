@@ -13,6 +13,7 @@ from tools import (
     command_line_reference,
     connector_packages,
     connector_pictures,
+    sdk_reference,
     settings_reference,
     sync_client,
 )
@@ -26,6 +27,7 @@ GENERATORS: tuple[Callable[[], Mapping[str, str | bytes]], ...] = (
     sync_client.files,
     connector_packages.files,
     connector_pictures.files,
+    sdk_reference.files,
 )
 
 

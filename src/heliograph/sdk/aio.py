@@ -80,8 +80,9 @@ class AsyncClient:
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> None:
-        """url: the root of the service, such as `https://sms.example`; with or without `/rest/v1`.
+        """Nothing is asked yet; `version` tests the connection.
 
+        url: the root of the service, such as `https://sms.example`; with or without `/rest/v1`.
         url, username, password: where absent, HELIOGRAPH_URL, HELIOGRAPH_USERNAME and HELIOGRAPH_PASSWORD.
         timeout_s: how long a call may take, all its tries together.
         verify: whose certificates are trusted: the usual ones (True), those of a file or folder, or any (False).
@@ -253,7 +254,8 @@ class AsyncClient:
 
         They are asked for page by page, as they are taken.
 
-        open_only: those with an SMS that is not final yet. limit: at most so many.
+        open_only: those with an SMS that is not final yet.
+        limit: at most so many.
         """
         return self._each(calls.list_jobs(from_ts, to_ts, open_only=open_only), limit)
 
@@ -357,7 +359,7 @@ class AsyncClient:
         return self._ids.password() if given is None else calls.checked_key(given)
 
     async def call(self, call: Call[T], *, timeout_s: float | None = None) -> T:
-        """Make a call of `heliograph.sdk.calls`, which the other methods are made of.
+        """Make a call of `heliograph.sdk.calls`; the other methods are made of it.
 
         timeout_s: in place of the client's.
         """
