@@ -71,7 +71,7 @@ def _parts() -> Iterator[str]:
     yield "## What is sent, and told"
     for name in _public(models):
         node = _classes(inspect.getsource(models))[name]
-        if name != "Options" and not issubclass(getattr(models, name), StrEnum):
+        if name != "Options":
             yield f"### {name}\n\n{_prose(ast.get_docstring(node))}"
             yield _fields(node)
     yield PERIOD

@@ -10,6 +10,7 @@ from heliograph import (
     AsyncClient,
     Client,
     Duplicate,
+    EventType,
     IgnoredFields,
     InsecureConnection,
     InvalidRequest,
@@ -22,7 +23,6 @@ from heliograph import (
     Unauthorized,
     Unavailable,
     Unsupported,
-    WebhookEvent,
 )
 from heliograph.sdk import calls
 from tests.fakes.web import URL, Driven, PassingClock, Web, answered, driven, told
@@ -461,7 +461,7 @@ def test_a_duplicate_of_a_job_whose_answer_was_lost_is_that_job(kind):
         ("blocklist", []),
         ("block", ["+49"]),
         ("webhooks", []),
-        ("add_webhook", ["https://example.com", [WebhookEvent.SMS_FINISHED]]),
+        ("add_webhook", ["https://example.com", [EventType.SMS_FINISHED]]),
     ],
 )
 def test_what_the_vendor_has_not_is_told_before_anything_is_asked(kind, name, arguments):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph import AsyncClient, Client, Encoding, InvalidCharacters, Message, Period, Qos, Recipient, WebhookEvent
+from heliograph import AsyncClient, Client, Encoding, EventType, InvalidCharacters, Message, Period, Qos, Recipient
 from heliograph.wire.operations import BASE_PATH, OPERATIONS
 from tests.fakes.web import Web, answered, driven
 
@@ -81,7 +81,7 @@ uses = st.one_of(
     use("blocklist", keywords=limits),
     use("job sms cancel blocklist_entry block unblock remove_webhook replay_webhook", st.tuples(segments)),
     use("webhook_failures", st.tuples(segments), limits),
-    use("add_webhook", st.tuples(texts, st.lists(st.sampled_from(WebhookEvent)))),
+    use("add_webhook", st.tuples(texts, st.lists(st.sampled_from(EventType)))),
     use("webhooks version"),
 )
 

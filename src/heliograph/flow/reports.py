@@ -2,8 +2,7 @@
 
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import JobUnknown
-from heliograph.jobs.inbound import InboundSms
-from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.jobs.records import InboundSms, StoredJob, StoredSms
 from heliograph.store.interface import InboundQuery, JobQuery, Store
 
 

@@ -5,16 +5,15 @@ there more than once it has the same id each time.
 """
 
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from hashlib import blake2b
 from typing import NewType
 
 import msgspec
 
 from heliograph.jobs.accounts import AccountId
-from heliograph.jobs.inbound import InboundSms
 from heliograph.jobs.naming import JobId, sms_id
-from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.jobs.records import InboundSms, StoredJob, StoredSms
 
 WebhookId = NewType("WebhookId", str)
 EventNumber = NewType("EventNumber", int)
@@ -24,7 +23,7 @@ MAX_WEBHOOKS = 100
 """How many an account can have: each event is kept once for each of them."""
 
 
-class EventType(Enum):
+class EventType(StrEnum):
     """What can happen."""
 
     SMS_FINISHED = "sms.finished"

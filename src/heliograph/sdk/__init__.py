@@ -9,6 +9,7 @@ from heliograph.jobs.errors import FieldFault, HeliographError, SettingsInvalid
 from heliograph.jobs.options import Qos
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import ProcessStatus, Status
+from heliograph.jobs.webhooks import EventType
 from heliograph.sdk.aio import AsyncClient
 from heliograph.sdk.calls import split_messages
 from heliograph.sdk.errors import (
@@ -28,7 +29,7 @@ from heliograph.sdk.errors import (
 )
 from heliograph.sdk.models import (
     BlocklistEntry,
-    FailedEvent,
+    FailedEventReport,
     InboundReport,
     JobReport,
     Message,
@@ -42,7 +43,6 @@ from heliograph.sdk.models import (
     Replacement,
     VersionInfo,
     Webhook,
-    WebhookEvent,
 )
 from heliograph.sdk.sync import Client
 
@@ -53,7 +53,8 @@ __all__ = [
     "ClientError",
     "Duplicate",
     "Encoding",
-    "FailedEvent",
+    "EventType",
+    "FailedEventReport",
     "FieldFault",
     "HeliographError",
     "IgnoredFields",
@@ -86,6 +87,5 @@ __all__ = [
     "Unsupported",
     "VersionInfo",
     "Webhook",
-    "WebhookEvent",
     "split_messages",
 ]

@@ -13,6 +13,7 @@ from heliograph import __version__
 from heliograph.clock import Clock, SystemClock
 from heliograph.ids import Ids, RandomIds
 from heliograph.jobs.status import ProcessStatus, Status
+from heliograph.jobs.webhooks import EventType
 from heliograph.sdk import calls
 from heliograph.sdk.answers import Answer, NoAnswer, Outcome, ignored_fields, value_of
 from heliograph.sdk.calls import Call, Listing
@@ -28,7 +29,7 @@ from heliograph.sdk.errors import (
 )
 from heliograph.sdk.models import (
     BlocklistEntry,
-    FailedEvent,
+    FailedEventReport,
     InboundReport,
     JobReport,
     Message,
@@ -38,7 +39,6 @@ from heliograph.sdk.models import (
     Recipients,
     VersionInfo,
     Webhook,
-    WebhookEvent,
 )
 from heliograph.sdk.retrying import (
     MOST_TRIES,
@@ -330,7 +330,7 @@ class AsyncClient:
 
     # Webhooks
 
-    async def add_webhook(self, url: str, events: Iterable[WebhookEvent | str] = tuple(WebhookEvent)) -> Webhook:
+    async def add_webhook(self, url: str, events: Iterable[EventType | str] = tuple(EventType)) -> Webhook:
         """Have events posted to a URL. The answer alone has the `secret` that they are signed with: keep it."""
         return await self.call(calls.add_webhook(url, events))
 
@@ -342,7 +342,7 @@ class AsyncClient:
         """Post nothing more there; what it was. Raises NotFound."""
         return await self.call(calls.remove_webhook(webhook_id))
 
-    def webhook_failures(self, webhook_id: str, *, limit: int | None = None) -> AsyncIterator[FailedEvent]:
+    def webhook_failures(self, webhook_id: str, *, limit: int | None = None) -> AsyncIterator[FailedEventReport]:
         """The events that were tried for days and not delivered, the first one first. Raises NotFound."""
         return self._each(calls.list_webhook_failures(webhook_id), limit)
 

@@ -22,7 +22,7 @@ from heliograph.jobs.schedule import Period
 from heliograph.sdk.errors import InvalidRequest
 from heliograph.sdk.models import (
     BlocklistEntry,
-    FailedEvent,
+    FailedEventReport,
     InboundReport,
     JobReport,
     Message,
@@ -341,9 +341,9 @@ def remove_webhook(webhook_id: str) -> Call[Webhook]:
     return Call("DELETE", f"/webhooks/{_segment(webhook_id)}", partial(read, Webhook), repeat=Repeat.NEVER)
 
 
-def list_webhook_failures(webhook_id: str) -> Listing[FailedEvent]:
+def list_webhook_failures(webhook_id: str) -> Listing[FailedEventReport]:
     """The events that a webhook wasn't told, and won't be until it is replayed."""
-    call = Call("GET", f"/webhooks/{_segment(webhook_id)}/failures", partial(read_list, FailedEvent))
+    call = Call("GET", f"/webhooks/{_segment(webhook_id)}/failures", partial(read_list, FailedEventReport))
     return Listing(call, ID_PAGE_SIZE, lambda event: event.id)
 
 

@@ -7,13 +7,13 @@ that this version doesn't know, of a service that is newer, stands as plain text
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Literal, TypedDict
 
 from heliograph.gsm.carrying import Encoding, InvalidCharacters
 from heliograph.jobs.options import Qos
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import FINAL, ProcessStatus, Status
+from heliograph.jobs.webhooks import EventType
 
 
 class Options(TypedDict, total=False):
@@ -185,14 +185,6 @@ class BlocklistEntry:
     created_ts: datetime
 
 
-class WebhookEvent(StrEnum):
-    """What a webhook can be told."""
-
-    SMS_FINISHED = "sms.finished"
-    JOB_FINISHED = "job.finished"
-    SMS_RECEIVED = "sms.received"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
     """Where events are posted to.
@@ -203,21 +195,21 @@ class Webhook:
 
     id: str
     url: str
-    events: tuple[WebhookEvent | str, ...] = ()
+    events: tuple[EventType | str, ...] = ()
     created_ts: datetime | None = None
     disabled_ts: datetime | None = None
     secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailedEvent:
+class FailedEventReport:
     """An event that a webhook wasn't told, and won't be until it is replayed.
 
     timestamp: when it happened. subject_id: the SMS or job that it happened to. reason: what came of the last attempt.
     """
 
     id: str
-    type: WebhookEvent | str
+    type: EventType | str
     timestamp: datetime
     subject_id: str = ""
     attempts: int = 0

@@ -10,10 +10,9 @@ import msgspec
 from heliograph.gsm.segmentation import Encoding
 from heliograph.jobs.accounts import Account, OnUnknown
 from heliograph.jobs.carriage import Segment, SegmentId
-from heliograph.jobs.inbound import InboundSms
 from heliograph.jobs.naming import InboundId, JobId
 from heliograph.jobs.options import JobOptions, Qos
-from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
+from heliograph.jobs.records import BlockedNumber, InboundSms, StoredJob, StoredSms
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
 from heliograph.store.interface import PART_BITS, DuePart

@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
 from heliograph.jobs.errors import StoreUnavailable
-from heliograph.jobs.inbound import InboundSms
 from heliograph.jobs.plan import JobPlan
-from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
+from heliograph.jobs.records import BlockedNumber, InboundSms, StoredJob, StoredSms
 from heliograph.jobs.status import ProcessStatus
 from heliograph.jobs.webhooks import FailedEvent, Webhook, WebhookId
 from heliograph.store.group_commit import GroupCommit
