@@ -210,9 +210,9 @@ def process(directory: Path, server: str = "") -> Generator[tuple[subprocess.Pop
             program.kill()
 
 
-def account(directory: Path) -> None:
+def account(directory: Path, *flags: str) -> None:
     command = [sys.executable, "-m", "heliograph", "account", "add", "acme", "--password-stdin", "--rate-limit", "none"]
-    subprocess.run(command, cwd=directory, input=PASSWORD, text=True, check=True, capture_output=True)
+    subprocess.run([*command, *flags], cwd=directory, input=PASSWORD, text=True, check=True, capture_output=True)
 
 
 def test_sigterm_drains_and_stops(tmp_path):

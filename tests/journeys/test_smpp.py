@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,9 +58,9 @@ class SmscThread:
 
 @contextmanager
 def gateway(
-    directory: Path, port: int, more: str = "", **settings: str
+    directory: Path, port: int, more: str = "", *, arguments: Sequence[str] = ("-m", "heliograph"), **settings: str
 ) -> Generator[tuple[subprocess.Popen[str], str]]:
-    """`heliograph serve` with that SMSC for a carrier, and its URL."""
+    """`heliograph serve` with that SMSC for a carrier, and its URL. arguments: Python's, for another such program."""
     values = {"window": str(WINDOW), "reconnect": "0.2", "password_file": '"password"', **settings}
     keys = "\n".join(f"{key} = {value}" for key, value in values.items())
     (directory / "password").write_text("secret\n", "utf-8")
@@ -70,7 +70,7 @@ def gateway(
         f"{keys}\n{more}",
         "utf-8",
     )
-    command = [sys.executable, "-m", "heliograph", "serve", "--listen", "127.0.0.1:0"]
+    command = [sys.executable, *arguments, "serve", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, cwd=directory, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
         assert program.stderr is not None
         try:
