@@ -241,6 +241,25 @@ async def test_throttling_pauses_the_carrier_and_counts_no_try(clock):
     assert first in again[:10], "the same messages go first after the pause"
 
 
+async def test_a_minute_of_throttling_loses_nothing_and_ends_nothing(clock):
+    def script(_):
+        return refused(0x58) if clock.monotonic() < 60 else delivered()
+
+    policy = RetryPolicy(waits_s=(), throttle_wait_s=None)
+    async with gateway(clock, script, pacer=Pacer(100, throttle_pause_s=1), policy=policy) as (f, smsc):
+        plan = a_plan(*(a_planned_sms(f"+49176{number:08}", expires=after(600)) for number in range(30)))
+        await f.add(plan)
+        await clock.advance(59)
+        sms = [await f.sms(plan, index) for index in range(30)]
+        assert {(each.process_status, each.finished_at) for each in sms} == {(ProcessStatus.OPEN, None)}
+        assert sms[0].status is Status.NOT_ACC_REC
+        assert "ESME_RTHROTTLED [00000058] (Temporary)" in sms[0].reason
+        assert len(smsc.submitted) < 200, "it is not hammered meanwhile"
+        for index in range(30):
+            assert (await ended(f, plan, index=index)).status is Status.SUC_FIN
+    assert len(smsc.taken) == 30
+
+
 async def test_throttling_in_the_midst_of_a_long_sms_loses_no_part(clock):
     count = 0
 
@@ -358,6 +377,18 @@ async def test_a_half_open_connection_is_noticed_and_replaced(clock):
         smsc.is_mute = False
         await until(lambda: f.carrier.window > 0, clock)
     assert len(smsc.binds) >= 2
+
+
+async def test_an_smsc_that_never_answers_enquiries_is_bound_to_again_and_nothing_is_lost_or_doubled(clock):
+    async with gateway(clock, enquire_after_s=5, give_up_after_s=2) as (f, smsc):
+        smsc.ignores_enquiries = True
+        plans = [a_plan(a_planned_sms(f"+491761{number:07}9", due=after(9 * number))) for number in range(20)]
+        await f.add(*plans)
+        for plan in plans:
+            assert (await ended(f, plan, seconds=120)).status is Status.SUC_FIN
+        await clock.advance(30)
+    assert len(smsc.binds) >= 3
+    assert len(smsc.submitted) == 20
 
 
 async def test_an_enquiry_of_the_smsc_is_answered(clock):

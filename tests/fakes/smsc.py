@@ -10,6 +10,7 @@ from typing import Any
 from heliograph.clock import Clock
 from heliograph.smpp.errors import RemoteProtocolError
 from heliograph.smpp.fields import Tag, Tlv
+from heliograph.smpp.framing import Framer
 from heliograph.smpp.pdus import (
     RESPONSES,
     Bind,
@@ -17,12 +18,14 @@ from heliograph.smpp.pdus import (
     BindTransceiver,
     CancelSm,
     DeliverSm,
+    EnquireLinkResp,
     GenericNack,
     Pdu,
     QuerySm,
     QuerySmResp,
     SubmitSm,
     SubmitSmResp,
+    decode,
     encode,
 )
 from heliograph.smpp.session import Answered, Requested, Role, Session, Settings, State, Unbound
@@ -93,7 +96,7 @@ class FakeSmsc:
     answer to a receipt. Receipts that are not acknowledged come again over the next bind that takes them.
     queried, cancelled: all query_sm and cancel_sm. states: what it answers to a query, by message id; others fail.
     Faults, to be set at any time: `is_mute`: it reads, and says nothing at all, or `mute_once_bound`;
-    `bind_status`; `closes_at_once`.
+    `bind_status`; `closes_at_once`; `ignores_enquiries`.
     """
 
     def __init__(self, clock: Clock, script: Script = by_ending, *, password: bytes = b"secret") -> None:
@@ -114,6 +117,7 @@ class FakeSmsc:
         self.bind_status: int = ROK
         self.interface_version: int | None = 0x34
         self.closes_at_once = False
+        self.ignores_enquiries = False
         self.most_unanswered = 0
         self.redeliver_after_s = 1.0
         self.settings = Settings(window=1000, enquire_after_s=1000, response_timeout_s=1000, session_init_s=1000)
@@ -248,6 +252,9 @@ class _Link(asyncio.Protocol):
 
     def flush(self) -> None:
         data = self.session.data_to_send()
+        if self.smsc.ignores_enquiries:
+            frames = Framer().feed(data)
+            data = b"".join(frame for frame in frames if not isinstance(decode(frame).pdu, EnquireLinkResp))
         if data and not self.smsc.is_mute and not self.transport.is_closing():
             self.transport.write(data)
         if self.session.state is State.CLOSED and self.transport is not None:
