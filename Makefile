@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 SEED ?= 1
+MINUTES ?= 30
+RATE ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -52,6 +54,9 @@ simulate: .venv/.installed ## Replay one simulated world with a full log: make s
 bench: .venv/.installed ## Run the benchmarks
 	@$(PY) -m benchmarks
 
+soak: .venv/.installed ## Hold half the top speed over SMPP, and look at memory and counts: make soak MINUTES=30 RATE=
+	@$(PY) -m benchmarks.soak --minutes $(MINUTES) $(if $(RATE),--rate $(RATE))
+
 ##@ Keep it
 
 lock: .venv-lock/.packages ## Renew every pinned version: requirements/*.in to requirements/*.txt
@@ -68,7 +73,7 @@ help: ## Show this list
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: demo serve setup format check test golden simulate bench lock clean help kannel
+.PHONY: demo serve setup format check test golden simulate bench soak lock clean help kannel
 
 # ---- what the targets above are made of
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import kannel as peer
 from benchmarks.load import Client, Result, poll
 from benchmarks.service import PASSWORD, Service, job, json_of, service, smsc
 
@@ -70,26 +71,53 @@ def smpp() -> None:
         (100, 400, 1, 100),
         (100, 400, 8, 100),
     ):
-        with tempfile.TemporaryDirectory() as folder, smsc(Path(folder)) as port:
-            carrier = (
-                f'name = "smsc"\nkind = "smpp"\nhost = "127.0.0.1"\nport = {port}\nsystem_id = "bench"\n'
-                f'password = "bench"\nbinds = {binds}\nwindow = {window}'
+        _over_smpp(recipients, count, binds, window)
+
+
+def kannel() -> None:
+    """Kannel, and our service after it, over SMPP to the same simulator: one message a request, with receipts."""
+    reason = peer.missing()
+    if reason:
+        _report("Kannel", f"left out: {reason}")
+        return
+    with tempfile.TemporaryDirectory() as folder, smsc(Path(folder)) as port:
+        theirs = peer.measure(Path(folder), port, count=20_000, connections=32, window=100)
+    _report(
+        "Kannel, 1 a request, 1 bind, window 100",
+        f"{theirs.sms_per_s:8.0f} SMS/s   accept p50 {theirs.load.percentile_ms(50):6.1f} ms"
+        f" p99 {theirs.load.percentile_ms(99):6.1f} ms   CPU {theirs.cpu_ms:6.3f} ms/SMS   {theirs.load.statuses}",
+    )
+    ours, cpu_ms = _over_smpp(1, 20_000, 1, 100)
+    _report(
+        "heliograph beside Kannel",
+        f"{ours / theirs.sms_per_s:8.2f} times the SMS/s, {cpu_ms / theirs.cpu_ms:.2f} times the CPU",
+    )
+
+
+def _over_smpp(recipients: int, count: int, binds: int, window: int) -> tuple[float, float]:
+    """SMS a second, and CPU milliseconds an SMS."""
+    with tempfile.TemporaryDirectory() as folder, smsc(Path(folder)) as port:
+        carrier = (
+            f'name = "smsc"\nkind = "smpp"\nhost = "127.0.0.1"\nport = {port}\nsystem_id = "bench"\n'
+            f'password = "bench"\nbinds = {binds}\nwindow = {window}'
+        )
+        with service(Path(folder), carrier=carrier) as running:
+            request = _post(running, job("Your code is 123456", recipients))
+            _load(running, [request] * 8)
+            running.wait_for("heliograph_parts_finished_total", 8 * recipients, 60)
+            cpu_s, started = running.cpu_s, time.perf_counter()
+            result = _load(running, [request] * count)
+            sms = count * recipients
+            running.wait_for("heliograph_parts_finished_total", sms + 8 * recipients, 120)
+            wall_s = time.perf_counter() - started
+            cpu_ms = (running.cpu_s - cpu_s) / sms * 1e3
+            _report(
+                f"SMPP, {recipients} a job, {binds} binds, window {window}",
+                f"{sms / wall_s:8.0f} SMS/s   accept p50 {result.percentile_ms(50):6.1f} ms"
+                f" p99 {result.percentile_ms(99):6.1f} ms   CPU {cpu_ms:6.3f} ms/SMS"
+                f"   memory {running.memory_mb:.0f} MB   {result.statuses}",
             )
-            with service(Path(folder), carrier=carrier) as running:
-                request = _post(running, job("Your code is 123456", recipients))
-                _load(running, [request] * 8)
-                running.wait_for("heliograph_parts_finished_total", 8 * recipients, 60)
-                cpu_s, started = running.cpu_s, time.perf_counter()
-                result = _load(running, [request] * count)
-                sms = count * recipients
-                running.wait_for("heliograph_parts_finished_total", sms + 8 * recipients, 120)
-                wall_s = time.perf_counter() - started
-                _report(
-                    f"SMPP, {recipients} a job, {binds} binds, window {window}",
-                    f"{sms / wall_s:8.0f} SMS/s   accept p50 {result.percentile_ms(50):6.1f} ms"
-                    f" p99 {result.percentile_ms(99):6.1f} ms   CPU {(running.cpu_s - cpu_s) / sms * 1e3:6.3f} ms/SMS"
-                    f"   memory {running.memory_mb:.0f} MB   {result.statuses}",
-                )
+            return sms / wall_s, cpu_ms
 
 
 def waiting() -> None:
@@ -156,7 +184,7 @@ def reading_under_load() -> None:
 
 
 MEASUREMENTS: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (accept, lifecycle, smpp, waiting, reading_under_load, history)
+    each.__name__: each for each in (accept, lifecycle, smpp, kannel, waiting, reading_under_load, history)
 }
 
 

@@ -46,16 +46,21 @@ class Client:
         )
         return head.encode() + content
 
-    def run(self, requests: Iterable[bytes], connections: int, *, keep_bodies: bool = False) -> Result:
-        """Send all requests over so many connections."""
-        return uvloop.run(self._run(iter(requests), connections, keep_bodies))
+    def run(
+        self, requests: Iterable[bytes], connections: int, *, keep_bodies: bool = False, rate_per_s: float | None = None
+    ) -> Result:
+        """Send all requests over so many connections. rate_per_s: not more of them; None for as fast as they go."""
+        return uvloop.run(self._run(iter(requests), connections, keep_bodies, rate_per_s))
 
-    async def _run(self, requests: Iterator[bytes], connections: int, keep_bodies: bool) -> Result:
+    async def _run(
+        self, requests: Iterator[bytes], connections: int, keep_bodies: bool, rate_per_s: float | None
+    ) -> Result:
         loop = asyncio.get_running_loop()
         result = Result()
+        pace = _Pace(loop, rate_per_s)
         started = time.perf_counter()
         open_connections = [
-            _Connection(requests, result, keep_bodies, loop.create_future()) for _ in range(connections)
+            _Connection(requests, result, keep_bodies, loop.create_future(), pace) for _ in range(connections)
         ]
         for connection in open_connections:
             await loop.create_connection(lambda each=connection: each, "127.0.0.1", self._port)
@@ -84,10 +89,24 @@ def poll(url: str, credentials: tuple[str, str], paths: list[str], duration_s: f
     return results
 
 
+class _Pace:
+    """Gives each request its instant; whoever comes too late for it goes at once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, rate_per_s: float | None) -> None:
+        self._loop = loop
+        self._between_s = 1 / rate_per_s if rate_per_s else 0.0
+        self._next_s = loop.time()
+
+    def wait_s(self) -> float:
+        self._next_s += self._between_s
+        return self._next_s - self._loop.time() if self._between_s else 0.0
+
+
 class _Connection(asyncio.Protocol):
     def __init__(
-        self, requests: Iterator[bytes], result: Result, keep_bodies: bool, done: "asyncio.Future[None]"
+        self, requests: Iterator[bytes], result: Result, keep_bodies: bool, done: "asyncio.Future[None]", pace: _Pace
     ) -> None:
+        self._pace = pace
         self._requests = requests
         self._result = result
         self._keep_bodies = keep_bodies
@@ -126,6 +145,13 @@ class _Connection(asyncio.Protocol):
             self.done.set_result(None)
             self._transport.close()
             return
+        wait_s = self._pace.wait_s()
+        if wait_s > 0:
+            self.done.get_loop().call_later(wait_s, self._send, request)
+        else:
+            self._send(request)
+
+    def _send(self, request: bytes) -> None:
         self._came = bytearray()
         self._length: int | None = None
         self._sent_at = time.perf_counter()
