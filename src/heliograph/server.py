@@ -41,6 +41,7 @@ from heliograph.config import (
 from heliograph.flow.accept import Acceptor
 from heliograph.flow.binds import Binds
 from heliograph.flow.blocklist import Blocklist
+from heliograph.flow.cancel import Canceller
 from heliograph.flow.dispatch.dispatcher import Dispatcher
 from heliograph.flow.dispatch.pacing import Pacer
 from heliograph.flow.inbound import follow_inbound, give_up_missing_parts
@@ -193,8 +194,10 @@ class _WebServer(uvicorn.Server):
 
 def _api(settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics, pages: Pages) -> Api:
     acceptor = Acceptor(store, settings.routing(), clock, ids, metrics)
+    canceller = Canceller(store, clock, metrics)
+    blocklist = Blocklist(store, clock, metrics)
     webhooks = Webhooks(store, clock, ids, allow_private=settings.webhooks.allow_private)
-    handlers = Handlers(acceptor, Reports(store), Blocklist(store, clock, metrics), webhooks, clock, _version())
+    handlers = Handlers(acceptor, canceller, Reports(store), blocklist, webhooks, clock, _version())
     serves_api = Role.API in settings.server.roles
     return Api(
         handlers,

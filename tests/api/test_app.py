@@ -265,7 +265,7 @@ async def test_what_is_not_there_is_404(service, path):
         ("PUT", "/rest/v1/jobs", "GET, POST"),
         ("HEAD", "/rest/v1/jobs", "GET, POST"),
         ("OPTIONS", "/rest/v1/jobs", "GET, POST"),
-        ("POST", f"/rest/v1/jobs/{UNKNOWN}", "GET"),
+        ("POST", f"/rest/v1/jobs/{UNKNOWN}", "DELETE, GET"),
         ("POST", "/rest/v1/sms", "GET"),
         ("DELETE", "/rest/v1/version", "GET"),
         ("POST", "/rest/v1/docs", "GET, HEAD"),

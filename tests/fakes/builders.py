@@ -12,6 +12,7 @@ from heliograph.jobs.inbound import Alphabet, InboundPart
 from heliograph.jobs.naming import JobId, job_id, webhook_id
 from heliograph.jobs.options import JobOptions, Qos
 from heliograph.jobs.plan import JobPlan, PlannedMessage, PlannedSms
+from heliograph.jobs.request import Idempotency
 from heliograph.jobs.schedule import Period, SendWindow
 from heliograph.jobs.status import Status
 from heliograph.jobs.webhooks import EventType, Webhook, WebhookId
@@ -71,6 +72,7 @@ def a_plan(
     receipts: bool = True,
     text: str = "Hello",
     fingerprint: bytes | None = None,
+    idempotency: tuple[str, bytes] | None = None,
     on_unknown: OnUnknown = OnUnknown.RESEND,
     id: JobId | None = None,  # noqa: A002 # as the field is called
     **options: Any,
@@ -87,6 +89,7 @@ def a_plan(
         messages=tuple(a_planned_message(text, parts=parts.get(place, 1)) for place in range(max(parts) + 1)),
         sms=sms,
         fingerprint=fingerprint,
+        idempotency=None if idempotency is None else Idempotency(*idempotency),
     )
 
 

@@ -19,6 +19,7 @@ from heliograph.api.pages import Pages
 from heliograph.config import load_settings
 from heliograph.flow.accept import Acceptor
 from heliograph.flow.blocklist import Blocklist
+from heliograph.flow.cancel import Canceller
 from heliograph.flow.reports import Reports
 from heliograph.flow.webhooks import Webhooks
 from heliograph.jobs.accounts import Account
@@ -78,6 +79,7 @@ class Service:
         metrics = Metrics()
         handlers = Handlers(
             Acceptor(store, Routing([], "sandbox"), clock, SeededIds(), metrics),
+            Canceller(store, clock, metrics),
             Reports(store),
             Blocklist(store, clock, metrics),
             Webhooks(store, clock, SeededIds(), allow_private=False),

@@ -28,7 +28,10 @@ def main() -> None:
             except BaseException:
                 print(f"seed {seed} fails at step {world.step_count}")
                 raise
-        ends = ", ".join(f"{count} {status.value}" for status, count in world.verdicts.most_common())
+        ends = ", ".join(
+            f"{count} {process_status.value} {status.value}".strip()
+            for (process_status, status), count in world.verdicts.most_common()
+        )
         print(
             f"seed {seed}: {len(world.acknowledged)} jobs, {world.crash_count} crashes, "
             f"{world.lost_answer_count} lost answers; {ends}"

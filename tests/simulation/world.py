@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
 from heliograph.carriers.interface import Carrier
 from heliograph.flow.accept import Acceptor
+from heliograph.flow.cancel import Canceller
 from heliograph.flow.dispatch.dispatcher import Dispatcher
 from heliograph.flow.dispatch.pacing import Pacer
 from heliograph.flow.dispatch.retrying import RetryPolicy
@@ -22,7 +25,7 @@ from heliograph.flow.receipts import follow_receipts
 from heliograph.flow.retention import forget_old_jobs
 from heliograph.jobs.accounts import Account, OnUnknown
 from heliograph.jobs.carriage import MessageState, Permanence, Segment, SegmentId
-from heliograph.jobs.errors import JobDuplicate, StoreUnavailable
+from heliograph.jobs.errors import JobDuplicate, JobUnknown, StoreUnavailable
 from heliograph.jobs.naming import JobId
 from heliograph.jobs.options import JobOptions, Qos
 from heliograph.jobs.plan import JobPlan
@@ -31,7 +34,7 @@ from heliograph.jobs.routing import Route, Routing
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import FINAL, MEANINGS, ProcessStatus, SmsProgress, Status
 from heliograph.metrics import Metrics
-from heliograph.store.interface import Store
+from heliograph.store.interface import Added, Store
 from heliograph.store.memory import MemoryStore
 from heliograph.store.sqlite.store import SqliteStore, open_sqlite
 from tests.fakes.builders import an_account
@@ -54,6 +57,8 @@ ROUTING = Routing([Route(("+49",), ("alpha", "beta"), weights=(3, 1)), Route(("+
 KEPT_DAYS, TEXT_KEPT_DAYS = 0.5, 0.1
 SLACK_S = 5 * MINUTE_S
 """How late an end may come: a lease that must run out, an answer that is awaited, a full window."""
+SLOWEST_STORE_S = 0.1
+"""How long a lease may be under way: what is killed meanwhile still goes out."""
 SHORTEST_LOOK_S = 20 * MINUTE_S
 
 
@@ -82,10 +87,11 @@ class SimulatedStore(StoreOnClock):
         self._changed = asyncio.Event()
         self.plans: dict[JobId, JobPlan] = {}
 
-    async def add_job(self, plan: JobPlan) -> None:
+    async def add_job(self, plan: JobPlan) -> Added:
         self.plans[plan.job_id] = plan
-        await self.__getattr__("add_job")(plan)
+        added = await self.__getattr__("add_job")(plan)
         self._changed.set()
+        return added
 
     async def record_outcomes(self, *arguments) -> None:
         await self.__getattr__("record_outcomes")(*arguments)
@@ -134,6 +140,7 @@ class Process:
     """One run of the gateway, from its start to its end."""
 
     acceptor: Acceptor
+    canceller: Canceller
     dispatchers: list[Dispatcher]
     tasks: list[asyncio.Task] = field(default_factory=list)
 
@@ -202,6 +209,7 @@ class World:
     async def _step(self) -> None:
         happenings: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (8, self._submit_jobs),
+            (2, self._cancel_job),
             (8, self._moments_pass),
             (5, self._minutes_pass),
             (1, self._hours_pass),
@@ -235,6 +243,27 @@ class World:
             assert job_id not in self.acknowledged, f"the id {job_id} was given twice"
             self.acknowledged[job_id] = account
             self.say(f"{job_id} accepted, {len(self._store.plans[job_id].sms)} SMS, for {account.name}")
+
+    async def _cancel_job(self) -> None:
+        left = [job_id for job_id in self.acknowledged if job_id not in self._forgotten]
+        if not left:
+            return
+        # More often one that is still on its way.
+        opened = [job_id for job_id in left if job_id not in self._finished]
+        job_id = self._random.choice(opened or left)
+        self._process.tasks.append(asyncio.create_task(self._cancel(self._process.canceller, job_id)))
+        await self.clock.advance(self._random.choice([0, 0.001, 0.02, 1]))
+
+    async def _cancel(self, canceller: Canceller, job_id: JobId) -> None:
+        try:
+            job = await canceller.cancel(self.acknowledged[job_id], job_id)
+        except StoreUnavailable:
+            self.say(f"{job_id} can't be cancelled now")
+        except JobUnknown:
+            assert job_id in self._forgotten, f"{job_id} is lost"
+        else:
+            assert job.finished_at is not None, f"{job_id} was cancelled, and goes on"
+            self.say(f"{job_id} cancelled")
 
     def _check_duplicate(self, first: str) -> None:
         assert first in self._plans, f"a duplicate of {first}, of which nobody has heard"
@@ -362,10 +391,11 @@ class World:
         known = self._store.plans if self._process is not None or hasattr(self, "_store") else {}
         self._store = SimulatedStore(inner, self.clock, self._look_before_forgetting)
         self._store.plans = self._plans = known
-        self._store.latency_s = lambda: self._random.choice([0, 0, 0.001, 0.004, 0.02])
+        self._store.latency_s = lambda: self._random.choice([0, 0, 0.001, 0.004, SLOWEST_STORE_S / 5])
         metrics = Metrics()
         dispatchers = [self._dispatcher(carrier, metrics) for carrier in self.carriers.values()]
-        process = Process(Acceptor(self._store, ROUTING, self.clock, self._ids, metrics), dispatchers)
+        acceptor = Acceptor(self._store, ROUTING, self.clock, self._ids, metrics)
+        process = Process(acceptor, Canceller(self._store, self.clock, metrics), dispatchers)
         work = [
             *(dispatcher.run() for dispatcher in dispatchers),
             *(follow_receipts(carrier, self._store, self.clock, metrics) for carrier in self.carriers.values()),
@@ -473,14 +503,23 @@ class World:
     def _check_submission(self, segment: Segment) -> None:
         """Nothing is submitted that shouldn't be, or when it shouldn't be."""
         now, plan = self.clock.now(), self._plans[segment.job_id]
-        sms = next(sms for sms in plan.sms if sms.dst == segment.dst)
+        index, sms = next((index, sms) for index, sms in enumerate(plan.sms) if sms.dst == segment.dst)
         what = f"{segment.dst} of {segment.job_id}"
         assert sms.window.due <= now, f"{what} is submitted before it is due"
         assert now < sms.window.expires, f"{what} is submitted after its validity"
         assert not any(now in period for period in sms.blackouts), f"{what} is submitted in a blackout period"
+        self._check_not_cancelled(what, self.final.get((segment.job_id, index)))
         text = plan.messages[sms.message].parts[segment.part - 1]
         assert segment.text == text, f"{what} is submitted with another text"
         self._segments.setdefault((segment.job_id, segment.dst), set()).add(segment.id)
+
+    def _check_not_cancelled(self, what: str, final: SmsProgress | None) -> None:
+        if final is None:
+            return
+        assert final.process_status is not ProcessStatus.CANCELED, f"{what} is submitted, though cancelled"
+        if final.process_status is ProcessStatus.KILL:
+            late_s = (self.clock.now() - final.finished_at).total_seconds()
+            assert late_s < SLOWEST_STORE_S, f"{what} is submitted {late_s} s after it was killed"
 
     # What is looked at
 
@@ -510,6 +549,8 @@ class World:
             progress, what = report.progress, f"{sms.dst} of {job_id}"
             assert (progress.process_status, progress.status) in MEANINGS, f"{what} is {progress}"
             before = self.final.get((job_id, index))
+            if before is not None and before.process_status is ProcessStatus.KILL:
+                before = msgspec.structs.replace(before, reason=progress.reason)
             assert before in (None, progress), f"{what} was {before} and is {progress}"
             if progress.process_status in FINAL:
                 if before is None:
@@ -545,6 +586,8 @@ class World:
             case Status.FAILED_FIN:
                 failed = [states for states in taken_parts if MessageState.UNDELIVERABLE in states]
                 assert failed, f"{what} did not fail, but is said to have"
+            case Status.NONE | Status.NOT_ACC_REC if progress.process_status is ProcessStatus.CANCELED:
+                assert not taken_parts, f"{what} is said to be cancelled, and its carrier has it"
             case _:
                 pass
 
@@ -570,9 +613,9 @@ class World:
         assert twice <= allowed, f"{twice} parts were sent twice, and only {allowed} can have been unknown"
 
     @property
-    def verdicts(self) -> Counter[Status]:
+    def verdicts(self) -> Counter[tuple[ProcessStatus, Status]]:
         """How many SMS ended how."""
-        return Counter(progress.status for progress in self.final.values())
+        return Counter((progress.process_status, progress.status) for progress in self.final.values())
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from heliograph.jobs.status import PartState, ProcessStatus, SmsProgress, Status
 from heliograph.store.interface import (
     MOVE_WAIT,
     PARKED_FOR,
+    Added,
     DuePart,
     Ended,
     InboundQuery,
@@ -172,7 +173,7 @@ class StoreConformance:
     async def test_of_two_equal_requests_at_the_same_moment_one_wins(self, store: Store):
         plans = [a_plan(fingerprint=b"same") for _ in range(5)]
         results = await asyncio.gather(*map(store.add_job, plans), return_exceptions=True)
-        (winner,) = [plan.job_id for plan, result in zip(plans, results, strict=True) if result is None]
+        (winner,) = [plan.job_id for plan, result in zip(plans, results, strict=True) if isinstance(result, Added)]
         assert [result.job_id for result in results if isinstance(result, JobDuplicate)] == [winner] * 4
         assert await listed(store) == [winner]
 

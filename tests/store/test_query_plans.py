@@ -11,20 +11,21 @@ from heliograph.store.sqlite.connection import _QUERIES, Connection, _many
 MAY_SCAN = {
     "accounts", "awaiting_receipts", "forget_fingerprints", "forget_parked", "free_leases", "live_count",
     "last_sms_number", "parked_count", "waiting_for", "blocking_accounts", "forget_inbound", "gathered",
-    "keep_gathered", "webhook_accounts", "free_event_leases", "forget_events", "events_waiting",
+    "keep_gathered", "webhook_accounts", "free_event_leases", "forget_events", "events_waiting", "forget_idempotency",
 }  # fmt: skip
 TABLES = (
-    "account|job|message|sms|live|parked|fingerprint|inbound|inbound_part|last_writer|blocked|gathered|webhook|event"
+    "account|job|message|sms|live|parked|fingerprint|inbound|inbound_part|last_writer|blocked|gathered|webhook|event|"
+    "late|idempotency"
 )
 WIDTHS = {
     "insert_jobs": 9, "insert_messages": 5, "insert_sms": 11, "insert_live": 15, "leased": 1, "lease": 2,
     "movable": 1, "moved": 6,
     "submitted": 4, "postponed": 6, "part_done": 3, "heard": 2, "part_states": 1, "by_message_id": 3,
-    "by_spelling": 4, "end_sms": 5, "end_live": 1, "finish_jobs": 1, "park": 4, "parked": 3, "unpark": 1,
+    "by_spelling": 4, "end_sms": 6, "end_live": 1, "finish_jobs": 1, "park": 4, "parked": 3, "unpark": 1,
     "blank_messages": 1, "blank_jobs": 1, "delete_messages": 1, "delete_jobs": 1, "blocked_among": 2,
     "blocked_segments": 1, "insert_events": 8, "sms_events": 1, "job_events": 1, "lease_events": 2, "sms_told": 1,
     "jobs_told": 1, "inbound_told": 2, "delete_events": 1, "events_of_sms": 1, "release_jobs": 2, "postpone_events": 5,
-    "give_up_events": 5,
+    "give_up_events": 5, "insert_late": 5, "submitted_late": 5, "late_by_id": 5,
 }  # fmt: skip
 
 

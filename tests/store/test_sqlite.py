@@ -18,7 +18,7 @@ from heliograph.jobs.naming import JobId
 from heliograph.jobs.status import PartState, Status
 from heliograph.jobs.webhooks import EventType
 from heliograph.store import group_commit
-from heliograph.store.interface import EventPostponed, Store
+from heliograph.store.interface import Added, EventPostponed, Store
 from heliograph.store.sqlite import connection as sqlite_connection
 from heliograph.store.sqlite.store import SqliteStore, open_sqlite
 from heliograph.store.sqlite.writer import Block, RemoveWebhook
@@ -39,6 +39,7 @@ from tests.store.conformance import (
     sms_of,
     submitted,
 )
+from tests.store.jobs_conformance import JobsConformance
 from tests.store.webhooks.conformance import WebhookConformance, a_kept_webhook, told
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ async def store(path):
         yield store
 
 
-class TestSqliteStore(StoreConformance, WebhookConformance):
+class TestSqliteStore(StoreConformance, JobsConformance, WebhookConformance):
     """With the fixture above."""
 
 
@@ -369,7 +370,7 @@ async def test_what_dispatch_waits_for_goes_before_all_jobs(store):
 async def test_one_write_that_fails_does_not_take_the_others_down(store):
     plans = [a_plan(), a_plan(text="a lone \ud800"), a_plan()]
     results = await asyncio.gather(*map(store.add_job, plans), return_exceptions=True)
-    assert [type(result) for result in results] == [type(None), UnicodeEncodeError, type(None)]
+    assert [type(result) for result in results] == [Added, UnicodeEncodeError, Added]
     assert await listed(store) == [plans[2].job_id, plans[0].job_id]
     assert len(await lease(store)) == 2
 
@@ -388,7 +389,7 @@ async def test_too_many_jobs_at_once_are_turned_away(store):
     sms = tuple(a_planned_sms() for _ in range(3000))
     enough = group_commit.MAX_ROWS_WAITING // 3000 + 1
     results = await asyncio.gather(*(store.add_job(a_plan(*sms)) for _ in range(enough + 2)), return_exceptions=True)
-    assert results[:enough] == [None] * enough
+    assert [type(result) for result in results[:enough]] == [Added] * enough
     assert [type(result) for result in results[enough:]] == [Overloaded, Overloaded]
     await store.add_job(a_plan())
 
@@ -403,7 +404,7 @@ async def test_a_full_disk_leaves_nothing_half_written(store):
     raw.execute(f"PRAGMA max_page_count = {pages + 3}")
     big, small = a_plan(*(a_planned_sms() for _ in range(3000))), a_plan()
     results = await asyncio.gather(store.add_job(big), store.add_job(small), return_exceptions=True)
-    assert [type(result) for result in results] == [StoreUnavailable, type(None)]
+    assert [type(result) for result in results] == [StoreUnavailable, Added]
     assert "full" in str(results[0])
     assert await store.job(big.account, big.job_id) is None
     raw.execute("PRAGMA max_page_count = 1000000")

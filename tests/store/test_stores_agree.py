@@ -17,9 +17,10 @@ from heliograph.jobs.accounts import AccountId, OnUnknown, RateLimit
 from heliograph.jobs.errors import HeliographError
 from heliograph.jobs.options import Qos
 from heliograph.jobs.schedule import Period
-from heliograph.jobs.status import FINAL, SmsProgress, Status
+from heliograph.jobs.status import FINAL, ProcessStatus, SmsProgress, Status
 from heliograph.store.interface import (
     PART_BITS,
+    Added,
     DuePart,
     Ended,
     InboundQuery,
@@ -89,9 +90,10 @@ class StoresAgree(RuleBasedStateMachine):
         receipts=st.booleans(),
         on_unknown=st.sampled_from(OnUnknown),
         fingerprint=st.sampled_from((None, None, b"one", b"two")),
+        key=st.sampled_from((None, None, None, "key", "other")),
         then=st.sampled_from(("nothing", "hand over", "hand over")),
     )
-    def a_job_comes_in(self, account, several, qos, receipts, on_unknown, fingerprint, then):
+    def a_job_comes_in(self, account, several, qos, receipts, on_unknown, fingerprint, key, then):
         messages = {parts: place for place, parts in enumerate(sorted({each["parts"] for each in several}))}
         planned = [
             a_planned_sms(
@@ -113,12 +115,21 @@ class StoresAgree(RuleBasedStateMachine):
             receipts=receipts,
             on_unknown=on_unknown,
             fingerprint=fingerprint,
+            idempotency=None if key is None else (key, fingerprint or b"none"),
         )
-        if self.ask(lambda store: store.add_job(plan)) is None:
+        added = self.ask(lambda store: store.add_job(plan))
+        if isinstance(added, Added) and added.is_new:
             self.plans.append(plan)
             if then == "hand over":
                 for carrier in CARRIERS:
                     self.whatever_is_due_is_handed_over(carrier, 90_000)
+
+    @precondition(lambda self: self.plans)
+    @rule(data=st.data(), account=st.sampled_from((None, None, None, *ACCOUNTS)))
+    def a_job_is_cancelled(self, data, account):
+        plan = data.draw(st.sampled_from(self.plans[-4:]))
+        owner = plan.account if account is None else AccountId(account)
+        self.ask(lambda store: store.cancel_job(owner, plan.job_id, self.now))
 
     @rule(
         carrier=carriers,
@@ -273,7 +284,10 @@ class StoresAgree(RuleBasedStateMachine):
             for each in reports[0] or ():
                 if each.progress.process_status in FINAL:
                     final = self.finals.setdefault((plan.job_id, each.index), each.progress)
-                    assert each.progress == final, "a final status never changes"
+                    told = each.progress
+                    if told.process_status is ProcessStatus.KILL:
+                        told = msgspec.structs.replace(told, reason=final.reason)
+                    assert told == final, "a final status never changes, and the reason of a KILL alone"
         counts = [await store.counts(self.now) for store in self.stores]
         assert counts[1] == counts[0]
 

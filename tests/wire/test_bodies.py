@@ -71,15 +71,27 @@ def test_a_pair_of_surrogates_is_the_character_it_means():
         (b'{"a":1,"b":[2]}', b'{ "b" : [2],\n"a" : 1 }'),
         (rb'{"a":"\u00e9"}', '{"a":"é"}'.encode()),
         (b'{"a":{"x":1,"y":2}}', b'{"a":{"y":2,"x":1}}'),
+        (b'{"a":[5,-0.0,{"b":60}]}', b'{"a":[5.0,0,{"b":6e1}]}'),
+        (b'{"a":{"x":1}}', b'{"a":{"x":1,"y":null},"b":null}'),
     ],
 )
 def test_the_same_json_value_has_the_same_fingerprint(one, other):
     assert fingerprint(decode_body(one)) == fingerprint(decode_body(other))
 
 
-@pytest.mark.parametrize("other", [b'{"a":[2,1]}', b'{"a":["1","2"]}', b'{"a":[1,2],"b":null}', b"[1,2]"])
+@pytest.mark.parametrize(
+    "other", [b'{"a":[2,1]}', b'{"a":["1","2"]}', b'{"a":[1,2.5]}', b'{"a":[1,2,null]}', b"[1,2]", b'{"a":[true,2]}']
+)
 def test_another_json_value_has_another_fingerprint(other):
     assert fingerprint(decode_body(b'{"a":[1,2]}')) != fingerprint(decode_body(other))
+
+
+def test_a_value_nested_too_deeply_for_a_fingerprint_is_told_as_such():
+    value: object = 5
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(RequestInvalid, match="nested too deeply"):
+        fingerprint(value)
 
 
 def test_a_number_of_any_size_has_a_fingerprint():

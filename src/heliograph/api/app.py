@@ -129,6 +129,8 @@ class Api:
         query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         values, ignored = parse_query(operation.query_parameters, query, account.zone, strict=strict)
         values.update(found.path_values)
+        for parameter in operation.header_parameters:
+            values[parameter.name] = request.headers.getlist(parameter.name)
         try:
             return await self._handlers[operation](Call(account, values, body, strict, ignored, _origin(request)))
         finally:

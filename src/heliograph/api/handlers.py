@@ -11,6 +11,7 @@ from heliograph.api.answers import Answer, json_answer
 from heliograph.clock import Clock
 from heliograph.flow.accept import Acceptor
 from heliograph.flow.blocklist import Blocklist
+from heliograph.flow.cancel import Canceller
 from heliograph.flow.reports import Reports
 from heliograph.flow.webhooks import Webhooks
 from heliograph.jobs.accounts import Account
@@ -22,6 +23,7 @@ from heliograph.jobs.webhooks import EventType, WebhookId
 from heliograph.store.interface import InboundQuery, JobQuery
 from heliograph.wire import operations
 from heliograph.wire.bodies import decode_body
+from heliograph.wire.headers import IDEMPOTENCY_KEY, parse_idempotency_key
 from heliograph.wire.operations import BASE_PATH, LONGEST_LISTING_DAYS, Operation
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
@@ -80,6 +82,7 @@ class Handlers:
     def __init__(
         self,
         acceptor: Acceptor,
+        canceller: Canceller,
         reports: Reports,
         blocklist: Blocklist,
         webhooks: Webhooks,
@@ -87,6 +90,7 @@ class Handlers:
         version: VersionInfoResponse,
     ) -> None:
         self._acceptor = acceptor
+        self._canceller = canceller
         self._reports = reports
         self._blocklist = blocklist
         self._webhooks = webhooks
@@ -95,6 +99,7 @@ class Handlers:
         self.by_operation: dict[Operation, Handler] = {
             operations.SEND_SMS_JOB: self.send_sms_job,
             operations.GET_JOB_STATUS: self.get_job_status,
+            operations.CANCEL_JOB: self.cancel_job,
             operations.GET_ALL_JOBS: self.get_all_jobs,
             operations.GET_RECIPIENT_STATUS: self.get_recipient_status,
             operations.GET_INBOUND_SMS: self.get_inbound_sms,
@@ -115,10 +120,11 @@ class Handlers:
         }
 
     async def send_sms_job(self, call: Call) -> Answer:
+        key = parse_idempotency_key(call.values[IDEMPOTENCY_KEY])
         if len(call.body) > PARSE_ASIDE_OCTETS:
-            request, ignored = await asyncio.to_thread(_job_request, call)
+            request, ignored = await asyncio.to_thread(_job_request, call, key)
         else:
-            request, ignored = _job_request(call)
+            request, ignored = _job_request(call, key)
         call.ignored += ignored
         job_id = await self._acceptor.accept(request, call.account)
         location = f"{BASE_PATH}/jobs/{job_id}"
@@ -126,6 +132,9 @@ class Handlers:
 
     async def get_job_status(self, call: Call) -> Answer:
         return json_answer(job_report(await self._reports.job(call.account, _job_id(call))))
+
+    async def cancel_job(self, call: Call) -> Answer:
+        return json_answer(job_report(await self._canceller.cancel(call.account, _job_id(call))))
 
     async def get_all_jobs(self, call: Call) -> Answer:
         since, until = _listing_span(call.values["fromTs"], call.values["toTs"], self._clock.now())
@@ -218,8 +227,9 @@ class Handlers:
         return json_answer(self._version)
 
 
-def _job_request(call: Call) -> ParsedRequest:
-    return parse_job_request(decode_body(call.body), call.account, strict=call.strict)
+def _job_request(call: Call, idempotency_key: str | None) -> ParsedRequest:
+    raw = decode_body(call.body)
+    return parse_job_request(raw, call.account, strict=call.strict, idempotency_key=idempotency_key)
 
 
 def _whole_jobs(jobs: Sequence[StoredJob]) -> Answer:

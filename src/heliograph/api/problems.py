@@ -13,6 +13,8 @@ from heliograph.jobs.errors import (
     CharactersRefused,
     FieldFault,
     HeliographError,
+    IdempotencyKeyBusy,
+    IdempotencyKeyTaken,
     JobDuplicate,
     JobUnknown,
     NumberNotBlocked,
@@ -58,7 +60,7 @@ def answer_to(error: Exception) -> Answer:
             return problem(HTTPStatus.UNAUTHORIZED, str(error), (), challenge)
         case JobUnknown() | NumberNotBlocked() | WebhookUnknown():
             return problem(HTTPStatus.NOT_FOUND, str(error))
-        case JobDuplicate() | TooManyWebhooks():
+        case JobDuplicate() | IdempotencyKeyTaken() | IdempotencyKeyBusy() | TooManyWebhooks():
             return problem(HTTPStatus.CONFLICT, str(error))
         case TooManyCalls():
             return _later(HTTPStatus.TOO_MANY_REQUESTS, str(error), error.retry_after_s)

@@ -4,13 +4,14 @@ import asyncio
 
 from heliograph.clock import Clock
 from heliograph.ids import Ids
-from heliograph.jobs.accounts import Account
+from heliograph.jobs.accounts import Account, AccountId
+from heliograph.jobs.errors import IdempotencyKeyBusy
 from heliograph.jobs.naming import RANDOM_SPACE, JobId, job_id
-from heliograph.jobs.plan import JobPlan, plan_job
+from heliograph.jobs.plan import plan_job
 from heliograph.jobs.request import JobRequest
 from heliograph.jobs.routing import Routing
 from heliograph.metrics import Metrics
-from heliograph.store.interface import Store
+from heliograph.store.interface import Added, Store
 
 PLAN_ASIDE_RECIPIENTS = 200
 """Numbers in national spelling take 40 µs each to read: more of them would hold up everybody else's requests."""
@@ -27,12 +28,28 @@ class Acceptor:
         self._clock = clock
         self._ids = ids
         self._metrics = metrics
+        self._under_way: set[tuple[AccountId, str]] = set()
 
     async def accept(self, request: JobRequest, account: Account) -> JobId:
-        """Keep a job and return its id.
+        """Keep a job and return its id; that of the first one, if the request says that it is sent again.
 
-        Raises CharactersRefused, JobDuplicate, Overloaded or StoreUnavailable; then nothing is left behind.
+        Raises CharactersRefused, IdempotencyKeyBusy, IdempotencyKeyTaken, JobDuplicate, Overloaded or
+        StoreUnavailable; then nothing is left behind.
         """
+        if request.idempotency_key is None:
+            return await self._accept(request, account)
+        key = account.id, request.idempotency_key
+        if key in self._under_way:
+            raise IdempotencyKeyBusy(
+                "a request with this Idempotency-Key is still under way; send it again in a moment to learn its outcome"
+            )
+        self._under_way.add(key)
+        try:
+            return await self._accept(request, account)
+        finally:
+            self._under_way.remove(key)
+
+    async def _accept(self, request: JobRequest, account: Account) -> JobId:
         now = self._clock.now()
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         new_id = job_id(now, self._ids.number(RANDOM_SPACE))
@@ -40,16 +57,16 @@ class Acceptor:
             plan = await asyncio.to_thread(plan_job, request, account, self._routing, new_id, now)
         else:
             plan = plan_job(request, account, self._routing, new_id, now)
-        await self._store.add_job(plan)
-        self._count(plan)
-        return new_id
+        added = await self._store.add_job(plan)
+        if added.is_new:
+            self._count(len(plan.sms), added)
+        return added.job_id
 
-    def _count(self, plan: JobPlan) -> None:
+    def _count(self, sms_count: int, added: Added) -> None:
         self._metrics.jobs_accepted.inc()
-        self._metrics.sms_accepted.inc(len(plan.sms))
-        for sms in plan.sms:
-            if sms.carrier is None:
-                self._metrics.sms_finished(sms.verdict.value)
+        self._metrics.sms_accepted.inc(sms_count)
+        for status, count in added.final.items():
+            self._metrics.sms_finished(status.value, count)
 
 
 def _is_large(request: JobRequest) -> bool:

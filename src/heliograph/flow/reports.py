@@ -16,14 +16,14 @@ class Reports:
         """One job. Raises JobUnknown, for another account's as well."""
         job = await self._store.job(account.id, job_id)
         if job is None:
-            raise _unknown(job_id)
+            raise JobUnknown.of(job_id)
         return job
 
     async def sms_of_job(self, account: Account, job_id: str) -> list[StoredSms]:
         """A job's SMS in the order of the request. Raises JobUnknown, for another account's as well."""
         sms = await self._store.sms_of_job(account.id, job_id)
         if sms is None:
-            raise _unknown(job_id)
+            raise JobUnknown.of(job_id)
         return sms
 
     async def find_jobs(self, query: JobQuery) -> list[StoredJob]:
@@ -33,7 +33,3 @@ class Reports:
     async def find_inbound(self, query: InboundQuery) -> list[InboundSms]:
         """SMS from phones that meet the criteria, newest first."""
         return await self._store.find_inbound(query)
-
-
-def _unknown(job_id: str) -> JobUnknown:
-    return JobUnknown(f"there is no job {job_id}; GET /rest/v1/jobs?jobIdsOnly=true lists the jobs of this account")

@@ -37,6 +37,11 @@ class CharactersRefused(RequestInvalid):
 class JobUnknown(HeliographError):
     """The account has no such job."""
 
+    @classmethod
+    def of(cls, job_id: str) -> "JobUnknown":
+        """With what to do."""
+        return cls(f"there is no job {job_id}; GET /rest/v1/jobs?jobIdsOnly=true lists the jobs of this account")
+
 
 class NumberNotBlocked(HeliographError):
     """The account's blocklist has no such number."""
@@ -59,6 +64,21 @@ class JobDuplicate(HeliographError):
             "to send it again all the same, set duplicateDetection to false"
         )
         self.job_id = job_id
+
+
+class IdempotencyKeyTaken(HeliographError):
+    """The idempotency key was used for another request, which was accepted as `job_id`."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"the Idempotency-Key was used within the last 24 hours for another request, accepted as job {job_id}; "
+            "give each request a key of its own"
+        )
+        self.job_id = job_id
+
+
+class IdempotencyKeyBusy(HeliographError):
+    """The first request with that idempotency key is still under way."""
 
 
 class Overloaded(HeliographError):

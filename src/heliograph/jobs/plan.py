@@ -13,7 +13,7 @@ from heliograph.jobs.addresses import e164
 from heliograph.jobs.errors import CharactersRefused, FieldFault
 from heliograph.jobs.naming import JobId
 from heliograph.jobs.options import JobOptions, Qos
-from heliograph.jobs.request import JobRequest, Message
+from heliograph.jobs.request import Idempotency, JobRequest, Message
 from heliograph.jobs.routing import Routing
 from heliograph.jobs.schedule import Period, SendWindow, joined, reaching_into, send_window
 from heliograph.jobs.status import Status
@@ -62,6 +62,8 @@ class JobPlan(msgspec.Struct, frozen=True):
     sms: tuple[PlannedSms, ...]
     fingerprint: bytes | None
     """To tell an equal request; None when the customer didn't ask for that."""
+    idempotency: Idempotency | None = None
+    """Asked for by its header: the same request again makes no second job."""
 
     @property
     def lane(self) -> int:
@@ -125,6 +127,9 @@ def plan_job(request: JobRequest, account: Account, routing: Routing, job_id: Jo
         messages=messages,
         sms=tuple(sms),
         fingerprint=request.fingerprint if options.duplicate_detection else None,
+        idempotency=None
+        if request.idempotency_key is None
+        else Idempotency(request.idempotency_key, request.fingerprint),
     )
 
 

@@ -27,9 +27,18 @@ class Message(msgspec.Struct, frozen=True):
 class JobRequest(msgspec.Struct, frozen=True):
     """A job as asked for, the account's defaults filled in.
 
-    fingerprint: of the request as it was sent, to tell an equal one (duplicateDetection).
+    fingerprint: of the request as it was sent, to tell an equal one; empty where nobody asks for that.
+    idempotency_key: under which the same request, sent again, makes no second job.
     """
 
     options: JobOptions
     messages: tuple[Message, ...]
+    fingerprint: bytes
+    idempotency_key: str | None = None
+
+
+class Idempotency(msgspec.Struct, frozen=True):
+    """An idempotency key, and the fingerprint of the request that it came with."""
+
+    key: str
     fingerprint: bytes

@@ -62,7 +62,10 @@ MEANINGS: dict[tuple[ProcessStatus, Status], str] = {
     "a receipt could be told to be about it",
     (ProcessStatus.CANCELED, Status.NONE): "cancelled before the first try",
     (ProcessStatus.CANCELED, Status.NOT_ACC_REC): "cancelled after a try that failed",
-    (ProcessStatus.KILL, Status.NONE): "cancelled after it was handed to the carrier",
+    (
+        ProcessStatus.KILL,
+        Status.NONE,
+    ): "cancelled when the carrier had it, or may have had; a receipt that comes later is told in `reason` alone",
 }
 """Every pair that a report can show, and what it means to a customer."""
 
@@ -113,3 +116,18 @@ def roll_up(parts: Sequence[PartProgress]) -> SmsProgress:
         if part.state in (PartState.WAITING, PartState.LEASED) and part.status is not Status.NONE:
             return SmsProgress(ProcessStatus.OPEN, part.status, part.reason)
     return SmsProgress(ProcessStatus.OPEN)
+
+
+def cancelled(parts: Sequence[PartProgress], *, tried: bool, doubtful: bool, now: datetime) -> SmsProgress:
+    """What becomes of an SMS that is not final when its job is cancelled.
+
+    tried: whether any of its parts has been tried; doubtful: whether the carrier may have got one without our knowing.
+    Where it has one, or may have, the SMS is killed: it may reach the phone all the same.
+    """
+    before = roll_up(parts)
+    if not doubtful and all(part.state is PartState.WAITING for part in parts):
+        failed = tried or any(part.status is Status.NOT_ACC_REC for part in parts)
+        status = Status.NOT_ACC_REC if failed else Status.NONE
+        return SmsProgress(ProcessStatus.CANCELED, status, before.reason, None, now)
+    sent_at = max((part.sent_at for part in parts if part.sent_at), default=None)
+    return SmsProgress(ProcessStatus.KILL, Status.NONE, before.reason, sent_at, now)

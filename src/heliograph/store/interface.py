@@ -13,6 +13,7 @@ import msgspec
 from heliograph.jobs.accounts import Account, AccountId, OnUnknown, RateLimit
 from heliograph.jobs.carriage import Segment, SegmentId
 from heliograph.jobs.inbound import InboundPart, InboundSms
+from heliograph.jobs.naming import JobId
 from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.schedule import Period
@@ -22,6 +23,9 @@ from heliograph.jobs.webhooks import Event, EventNumber, FailedEvent, Webhook, W
 DUPLICATE_WINDOW = timedelta(minutes=10)
 """How long an equal request is refused (contract, duplicateDetection)."""
 
+IDEMPOTENCY_WINDOW = timedelta(hours=24)
+"""How long an idempotency key is remembered (contract, Idempotency-Key)."""
+
 PARKED_FOR = timedelta(hours=1)
 """How long a receipt that came before the answer to its own submission can wait for it."""
 
@@ -30,6 +34,26 @@ EVENT_WORK = "!events"
 
 PART_BITS = 5
 """An SMS has at most 20 parts, so a segment's id is its SMS's number, these bits wide shifted, plus its part from 0."""
+
+
+class Added(NamedTuple):
+    """What came of a job that was to be kept.
+
+    job_id: the plan's own; where its idempotency key had been used, with an equal request, the first job's.
+    is_new: whether it is the plan's. final: how many of its SMS are final from the start, by status; empty if not new.
+    """
+
+    job_id: JobId
+    is_new: bool
+    final: Mapping[Status, int]
+
+
+class Cancelled(NamedTuple):
+    """A job after it was cancelled, and how many of its SMS this call made CANCELED and KILL."""
+
+    job: StoredJob
+    canceled_count: int
+    killed_count: int
 
 
 class JobQuery(msgspec.Struct, frozen=True):
@@ -248,10 +272,29 @@ class Store(Protocol):
 
     # Jobs
 
-    async def add_job(self, plan: JobPlan) -> None:
-        """Keep a job. Raises JobDuplicate if an equal one was accepted within the last 10 minutes.
+    async def add_job(self, plan: JobPlan) -> Added:
+        """Keep a job. SMS to numbers on the account's blocklist are final from the start.
 
-        SMS to numbers on the account's blocklist are final from the start.
+        First the plan's `idempotency`, if it has one, is looked for among the account's of jobs received less than
+        IDEMPOTENCY_WINDOW before: of the same key and fingerprint, that job is what there is, and nothing is kept;
+        with another fingerprint it raises IdempotencyKeyTaken. Then it raises JobDuplicate if the plan has a
+        `fingerprint`, and the account's last job kept with it was received less than DUPLICATE_WINDOW before. A job
+        that is kept has its key and its fingerprint kept with it, in the same transaction; one that is not, neither.
+        """
+        ...
+
+    async def cancel_job(self, account: AccountId, job_id: str, now: datetime) -> Cancelled | None:
+        """End the SMS of a job that are not final, as `jobs.status.cancelled` says; None for a job the account hasn't.
+
+        Tried is an SMS with a part whose attempt_count is above 0; doubtful is one with a part that was ever leased
+        while LEASED, or Postponed with SEND_ERR.
+
+        None of their parts is leased again, and what is recorded of those that are leased changes nothing, but for
+        this: of an SMS that is KILL, the receipts of each part that is SUBMITTED with a message id, or for which a
+        Submitted with both id and `receipt_due_at` is recorded later, are still matched, by the same rules, until
+        its receipt is due, after those awaited of SMS that aren't final. What they say replaces the SMS's reason, and
+        nothing else of it; nothing more is told of a part after its first final word, or of the SMS after one that
+        said a failure. Cancelled again, nothing changes.
         """
         ...
 

@@ -10,7 +10,7 @@ import msgspec
 
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
 from heliograph.jobs.carriage import Segment, SegmentId, is_same_phone
-from heliograph.jobs.errors import AccountExists, JobDuplicate
+from heliograph.jobs.errors import AccountExists, IdempotencyKeyTaken, JobDuplicate
 from heliograph.jobs.inbound import (
     NOBODY,
     REDELIVERY_WINDOW,
@@ -26,7 +26,7 @@ from heliograph.jobs.naming import JobId, inbound_id
 from heliograph.jobs.options import Qos
 from heliograph.jobs.plan import BLOCKED_REASON, JobPlan, PlannedSms, with_blocked
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
-from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
+from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, cancelled, roll_up
 from heliograph.jobs.webhooks import (
     Event,
     EventType,
@@ -41,9 +41,12 @@ from heliograph.store.in_process import Roles, SlidingWindow, WorkBell
 from heliograph.store.interface import (
     DUPLICATE_WINDOW,
     EVENT_WORK,
+    IDEMPOTENCY_WINDOW,
     PARKED_FOR,
     PART_BITS,
+    Added,
     Arrival,
+    Cancelled,
     Counts,
     DueEvent,
     DuePart,
@@ -62,6 +65,7 @@ from heliograph.store.interface import (
 from heliograph.store.memory_events import Outbox, Telling
 
 _PHONE = re.compile(r"\+[0-9]{1,15}")
+_GOOD_WORDS = (Status.NONE, Status.SUC_FIN, Status.SUC_ACC)
 
 
 @dataclass(slots=True)
@@ -75,6 +79,7 @@ class _Part:
     sent_at: datetime | None = None
     heard: bool = False
     others: tuple[str, ...] = ()
+    doubtful: bool = False
 
 
 @dataclass(slots=True)
@@ -96,6 +101,17 @@ class _Job:
 
 
 @dataclass(slots=True)
+class _Late:
+    """A part of a killed SMS whose receipts are still told. word: the first final one; NONE before."""
+
+    sms: _Sms
+    carrier: str
+    message_id: str
+    until: datetime
+    word: Status = Status.NONE
+
+
+@dataclass(slots=True)
 class _InboundPart:
     carrier: str
     arrival: Arrival
@@ -112,6 +128,8 @@ class MemoryStore:
         self._sms: dict[int, _Sms] = {}
         self._accounts: dict[AccountId, Account] = {}
         self._fingerprints: dict[tuple[AccountId, bytes], tuple[datetime, str]] = {}
+        self._idempotency: dict[tuple[AccountId, str], tuple[datetime, bytes, JobId]] = {}
+        self._late: dict[SegmentId, _Late] = {}
         self._parked: list[tuple[str, ReceiptNews]] = []
         self._calls: dict[AccountId, SlidingWindow] = {}
         self._last_served: dict[str, AccountId] = {}
@@ -126,13 +144,22 @@ class MemoryStore:
 
     # Jobs
 
-    async def add_job(self, plan: JobPlan) -> None:
+    async def add_job(self, plan: JobPlan) -> Added:
+        if plan.idempotency is not None:
+            used = self._idempotency.get((plan.account, plan.idempotency.key))
+            if used is not None and plan.received_at - used[0] < IDEMPOTENCY_WINDOW:
+                if used[1] != plan.idempotency.fingerprint:
+                    raise IdempotencyKeyTaken(used[2])
+                return Added(used[2], False, {})
         if plan.fingerprint is not None:
             key = (plan.account, plan.fingerprint)
             at, first = self._fingerprints.get(key, (None, ""))
             if at is not None and plan.received_at - at < DUPLICATE_WINDOW:
                 raise JobDuplicate(first)
             self._fingerprints[key] = (plan.received_at, plan.job_id)
+        if plan.idempotency is not None:
+            of = plan.account, plan.idempotency.key
+            self._idempotency[of] = plan.received_at, plan.idempotency.fingerprint, plan.job_id
         plan = with_blocked(plan, [dst for account, dst in self._blocked if account == plan.account])
         for sms in plan.sms:
             if _PHONE.fullmatch(sms.dst):
@@ -155,6 +182,27 @@ class MemoryStore:
                 self._happened_to_sms(sms, plan.received_at)
         self._finish_job_if_done(job)
         self._work.set(sms.carrier for sms in plan.sms)
+        return Added(plan.job_id, True, Counter(sms.verdict for sms in plan.sms if sms.carrier is None))
+
+    async def cancel_job(self, account: AccountId, job_id: str, now: datetime) -> Cancelled | None:
+        job = self._jobs.get(job_id)
+        if job is None or job.plan.account != account:
+            return None
+        ended: Counter[ProcessStatus] = Counter()
+        for sms in job.sms:
+            if sms.final is None:
+                tried = any(part.attempt_count for part in sms.parts)
+                doubtful = any(part.doubtful for part in sms.parts)
+                sms.final = cancelled(_part_progress(sms), tried=tried, doubtful=doubtful, now=now)
+                ended[sms.final.process_status] += 1
+                self._happened_to_sms(sms, now)
+                for index, part in enumerate(sms.parts):
+                    if part.state is PartState.SUBMITTED and part.message_id:
+                        late = _Late(sms, sms.carrier or "", part.message_id, part.due_at)
+                        self._late[SegmentId(sms.number << PART_BITS | index)] = late
+        if ended:
+            self._finish_job_if_done(job)
+        return Cancelled(_stored(job), ended[ProcessStatus.CANCELED], ended[ProcessStatus.KILL])
 
     async def job(self, account: AccountId, job_id: str) -> StoredJob | None:
         job = self._jobs.get(job_id)
@@ -228,7 +276,11 @@ class MemoryStore:
         moved = {outcome.segment for outcome in outcomes if isinstance(outcome, Moved)}
         for outcome in sorted(outcomes, key=lambda outcome: (isinstance(outcome, Ended), isinstance(outcome, Moved))):
             sms = self._sms.get(outcome.segment >> PART_BITS)
-            if sms is None or sms.final is not None:
+            if sms is None:
+                continue
+            if sms.final is not None:
+                if isinstance(outcome, Submitted) and self._await_late(sms, carrier, outcome):
+                    submitted[outcome.message_id] = outcome.at
                 continue
             if isinstance(outcome, Postponed | Moved) and sms.carrier != carrier:
                 continue  # It comes too late.
@@ -262,6 +314,15 @@ class MemoryStore:
         self._parked = [parked for parked in self._parked if parked not in overtaken]
         await self.record_receipts(carrier, [news for _, news in overtaken])
 
+    def _await_late(self, sms: _Sms, carrier: str, outcome: Submitted) -> bool:
+        """The carrier took a part of an SMS that was killed meanwhile; whether there is a receipt to wait for."""
+        if not _is_killed(sms) or not outcome.message_id or outcome.receipt_due_at is None:
+            return False
+        known = self._late.get(outcome.segment)
+        if known is None or known.until <= outcome.at:
+            self._late[outcome.segment] = _Late(sms, carrier, outcome.message_id, outcome.receipt_due_at)
+        return True
+
     def _move(self, sms: _Sms, part: _Part, outcome: Moved, moved: set[SegmentId]) -> None:
         states = {
             PartState.WAITING
@@ -286,6 +347,9 @@ class MemoryStore:
     async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
         for news in receipts:
             match = self._submitted(carrier, news)
+            if isinstance(match, _Late):
+                self._tell_late(match, news)
+                continue
             if match is None:
                 if news.message_id or news.spellings:
                     self._parked.append((carrier, news))
@@ -300,22 +364,41 @@ class MemoryStore:
             else:
                 self._end(sms, news.status, news.reason, news.at)
 
-    def _submitted(self, carrier: str, news: ReceiptNews) -> tuple[_Sms, _Part] | None:
+    def _tell_late(self, late: _Late, news: ReceiptNews) -> None:
+        sms, words = late.sms, [each.word for each in self._late.values() if each.sms is late.sms]
+        if late.word is not Status.NONE or any(word not in _GOOD_WORDS for word in words) or sms.final is None:
+            return
+        sms.final = msgspec.structs.replace(sms.final, reason=news.reason)
+        late.word = news.status or Status.NONE
+
+    def _submitted(self, carrier: str, news: ReceiptNews) -> "tuple[_Sms, _Part] | _Late | None":
         ids = {message_id: place for place, message_id in reversed([*enumerate((news.message_id, *news.spellings))])}
         ids.pop("", None)
         named = [
-            (self._is_other(sms, news), self._is_done(sms, part), ids[part.message_id], -sms.number, -index)
+            (self._is_other(sms, news), 2 * self._is_done(sms, part), ids[part.message_id], -sms.number, -index)
             for sms in self._sms.values()
-            if sms.carrier == carrier
+            if sms.carrier == carrier and not _is_killed(sms)
             for index, part in enumerate(sms.parts)
             if part.message_id in ids
+        ] + [
+            (
+                self._is_other(late.sms, news),
+                1 if late.word is Status.NONE else 2,
+                ids[late.message_id],
+                -late.sms.number,
+                -(segment & (1 << PART_BITS) - 1),
+            )
+            for segment, late in self._late.items()
+            if late.carrier == carrier and late.message_id in ids and news.at < late.until
         ]
         # An id is believed outright, another spelling only with its phone. Where a carrier gave one id twice, it means
-        # one that isn't done, and the newest of those.
+        # one that isn't done, one not killed rather than one that is, and the newest of those.
         believed = [each for each in named if each[2] == 0 or not each[0]]
         if not believed:
             return None
-        *_, number, index = min(believed)
+        _, rank, _, number, index = min(believed)
+        if rank == 1:
+            return self._late[SegmentId(-number << PART_BITS | -index)]
         return self._sms[-number], self._sms[-number].parts[-index]
 
     def _is_other(self, sms: _Sms, news: ReceiptNews) -> bool:
@@ -555,6 +638,7 @@ class MemoryStore:
             del self._jobs[job.plan.job_id]
             for sms in job.sms:
                 del self._sms[sms.number]
+        self._late = {segment: late for segment, late in self._late.items() if late.sms.number in self._sms}
         self._last_writers = {
             dst: (account, day) for dst, (account, day) in self._last_writers.items() if day >= received_before.date()
         }
@@ -597,7 +681,11 @@ def _done(status: Status, reason: str, sent_at: datetime | None, at: datetime) -
 
 
 def _progress(sms: _Sms) -> SmsProgress:
-    return sms.final or roll_up([PartProgress(p.state, p.status, p.reason, p.sent_at) for p in sms.parts])
+    return sms.final or roll_up(_part_progress(sms))
+
+
+def _part_progress(sms: _Sms) -> list[PartProgress]:
+    return [PartProgress(p.state, p.status, p.reason, p.sent_at) for p in sms.parts]
 
 
 def _postpone(part: _Part, outcome: Postponed) -> None:
@@ -605,7 +693,11 @@ def _postpone(part: _Part, outcome: Postponed) -> None:
     part.attempt_count = outcome.attempt_count
     part.status, part.reason = outcome.status, outcome.reason
     if outcome.status is Status.SEND_ERR:
-        part.others = ()
+        part.others, part.doubtful = (), True
+
+
+def _is_killed(sms: _Sms) -> bool:
+    return sms.final is not None and sms.final.process_status is ProcessStatus.KILL
 
 
 def _is_untouched(sms: _Sms) -> bool:
@@ -616,7 +708,7 @@ def _lease(sms: _Sms, index: int, until: datetime) -> DuePart:
     part, plan = sms.parts[index], sms.job.plan
     message = plan.messages[sms.planned.message]
     if part.state is PartState.LEASED:
-        part.others = ()
+        part.others, part.doubtful = (), True
     due = DuePart(
         segment=Segment(
             id=SegmentId(sms.number << PART_BITS | index),

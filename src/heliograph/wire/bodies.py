@@ -39,8 +39,31 @@ def decode_body(body: bytes) -> object:
 
 
 def fingerprint(raw: object) -> bytes:
-    """The same 16 bytes for the same JSON value, whatever its spacing and key order."""
-    return blake2b(msgspec.json.encode(raw, order="sorted"), digest_size=16).digest()
+    """The same 16 bytes for the same JSON value, whatever its spacing, key order and spelling of numbers.
+
+    A field that is null is the same as none. Raises RequestInvalid if the value is nested too deeply.
+    """
+    try:
+        return blake2b(msgspec.json.encode(_plain(raw), order="sorted"), digest_size=16).digest()
+    except RecursionError as error:
+        raise RequestInvalid("the body is nested too deeply; send a JobRequest as JSON") from error
+
+
+def _plain(value: object) -> object:
+    match value:
+        case dict():
+            fields = cast("dict[str, object]", value)
+            return {name: _plain(field) for name, field in fields.items() if field is not None}
+        case list():
+            return [_plain(item) for item in cast("list[object]", value)]
+        case float() if value.is_integer() and abs(value) <= _EXACT:
+            return int(value)
+        case _:
+            return value
+
+
+_EXACT = 2.0**53
+"""Up to here, a float that is an integer is that one and no other."""
 
 
 def _lone_surrogates_in(body: bytes) -> tuple[FieldFault, ...]:

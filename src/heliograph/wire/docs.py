@@ -291,8 +291,14 @@ _DETAILS = (
     "`Heliograph-Ignored` holds about 2000 characters; what is left out then is told by `...` at its end. A character "
     "that a header can't hold is percent-encoded.",
     "A body without a Content-Type is read as JSON; a compressed one is 415.",
-    "Two requests are equal (`duplicateDetection`) if their JSON values are: `null` and a missing field are not, nor "
-    "are two spellings of a number.",
+    "Two requests are equal (`duplicateDetection`, `Idempotency-Key`) if their JSON values are, whatever their "
+    "spacing, the order of their fields and the spelling of their numbers; `null` is the same as a missing field. Two "
+    "spellings of a phone number are not equal, nor are an option and its default.",
+    '`Idempotency-Key: abc` and `Idempotency-Key: "abc"` are the same key. The key is looked at before '
+    "`duplicateDetection`.",
+    "An SMS that is being handed to the carrier while its job is cancelled is KILL, whether the carrier takes it or "
+    "not; so is one whose handing over was never answered, and one of which a part was handed over: its other parts "
+    "are not sent.",
     "HEAD is answered for `/docs`, `/openapi.json`, `/healthz`, `/readyz` and `/metrics`; on an operation it is 405, "
     "as every method is that the operation doesn't have.",
     "A Basic token is read in either base64 alphabet, with its padding or without; what is not UTF-8 in it is read as "

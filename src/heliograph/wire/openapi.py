@@ -150,6 +150,7 @@ def _operation(operation: Operation) -> Json:
     described["parameters"] = [
         *(_parameter(parameter, "path") for parameter in operation.path_parameters),
         *(_parameter(parameter, "query") for parameter in operation.query_parameters),
+        *(_parameter(parameter, "header") for parameter in operation.header_parameters),
         {
             "name": "Prefer",
             "in": "header",

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import Enum
 from http import HTTPStatus
 
+from heliograph.wire.headers import IDEMPOTENCY_KEY
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
     BlocklistEntry,
@@ -59,6 +60,7 @@ class Operation:
 
     name: its operationId. path: below BASE_PATH, with `{parameters}`. body: whether it takes one; request: its shape.
     response: what a success answers; a list where `array`. or_else: another shape that it, or an element, can have.
+    header_parameters: their values are handed on as they came, one for each time.
     errors: the status codes it can answer, besides those that any operation can.
     """
 
@@ -77,6 +79,7 @@ class Operation:
     request: str = "JobRequest"
     path_parameters: tuple[Parameter, ...] = ()
     query_parameters: tuple[Parameter, ...] = ()
+    header_parameters: tuple[Parameter, ...] = ()
     errors: tuple[HTTPStatus, ...] = ()
 
 
@@ -100,6 +103,18 @@ SEND_SMS_JOB = Operation(
     response=JobResponse,
     success=HTTPStatus.CREATED,
     body=True,
+    header_parameters=(
+        Parameter(
+            IDEMPOTENCY_KEY,
+            str,
+            "A key of your own for this request, such as a UUID, of 1 to 255 visible ASCII characters. The same "
+            "request sent again with it, within 24 hours, sends nothing and answers the id of the first job; another "
+            "request with it is 409, and so is the same one while the first is under way. What is refused uses up no "
+            "key.",
+            pattern=r"^[!-~]+$",
+            example="8e03978e-40d5-43dd-bc93-6894a57f9324",
+        ),
+    ),
     errors=(
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.CONFLICT,
@@ -115,6 +130,21 @@ GET_JOB_STATUS = Operation(
     path="/jobs/{jobId}",
     summary="Get job status",
     description="Reads a job: the options in force, when it was received and finished, and the ids of its SMS.",
+    group=Group.JOBS,
+    response=JobReport,
+    path_parameters=(JOB_ID,),
+    errors=(HTTPStatus.NOT_FOUND,),
+)
+
+CANCEL_JOB = Operation(
+    name="CancelJob",
+    method="DELETE",
+    path="/jobs/{jobId}",
+    summary="Cancel job",
+    description="Cancels what can still be cancelled of a job, and answers the job. What waits is never sent: it is "
+    "CANCELED. What the carrier has, or may be getting at this moment, is not called back: it is KILL, and what the "
+    "carrier says of it later is told in its `reason` alone. What is final stays as it is; so, done again, it changes "
+    "nothing.",
     group=Group.JOBS,
     response=JobReport,
     path_parameters=(JOB_ID,),
@@ -397,6 +427,7 @@ REMOVE_TRIGGER = Operation(
 OPERATIONS = (
     SEND_SMS_JOB,
     GET_JOB_STATUS,
+    CANCEL_JOB,
     GET_ALL_JOBS,
     GET_RECIPIENT_STATUS,
     GET_INBOUND_SMS,

@@ -50,7 +50,9 @@ class ParsedRequest(NamedTuple):
     ignored: list[str]
 
 
-def parse_job_request(raw: object, account: Account, *, strict: bool = False) -> ParsedRequest:
+def parse_job_request(
+    raw: object, account: Account, *, strict: bool = False, idempotency_key: str | None = None
+) -> ParsedRequest:
     """A JobRequest as the account means it.
 
     strict: fields that mean nothing are faults (`Prefer: handling=strict`, RFC 7240).
@@ -61,6 +63,9 @@ def parse_job_request(raw: object, account: Account, *, strict: bool = False) ->
     if reader.faults:
         raise RequestInvalid.of(*reader.faults)
     assert request is not None, "without a fault there is a request"
+    if request.options.duplicate_detection or idempotency_key is not None:
+        digest = fingerprint(raw)
+        request = msgspec.structs.replace(request, fingerprint=digest, idempotency_key=idempotency_key)
     return ParsedRequest(request, reader.ignored)
 
 
@@ -99,7 +104,7 @@ class _Reader:
         messages = self._messages(fields.get("messages"))
         if self.faults:
             return None
-        return JobRequest(options, messages, fingerprint(fields) if options.duplicate_detection else b"")
+        return JobRequest(options, messages, b"")
 
     def options(self, raw: object, defaults: JobOptions, path: str) -> JobOptions:
         if raw is None:

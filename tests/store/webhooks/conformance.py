@@ -141,6 +141,15 @@ class WebhookConformance:
         (due,) = await told(store, at=1)
         assert due.event.sms.progress.status is Status.BLOCKED
 
+    async def test_cancelled_sms_are_told_and_then_their_job(self, store: Store):
+        await a_kept_webhook(store)
+        plan = a_plan(a_planned_sms(numbers(2)[0]), a_planned_sms(numbers(2)[1]))
+        await store.add_job(plan)
+        assert await store.cancel_job(ACCOUNT, plan.job_id, after(5))
+        events = [due.event for due in await told(store, at=6)]
+        assert [type(event) for event in events] == [SmsFinished, SmsFinished, JobFinished]
+        assert [event.sms.progress.process_status for event in events[:2]] == [ProcessStatus.CANCELED] * 2
+
     async def test_an_sms_from_a_phone_is_told_once_it_is_whole(self, store: Store):
         await a_kept_webhook(store)
         arrivals = [an_arrival(text, owner=1, part=part, parts=2, reference=7) for part, text in ((2, "b"), (1, "a"))]

@@ -74,7 +74,7 @@ class Connection:
         return found
 
     def run_rows(self, name: str, rows: Sequence[Sequence[object]]) -> int:
-        """Run a query for its effect with many rows of parameters; how many rows it changed."""
+        """Run a query for its effect with many rows of parameters; how many rows of the table it changed."""
         return sum(self.raw.execute(sql, parameters).rowcount for sql, parameters in _statements(name, rows))
 
     def begin(self, *, wait: bool) -> None:

@@ -32,6 +32,18 @@ INSERT OR REPLACE INTO fingerprint (account, digest, job, accepted) VALUES (?, ?
 -- Those that have had their time, a few at each call.
 DELETE FROM fingerprint WHERE id IN (SELECT id FROM fingerprint ORDER BY id LIMIT ?) AND accepted <= ?
 
+-- name: idempotency
+-- What an idempotency key was used for after an instant.
+SELECT digest, job FROM idempotency WHERE account = ? AND key = ? AND accepted > ?
+
+-- name: keep_idempotency
+-- REPLACE, as for fingerprints.
+INSERT OR REPLACE INTO idempotency (account, key, digest, job, accepted) VALUES (?, ?, ?, ?, ?)
+
+-- name: forget_idempotency
+-- Those that have had their time, a few at each call.
+DELETE FROM idempotency WHERE id IN (SELECT id FROM idempotency ORDER BY id LIMIT ?) AND accepted <= ?
+
 -- name: job
 SELECT id, public_id, first_sms, sms_count, options, finished FROM job
 WHERE id >= ? AND id < ? AND public_id = ? AND account = ?
@@ -82,7 +94,9 @@ CROSS JOIN job ON job.id = sms.job CROSS JOIN message ON message.job = sms.job A
 -- What is awaiting its receipt keeps that state, so that no SMS goes back from RUNNING to OPEN. Of what was leased
 -- nobody knows whether the carrier has it, so it stays there.
 WITH wanted (id, due) AS (VALUES :rows)
-UPDATE live SET state = max(live.state, 1), due = wanted.due, others = iif(live.state = 1, NULL, live.others) FROM wanted WHERE live.id = wanted.id
+UPDATE live SET state = max(live.state, 1), due = wanted.due, others = iif(live.state = 1, NULL, live.others),
+  doubtful = max(live.doubtful, live.state = 1)
+FROM wanted WHERE live.id = wanted.id
 
 -- name: free_leases
 -- At start: whoever held a lease on this file is gone, so its end needn't be waited for.
@@ -99,7 +113,7 @@ FROM news WHERE live.id = news.id AND live.state < 2
 -- name: postponed
 WITH news (id, due, attempts, status, reason, carrier) AS (VALUES :rows)
 UPDATE live SET state = 0, due = news.due, attempts = news.attempts, status = news.status, reason = news.reason,
-  others = iif(news.status = 'SEND_ERR', NULL, live.others)
+  others = iif(news.status = 'SEND_ERR', NULL, live.others), doubtful = max(live.doubtful, news.status = 'SEND_ERR')
 FROM news WHERE live.id = news.id AND live.state = 1 AND live.carrier = news.carrier
 
 -- name: movable
@@ -145,9 +159,51 @@ CROSS JOIN sms ON sms.id = live.id >> 5
 -- name: awaiting_receipts
 SELECT message_id FROM live WHERE carrier = ? AND state = 2 AND message_id IS NOT NULL ORDER BY id
 
+-- name: to_cancel
+-- The parts of SMS between two that are not final.
+SELECT id, carrier, state, attempts, doubtful, status, reason, message_id, sent, due FROM live
+WHERE id >= ? AND id < ? ORDER BY id
+
+-- name: insert_late
+INSERT INTO late (id, carrier, message_id, until, word) VALUES :rows
+
+-- name: submitted_late
+-- Of segments that the carrier took, those whose SMS was killed meanwhile.
+WITH news (id, carrier, message_id, until, at) AS (VALUES :rows)
+INSERT INTO late (id, carrier, message_id, until, word)
+SELECT news.id, news.carrier, news.message_id, news.until, '' FROM news CROSS JOIN sms ON sms.id = news.id >> 5
+LEFT JOIN late AS known ON known.id = news.id
+WHERE sms.process_status = 'KILL' AND (known.until IS NULL OR known.until <= news.at)
+ON CONFLICT (id) DO UPDATE SET carrier = excluded.carrier, message_id = excluded.message_id, until = excluded.until,
+  word = ''
+
+-- name: late_by_id
+WITH wanted (place, likeliness, message_id, carrier, at) AS (VALUES :rows)
+SELECT wanted.place, wanted.likeliness, late.id, late.word, sms.dst FROM wanted
+CROSS JOIN late INDEXED BY late_message_id
+ON late.message_id = wanted.message_id AND late.carrier = wanted.carrier AND late.until > wanted.at
+CROSS JOIN sms ON sms.id = late.id >> 5
+
+-- name: late_words
+-- The parts of an SMS.
+SELECT id, word FROM late WHERE id >= ? AND id < ?
+
+-- name: late_word
+UPDATE late SET word = ? WHERE id = ?
+
+-- name: tell_late
+UPDATE sms SET reason = ? WHERE id = ?
+
+-- name: forget_late
+-- Those that have had their time, a few at each call.
+DELETE FROM late WHERE id IN (SELECT id FROM late INDEXED BY late_until WHERE until <= ? ORDER BY until LIMIT ?)
+
+-- name: delete_late
+DELETE FROM late WHERE id >= ? AND id < ?
+
 -- name: end_sms
-WITH news (id, status, reason, sent, finished) AS (VALUES :rows)
-UPDATE sms SET process_status = 'DONE', status = news.status, reason = news.reason, sent = news.sent,
+WITH news (id, process_status, status, reason, sent, finished) AS (VALUES :rows)
+UPDATE sms SET process_status = news.process_status, status = news.status, reason = news.reason, sent = news.sent,
   finished = news.finished
 FROM news WHERE sms.id = news.id AND sms.process_status IS NULL
 

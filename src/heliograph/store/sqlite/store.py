@@ -19,7 +19,9 @@ from heliograph.store.group_commit import GroupCommit
 from heliograph.store.in_process import Roles, SlidingWindow, WorkBell
 from heliograph.store.interface import (
     EVENT_WORK,
+    Added,
     Arrival,
+    Cancelled,
     Counts,
     DueEvent,
     DuePart,
@@ -50,6 +52,7 @@ from heliograph.store.sqlite.writer import (
     AddWebhook,
     BlankTexts,
     Block,
+    CancelJob,
     DeleteEventsOf,
     EndWaiting,
     ForgetEvents,
@@ -135,10 +138,21 @@ class SqliteStore:
 
     # Jobs
 
-    async def add_job(self, plan: JobPlan) -> None:
-        await self._commits.write_job(AddJob(plan), len(plan.sms))
+    async def add_job(self, plan: JobPlan) -> Added:
+        added = await self._commits.write_job(AddJob(plan), len(plan.sms))
         self._tell_of_events()
         self._work.set(sms.carrier for sms in plan.sms)
+        return added
+
+    async def cancel_job(self, account: AccountId, job_id: str, now: datetime) -> Cancelled | None:
+        row = self._job_row(account, job_id)
+        if row is None:
+            return None
+        job = stored_job(row)
+        if job.finished_at is not None:
+            return Cancelled(job, 0, 0)
+        found = await self._write(CancelJob(account, job_id, now, job.sms_count))
+        return None if found is None else Cancelled(stored_job(found[0]), *found[1:])
 
     async def job(self, account: AccountId, job_id: str) -> StoredJob | None:
         row = self._job_row(account, job_id)

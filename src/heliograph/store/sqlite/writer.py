@@ -1,23 +1,33 @@
 """What is written, transaction by transaction."""
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import msgspec
 
 from heliograph.jobs.accounts import Account, AccountId, OnUnknown
 from heliograph.jobs.carriage import SegmentId, is_same_phone
-from heliograph.jobs.errors import AccountExists, HeliographError, JobDuplicate, StoreUnavailable
-from heliograph.jobs.naming import received_ms
+from heliograph.jobs.errors import (
+    AccountExists,
+    HeliographError,
+    IdempotencyKeyTaken,
+    JobDuplicate,
+    StoreUnavailable,
+)
+from heliograph.jobs.naming import JobId, received_ms
 from heliograph.jobs.plan import BLOCKED_REASON, JobPlan
-from heliograph.jobs.status import PartState, Status
+from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, Status, cancelled
 from heliograph.jobs.webhooks import Webhook, WebhookId
 from heliograph.store.interface import (
     DUPLICATE_WINDOW,
+    IDEMPOTENCY_WINDOW,
     PARKED_FOR,
     PART_BITS,
+    Added,
     Arrival,
     DuePart,
     Ended,
@@ -38,6 +48,7 @@ from heliograph.store.sqlite.rows import (
     first_job_number,
     instant_ms,
     instant_ms_up,
+    instant_of,
     names_row,
 )
 
@@ -50,24 +61,42 @@ _PARKED_FOR_MS = PARKED_FOR // timedelta(milliseconds=1)
 _receipt_news = msgspec.json.Decoder(ReceiptNews)
 
 
+class _Rank(IntEnum):
+    """How a segment stands that a receipt may mean."""
+
+    AWAITED = 0
+    KILLED = 1
+    """Its SMS was cancelled; what its receipts say is told all the same."""
+    DONE = 2
+
+
 class _Match(NamedTuple):
     """A segment that a receipt may mean; the least one is it. newest: the segment's id, negative."""
 
     is_other: bool
-    is_done: bool
+    rank: _Rank
     likeliness: int
     newest: int
 
     @property
     def is_sure(self) -> bool:
         """Whether no other could be it rather."""
-        return not self.is_other and not self.is_done
+        return not self.is_other and self.rank is _Rank.AWAITED
 
 
 class AddJob(msgspec.Struct, frozen=True):
     """Write: keep a job."""
 
     plan: JobPlan
+
+
+class CancelJob(msgspec.Struct, frozen=True):
+    """Write: end what is not final of a job. sms_count: of the job."""
+
+    account: AccountId
+    job_id: str
+    now: datetime
+    sms_count: int
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -217,7 +246,7 @@ class BlankTexts(msgspec.Struct, frozen=True):
 
 
 Write = (
-    AddJob | Lease | RecordOutcomes | RecordReceipts | RecordInbound | GatherWriters | GiveUpMissingParts
+    AddJob | CancelJob | Lease | RecordOutcomes | RecordReceipts | RecordInbound | GatherWriters | GiveUpMissingParts
     | ForgetInbound | Block | Unblock | EndWaiting | AddWebhook | RemoveWebhook | DeleteEventsOf | LeaseEvents
     | SettleEvents | ReplayEvents | ForgetEvents | PutAccount | ForgetJobs | BlankTexts | Probe
 )  # fmt: skip
@@ -228,6 +257,8 @@ def row_count(write: Write) -> int:
     match write:
         case AddJob():
             return len(write.plan.sms)
+        case CancelJob():
+            return 3 * write.sms_count
         case Lease():
             return write.limit
         case RecordOutcomes():
@@ -265,11 +296,13 @@ class _SmsEnd(NamedTuple):
     status: Status
     reason: str
     at: int
+    process_status: ProcessStatus = ProcessStatus.DONE
 
 
 _Parts = dict[int, tuple[int, int | None]]
 """The state of an SMS's parts, and when they were sent."""
 _GONE = (PartState.DONE.value, None)
+_GOOD_WORDS = ("", Status.SUC_FIN.value, Status.SUC_ACC.value)
 
 
 class Writer:
@@ -351,6 +384,8 @@ class Writer:
 
     def _write(self, write: Write) -> Any:
         match write:
+            case CancelJob():
+                return self._cancel_job(write)
             case Lease():
                 return self._lease(write)
             case RecordOutcomes():
@@ -398,23 +433,45 @@ class Writer:
 
     # Jobs
 
-    def _add_jobs(self, plans: Sequence[JobPlan]) -> list[HeliographError | None]:
-        results: list[HeliographError | None] = []
+    def _add_jobs(self, plans: Sequence[JobPlan]) -> list[HeliographError | Added]:
+        found: list[HeliographError | Added | None] = []
         jobs: list[tuple[object, ...]] = []
         messages: list[tuple[object, ...]] = []
         sms: list[tuple[object, ...]] = []
         live: list[tuple[object, ...]] = []
         for plan in plans:
-            duplicate = self._duplicate(plan)
-            results.append(duplicate)
-        added = [plan for plan, duplicate in zip(plans, results, strict=True) if duplicate is None]
-        for plan in self._blocklists.applied_to(added):
+            found.append(self._first(plan) or self._duplicate(plan))
+            if found[-1] is None:
+                self._keep_idempotency(plan)
+        new = [plan for plan, known in zip(plans, found, strict=True) if known is None]
+        added: list[Added] = []
+        for plan in self._blocklists.applied_to(new):
             self._add_rows(plan, jobs, messages, sms, live)
+            added.append(Added(plan.job_id, True, Counter(each.verdict for each in plan.sms if each.carrier is None)))
         self._db.run_rows("insert_jobs", jobs)
         self._db.run_rows("insert_messages", messages)
         self._db.run_rows("insert_sms", sms)
         self._db.run_rows("insert_live", live)
-        return results
+        rest = iter(added)
+        return [next(rest) if known is None else known for known in found]
+
+    def _first(self, plan: JobPlan) -> IdempotencyKeyTaken | Added | None:
+        """What there is under the plan's idempotency key."""
+        if plan.idempotency is None:
+            return None
+        since = instant_ms(plan.received_at - IDEMPOTENCY_WINDOW)
+        rows = self._db.query("idempotency", plan.account, plan.idempotency.key, since)
+        for digest, job_id in rows:
+            is_same = digest == plan.idempotency.fingerprint
+            return Added(JobId(job_id), False, {}) if is_same else IdempotencyKeyTaken(job_id)
+        return None
+
+    def _keep_idempotency(self, plan: JobPlan) -> None:
+        if plan.idempotency is None:
+            return
+        key, digest = plan.idempotency.key, plan.idempotency.fingerprint
+        self._db.run("keep_idempotency", plan.account, key, digest, plan.job_id, instant_ms(plan.received_at))
+        self._db.run("forget_idempotency", 4, instant_ms(plan.received_at - IDEMPOTENCY_WINDOW))
 
     def _duplicate(self, plan: JobPlan) -> JobDuplicate | None:
         if plan.fingerprint is None:
@@ -486,6 +543,43 @@ class Writer:
         for place, message in enumerate(plan.messages):
             parts = None if message.parts == (message.text,) else msgspec.json.encode(message.parts).decode()
             messages.append((job, place, message.text, message.encoding.value, parts))
+
+    def _cancel_job(self, cancel: CancelJob) -> tuple[tuple[Any, ...], int, int] | None:
+        """The job's row, and how many SMS became CANCELED and KILL."""
+        numbers = sms_range_of(cancel.job_id)
+        rows = numbers and self._db.query("job", *numbers, cancel.job_id, cancel.account)
+        if not rows:
+            return None
+        _, _, first_sms, sms_count, *_ = rows[0]
+        progress: dict[int, list[PartProgress]] = {}
+        parts: dict[int, _Parts] = {}
+        tried: set[int] = set()
+        doubted: set[int] = set()
+        late: dict[int, list[tuple[object, ...]]] = {}
+        bounds = first_sms << PART_BITS, first_sms + sms_count << PART_BITS
+        for row in self._db.query("to_cancel", *bounds):
+            segment, carrier, state, attempts, doubtful, status, reason, message_id, sent, due = row
+            number = segment >> PART_BITS
+            sent_at = None if sent is None else instant_of(sent)
+            progress.setdefault(number, []).append(PartProgress(PartState(state), Status(status), reason, sent_at))
+            parts.setdefault(number, {})[segment] = state, sent
+            if attempts:
+                tried.add(number)
+            if doubtful:
+                doubted.add(number)
+            if state == PartState.SUBMITTED.value and message_id is not None:
+                late.setdefault(number, []).append((segment, carrier, message_id, due, ""))
+        counts: Counter[ProcessStatus] = Counter()
+        ended: dict[int, _SmsEnd] = {}
+        for number, each in progress.items():
+            end = cancelled(each, tried=number in tried, doubtful=number in doubted, now=cancel.now)
+            ended[number] = _SmsEnd(end.status, end.reason, instant_ms(cancel.now), end.process_status)
+            counts[end.process_status] += 1
+        self._end(ended, parts)
+        self._db.run_rows("insert_late", [row for rows in late.values() for row in rows])
+        self._db.run("forget_late", instant_ms(cancel.now), 2 * len(late) + 10)
+        job = self._db.query("job", *numbers, cancel.job_id, cancel.account)[0] if ended and numbers else rows[0]
+        return job, counts[ProcessStatus.CANCELED], counts[ProcessStatus.KILL]
 
     # Work that falls due
 
@@ -569,7 +663,8 @@ class Writer:
                 case Ended():
                     end = _SmsEnd(outcome.status, outcome.reason, instant_ms(outcome.at))
                     ended.setdefault(outcome.segment >> PART_BITS, end)
-        self._db.run_rows("submitted", submitted)
+        if self._db.run_rows("submitted", submitted) < len(submitted):
+            self._await_late(record.carrier, submitted)
         self._db.run_rows("postponed", postponed)
         self._parts_done(taken, Status.SUC_ACC, before=PartState.SUBMITTED)
         if moved:
@@ -577,6 +672,11 @@ class Writer:
         self._end(ended)
         if self._parked_count and awaited:
             self._unpark(record.carrier, awaited)
+
+    def _await_late(self, carrier: str, submitted: Sequence[tuple[object, ...]]) -> None:
+        """Some segments that the carrier took are not live any more: the receipts of those that were killed."""
+        rows = [(id_, carrier, message_id, due, at) for id_, due, message_id, at in submitted if message_id is not None]
+        self._db.run_rows("submitted_late", rows)
 
     def _move(self, carrier: str, moved: Sequence[Moved]) -> dict[int, _SmsEnd]:
         """SMS go to other carriers, those that may; the ends of those that come to theirs instead."""
@@ -628,14 +728,17 @@ class Writer:
         taken: dict[int, _PartDone] = {}
         ended: dict[int, _SmsEnd] = {}
         parked: list[tuple[object, ...]] = []
+        late: list[tuple[int, ReceiptNews]] = []
         for place, news in enumerate(receipts):
-            segment, is_done = segments.get(place, (None, False))
+            segment, rank = segments.get(place, (None, _Rank.DONE))
             if segment is None:
                 ids = {news.message_id, *news.spellings} - {""}
                 if ids:
                     content = msgspec.json.encode(news)
                     parked += [(carrier, message_id, instant_ms(news.at), content) for message_id in sorted(ids)]
-            elif is_done or segment in delivered or segment in taken or segment >> PART_BITS in ended:
+            elif rank is _Rank.KILLED:
+                late.append((segment, news))
+            elif rank is _Rank.DONE or segment in delivered or segment in taken or segment >> PART_BITS in ended:
                 continue  # The first final word holds.
             elif news.status is None:
                 heard[segment] = news.reason
@@ -646,27 +749,41 @@ class Writer:
             else:
                 ended[segment >> PART_BITS] = _SmsEnd(news.status, news.reason, instant_ms(news.at))
         self._park(parked)
+        self._tell_late(late)
         self._db.run_rows("heard", list(heard.items()))
         self._end(ended)
         self._parts_done(list(delivered.values()), Status.SUC_FIN, before=PartState.DONE)
         self._parts_done(list(taken.values()), Status.SUC_ACC, before=PartState.DONE)
 
-    def _submitted(self, carrier: str, receipts: Sequence[ReceiptNews]) -> dict[int, tuple[int, bool]]:
-        """To which segment each receipt belongs, by its place, and whether that segment is done."""
+    def _tell_late(self, late: Iterable[tuple[int, ReceiptNews]]) -> None:
+        """What receipts say of segments whose SMS were killed."""
+        for segment, news in late:
+            number = segment >> PART_BITS
+            words = dict(self._db.query("late_words", number << PART_BITS, number + 1 << PART_BITS))
+            if words[segment] or any(word not in _GOOD_WORDS for word in words.values()):
+                continue
+            self._db.run("tell_late", news.reason, number)
+            if news.status is not None:
+                self._db.run("late_word", news.status.value, segment)
+
+    def _submitted(self, carrier: str, receipts: Sequence[ReceiptNews]) -> dict[int, tuple[int, _Rank]]:
+        """To which segment each receipt belongs, by its place, and how that stands."""
         wanted = [(place, news.message_id, carrier) for place, news in enumerate(receipts) if not news.spellings]
         found: dict[int, list[_Match]] = {}
         for place, segment, state in self._db.query_rows("by_message_id", wanted):
-            found.setdefault(place, []).append(_Match(False, state == PartState.DONE.value, 0, -segment))
+            found.setdefault(place, []).append(_Match(False, _rank(state), 0, -segment))
         if len(wanted) < len(receipts):
             self._find_by_spelling(carrier, receipts, found)
-        segments: dict[int, tuple[int, bool]] = {}
+        self._find_killed(carrier, receipts, found)
+        segments: dict[int, tuple[int, _Rank]] = {}
         given: set[int] = set()
         for place, matches in sorted(found.items()):
             # Where a carrier gave one id twice, it means one that isn't done, and the newest of those.
             best = min(matches)
             if len(matches) > 1 and -best.newest in given:
-                best = min((each for each in matches if -each.newest not in given and not each.is_done), default=best)
-            segments[place] = (-best.newest, best.is_done)
+                others = (each for each in matches if -each.newest not in given and each.rank is not _Rank.DONE)
+                best = min(others, default=best)
+            segments[place] = (-best.newest, best.rank)
             if receipts[place].status is not None:
                 given.add(-best.newest)
         return segments
@@ -687,8 +804,23 @@ class Writer:
             for place, likeliness, segment, state, dst in self._db.query_rows("by_spelling", wanted):
                 is_other = not any(is_same_phone(dst, phone) for phone in spelt[place].phones)
                 if likeliness == 0 or not is_other:
-                    match = _Match(is_other, state == PartState.DONE.value, likeliness, -segment)
-                    found.setdefault(place, []).append(match)
+                    found.setdefault(place, []).append(_Match(is_other, _rank(state), likeliness, -segment))
+
+    def _find_killed(self, carrier: str, receipts: Sequence[ReceiptNews], found: dict[int, list["_Match"]]) -> None:
+        """The same among segments whose SMS were killed, for receipts that mean none besides those for sure."""
+        wanted = [
+            (place, likeliness, message_id, carrier, instant_ms(news.at))
+            for place, news in enumerate(receipts)
+            if not any(each.is_sure for each in found.get(place, ()))
+            for likeliness, message_id in enumerate((news.message_id, *news.spellings))
+            if message_id
+        ]
+        for place, likeliness, segment, word, dst in self._db.query_rows("late_by_id", wanted):
+            news = receipts[int(place)]
+            is_other = bool(news.spellings) and not any(is_same_phone(dst, phone) for phone in news.phones)
+            if likeliness == 0 or not is_other:
+                rank = _Rank.DONE if word else _Rank.KILLED
+                found.setdefault(place, []).append(_Match(is_other, rank, likeliness, -segment))
 
     def _park(self, parked: Sequence[tuple[object, ...]]) -> None:
         if parked:
@@ -741,7 +873,9 @@ class Writer:
         news: list[tuple[object, ...]] = []
         for number, end in ended.items():
             sent = [sent for _, sent in parts.get(number, {}).values() if sent is not None]
-            news.append((number, end.status.value, end.reason, max(sent, default=None), end.at))
+            news.append(
+                (number, end.process_status.value, end.status.value, end.reason, max(sent, default=None), end.at)
+            )
         numbers = [(number,) for number in ended]
         self._db.run_rows("end_sms", news)
         self.events.sms_ended(numbers)
@@ -777,6 +911,8 @@ class Writer:
     def _forget_jobs(self, forget: ForgetJobs) -> int:
         self._inbound.gather_writers(self._last_sms)
         self._inbound.forget_writers(forget.received_before)
+        self._db.run("forget_late", instant_ms(forget.received_before), FORGOTTEN_SMS)
+        self._db.run("forget_idempotency", FORGOTTEN_SMS, instant_ms(forget.received_before - IDEMPOTENCY_WINDOW))
         before = first_job_number(forget.received_before)
         numbers: list[tuple[int]] = []
         sms_total = 0
@@ -786,6 +922,7 @@ class Writer:
             sms_total += sms_count
             numbers.append((job,))
             self._db.run("delete_sms", first_sms, first_sms + sms_count)
+            self._db.run("delete_late", first_sms << PART_BITS, first_sms + sms_count << PART_BITS)
         if numbers:
             self._db.run("keep_last_sms_number", self._last_sms)
         self._db.run_rows("delete_messages", numbers)
@@ -798,6 +935,10 @@ class Writer:
         self._db.run_rows("blank_messages", jobs)
         self._db.run_rows("blank_jobs", jobs)
         return len(jobs)
+
+
+def _rank(state: int) -> _Rank:
+    return _Rank.DONE if state == PartState.DONE.value else _Rank.AWAITED
 
 
 def _postponed_row(outcome: Postponed, carrier: str) -> tuple[object, ...]:
