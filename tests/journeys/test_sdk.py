@@ -12,6 +12,7 @@ from heliograph import (
     AsyncClient,
     BlocklistEntry,
     Client,
+    EventType,
     InvalidRequest,
     Message,
     NotFound,
@@ -133,6 +134,22 @@ def test_the_blocklist_is_kept(client):
 def test_the_version_and_what_phones_sent(client):
     assert client.version().version_info.startswith("heliograph ")
     assert list(client.inbound()) == []
+
+
+def test_webhooks_are_kept(client):
+    made = client.add_webhook("https://hooks.example.com/sms", [EventType.SMS_FINISHED])
+    assert made.secret.startswith("whsec_")
+    assert made.secret not in repr(made)
+    assert [(kept.id, kept.events, kept.secret) for kept in client.webhooks()] == [
+        (made.id, (EventType.SMS_FINISHED,), None)
+    ]
+    assert list(client.webhook_failures(made.id)) == []
+    assert client.replay_webhook(made.id) == 0
+    assert client.remove_webhook(made.id).id == made.id
+    with pytest.raises(NotFound):
+        client.remove_webhook(made.id)
+    with pytest.raises(InvalidRequest, match="url"):
+        client.add_webhook("ftp://hooks.example.com")
 
 
 # Peers that don't answer as they should
