@@ -6,6 +6,7 @@ import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+import httpx2
 import pytest
 
 from heliograph import (
@@ -28,16 +29,19 @@ from heliograph import (
 )
 from heliograph.clock import SystemClock
 from heliograph.jobs.accounts import RateLimit
+from heliograph.wire.operations import SEND_SMS_JOB
 from tests.fakes.builders import an_account
 from tests.fakes.service import PASSWORD, password_hash, running_server
 
 MOBILE = "+4917612345678"
+KEYS_ARE_KNOWN = "Idempotency-Key" in str(SEND_SMS_JOB)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     accounts = [
         an_account("müller?>", password_hash=password_hash(), rate_limit=None),
+        an_account("once", password_hash=password_hash(), rate_limit=None),
         an_account("limited", password_hash=password_hash(), rate_limit=RateLimit(2, 60)),
     ]
     with running_server(tmp_path_factory.mktemp("server"), *accounts) as running:
@@ -150,6 +154,39 @@ def test_webhooks_are_kept(client):
         client.remove_webhook(made.id)
     with pytest.raises(InvalidRequest, match="url"):
         client.add_webhook("ftp://hooks.example.com")
+
+
+class Losing(httpx2.BaseTransport):
+    """A network that loses the first answer to each job: the service has taken it, and the client doesn't know."""
+
+    def __init__(self) -> None:
+        self._inner = httpx2.HTTPTransport()
+        self._known: set[bytes] = set()
+        self.lost_count = 0
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = self._inner.handle_request(request)
+        if request.method == "POST" and request.content not in self._known:
+            response.read()
+            self._known.add(request.content)
+            self.lost_count += 1
+            raise httpx2.ReadError("the answer was lost", request=request)
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@pytest.mark.skipif(not KEYS_ARE_KNOWN, reason="the service doesn't know Idempotency-Key yet")
+def test_a_job_whose_answer_is_lost_is_sent_once(server):
+    network = Losing()
+    with Client(server.url, "once", PASSWORD, transport=network) as client:
+        sent = [client.send(f"Your code is {code}", to=MOBILE) for code in range(10)]
+        sent += client.send_messages([Message("Hello", to=[MOBILE] * 3001)], idempotency_key="all")
+        again = client.send_messages([Message("Hello", to=[MOBILE] * 3001)], idempotency_key="all")
+        assert network.lost_count == 12
+        assert again == sent[-2:]
+        assert sorted(client.job_ids()) == sorted(sent)
 
 
 # Peers that don't answer as they should
