@@ -425,12 +425,10 @@ class AsyncClient:
             left_s = deadline - self._clock.monotonic()
             outcome = await self._try(call, root, try_timeout_s(left_s, more_tries=tries < MOST_TRIES))
             in_doubt = in_doubt or is_doubtful(outcome)
+            again = is_not_done(outcome) or is_being_done(call, outcome)
             if is_passing(outcome):
-                again = may_repeat(
-                    call, knows_keys=call.key is not None and await self._root_knows_keys(root, deadline)
-                )
-            else:
-                again = is_not_done(outcome) or is_being_done(call, outcome)
+                knows_keys = call.key is not None and await self._root_knows_keys(root, deadline)
+                again = may_repeat(call, knows_keys=knows_keys)
             wait_s = pause_s(outcome, tries, self._ids.number(1000) / 1000)
             if not again or tries == MOST_TRIES or self._clock.monotonic() + wait_s >= deadline:
                 return value_of(call, outcome, in_doubt=in_doubt)

@@ -1,5 +1,6 @@
 """Whom a client talks to: heliograph, another service with this API, or the vendor's."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -84,15 +85,24 @@ def service_at(url: str) -> Service:
     if parts.username is not None or parts.password is not None:
         raise SettingsInvalid("url must not hold a username or a password; give them as arguments of their own")
     if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or " " in url.strip():
-        raise SettingsInvalid(f"url must be like https://sms.example; it is {url!r}")
+        raise SettingsInvalid(f"url must be like https://sms.example; it is {_shown(url)}")
     if parts.query or parts.fragment:
-        raise SettingsInvalid(f"url must end with its path, as https://sms.example/gateway; it is {url!r}")
+        raise SettingsInvalid(f"url must end with its path, as https://sms.example/gateway; it is {_shown(url)}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     path = parts.path.rstrip("/").removesuffix(BASE_PATH).rstrip("/")
-    root = f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
+    port_part = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
+    root = f"{parts.scheme}://{host}{port_part}{path}"
     if root in (RETARUS.url, *RETARUS.read_from):
         return RETARUS
     return Service(root, (root,))
+
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def _shown(url: str) -> str:
+    """A URL that is wrong, without what may be credentials in the wrong place."""
+    return repr(re.sub(r"[^/]*@", "…@", url).partition("?")[0])
 
 
 def _given(value: str | None, name: str, variable: str, environ: Mapping[str, str]) -> str:
