@@ -8,6 +8,8 @@ from base64 import b64encode
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -43,7 +45,7 @@ class Connection:
     """A connection that somebody has made with a connector.
 
     files: the package. parameters: what the connection was given. resolve: where hosts are, for no name is looked up
-    here, and TLS is left to who stands before the service. policies: False for Logic Apps, which knows none.
+    here, and TLS ends at a proxy that says so. policies: False for Logic Apps, which knows none.
     """
 
     def __init__(
@@ -87,16 +89,38 @@ class Connection:
                 return reply
         return self.call(operation_id, {"x-ms-action-tracking-id": run}, **arguments)
 
-    def delete(self, url: str) -> Reply:
-        """As a trigger unsubscribes: at the address that was answered, without credentials."""
-        return self.send(Call("DELETE", url, {}, None))
+    def subscribe(self, operation_id: str, callback_url: str) -> str:
+        """A flow with this trigger is saved; the address at which that is ended."""
+        _, _, operation = self._operations[operation_id]
+        assert operation["x-ms-trigger"] == "single"
+        assert self.notified(operation_id)["properties"]
+        (body,) = [parameter for parameter in operation["parameters"] if parameter["in"] == "body"]
+        schema = self._resolved(body["schema"])
+        (name,) = [name for name, each in schema["properties"].items() if each.get("x-ms-notification-url")]
+        reply = self.call(operation_id, body={name: callback_url})
+        assert reply.status == 201, reply.body
+        return reply.headers["location"]
+
+    def unsubscribe(self, location: str) -> Reply:
+        """The flow is turned off: at that address, without credentials."""
+        assert urlsplit(location).netloc, "it must be absolute"
+        return self.send(Call("DELETE", location, {}, None))
+
+    def notified(self, operation_id: str) -> dict[str, Any]:
+        """The schema of what a trigger's flow is given."""
+        path, _, _ = self._operations[operation_id]
+        return self._resolved(self.definition["paths"][path]["x-ms-notification-content"]["schema"])
+
+    def _resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return self.definition["definitions"][schema["$ref"].rpartition("/")[2]]
 
     def send(self, call: Call) -> Reply:
         parts = urlsplit(call.url)
         client = HTTPConnection(*self._resolve[parts.netloc], timeout=PATIENCE_S)
         try:
             target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-            client.request(call.method, target, call.body, {"Host": parts.netloc, **call.headers})
+            proxied = {"Host": parts.netloc, "X-Forwarded-Proto": parts.scheme}
+            client.request(call.method, target, call.body, {**proxied, **call.headers})
             answer = client.getresponse()
             return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
         finally:
@@ -152,6 +176,50 @@ class Connection:
     def _evaluated(self, template: str, headers: Mapping[str, str]) -> str:
         values = {"connectionParameters": self._parameters, "headers": headers}
         return re.sub(r"@(\w+)\('([^']+)'\)", lambda found: values[found[1]].get(found[2], ""), template)
+
+
+class Flow:
+    """A flow with a callback URL, in which what it is told turns up."""
+
+    def __init__(self, url: str) -> None:
+        self.callback_url = url
+        self._told = SimpleQueue[Any]()
+
+    def told(self, body: bytes) -> None:
+        self._told.put(json.loads(body))
+
+    def run(self) -> Any:
+        """What the next run of the flow is given."""
+        return self._told.get(timeout=PATIENCE_S)
+
+    @property
+    def is_idle(self) -> bool:
+        return self._told.empty()
+
+
+@contextmanager
+def a_flow() -> Generator[Flow]:
+    """A flow that is told over a socket."""
+
+    class Callback(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert flow.callback_url.endswith(self.path)
+            flow.told(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Callback) as server:
+        flow = Flow(f"http://127.0.0.1:{server.server_port}/workflows/1/triggers/manual/run?sig=secret")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="flow")
+        thread.start()
+        try:
+            yield flow
+        finally:
+            server.shutdown()
+            thread.join(PATIENCE_S)
 
 
 @contextmanager

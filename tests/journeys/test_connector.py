@@ -6,7 +6,7 @@ import pytest
 
 from heliograph.jobs.options import JobOptions, Qos
 from tests.fakes.builders import an_account
-from tests.fakes.platform import Connection, losing_answers
+from tests.fakes.platform import Connection, a_flow, losing_answers
 from tests.fakes.service import PASSWORD, a_job, password_hash, running_server
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,8 @@ def package(target):
 def server(tmp_path_factory):
     plain = an_account("acme", password_hash=password_hash(), rate_limit=None)
     urgent = an_account("urgent", password_hash=password_hash(), rate_limit=None, defaults=JobOptions(qos=Qos.EXPRESS))
-    with running_server(tmp_path_factory.mktemp("connector"), plain, urgent) as running:
+    config = "[webhooks]\nallow_private = true"
+    with running_server(tmp_path_factory.mktemp("connector"), plain, urgent, config=config) as running:
         yield running
 
 
@@ -120,6 +121,40 @@ def test_an_account_keeps_its_defaults_because_the_definition_has_none(server):
     connection = Connection(package("heliograph"), account, {HOST: server.address})
     job_id = connection.call("SendSmsJob", body=a_job()).json()["jobId"]
     assert connection.call("GetJobStatus", jobId=job_id).json()["qos"] == "EXPRESS"
+
+
+# Triggers
+
+
+def test_a_flow_is_told_of_an_sms_and_no_more_once_it_is_turned_off(heliograph):
+    with a_flow() as flow:
+        location = heliograph.subscribe("OnSmsFinished", flow.callback_url)
+        assert location.startswith(f"https://{HOST}/rest/v1/triggers/")
+        job_id = heliograph.call("SendSmsJob", body=a_job(dst="+447700900123", statusRequested=True)).json()["jobId"]
+        given = flow.run()
+        assert given.keys() == heliograph.notified("OnSmsFinished")["properties"].keys()
+        assert given["type"] == "sms.finished"
+        assert (given["data"]["jobId"], given["data"]["status"]) == (job_id, "SUC_FIN")
+        described = heliograph.notified("OnSmsFinished")["properties"]["data"]
+        assert set(described["required"]) <= given["data"].keys() <= described["properties"].keys()
+        ended = [heliograph.unsubscribe(location) for _ in range(2)]
+        assert [reply.status for reply in ended] == [200, 200]
+        heliograph.subscribe("OnJobFinished", flow.callback_url)
+        job_id = heliograph.call("SendSmsJob", body=a_job(dst="+447700900123")).json()["jobId"]
+        given = flow.run()
+        assert (given["type"], given["data"]["jobId"]) == ("job.finished", job_id), "and not sms.finished"
+        assert flow.is_idle
+
+
+def test_nobody_ends_a_subscription_by_guessing(heliograph):
+    with a_flow() as flow:
+        location = heliograph.subscribe("OnJobFinished", flow.callback_url)
+        base, _, token = location.rpartition("/")
+        assert len(token) >= 16
+        assert heliograph.unsubscribe(f"{base}/{'A' * len(token)}").status == 200
+        heliograph.call("SendSmsJob", body=a_job(dst="+447700900123"))
+        assert flow.run()["type"] == "job.finished"
+        heliograph.unsubscribe(location)
 
 
 # A flow repeats what timed out

@@ -332,6 +332,7 @@ PUBLISHED = {
     "heliograph": {
         *("SendSmsJob", "GetJobStatus", "GetAllJobs", "GetRecipientStatus", "GetVersion", "GetInboundSms"),
         *("GetBlocklist", "GetBlocklistEntry", "BlockNumber", "UnblockNumber"),
+        *("OnSmsFinished", "OnJobFinished", "OnSmsReceived", "RemoveTrigger"),
     },
     "retarus": {"SendSmsJob", "GetJobStatus", "GetAllJobs", "GetRecipientStatus", "GetVersion"},
 }
@@ -352,6 +353,15 @@ def test_what_is_deprecated_says_what_replaces_it(swagger):
 
 def triggers(swagger):
     return [(item, item["post"]) for item in notified(swagger)]
+
+
+def test_each_event_is_a_trigger_at_a_path_of_its_own():
+    paths = definition(HELIOGRAPH, HELIOGRAPH.host, "1.2.3")["paths"]
+    assert [path for path, item in paths.items() if "x-ms-notification-content" in item] == [
+        "/triggers/sms-finished",
+        "/triggers/job-finished",
+        "/triggers/sms-received",
+    ]
 
 
 def test_what_subscribes_is_a_trigger_and_says_when(swagger):
