@@ -96,7 +96,7 @@ class _Operations:
         }
         if presentation.visibility is not None:
             written["x-ms-visibility"] = presentation.visibility.value
-        parameters = [self._parameter(parameter) for parameter in raw["parameters"] if parameter["name"] != "Prefer"]
+        parameters = [self._parameter(parameter) for parameter in self._parameters_of(raw)]
         if "requestBody" in raw:
             parameters.append(self._body(raw["requestBody"]))
         if parameters:
@@ -124,6 +124,14 @@ class _Operations:
         """What a flow is given when its trigger fires."""
         body = raw["post"]["requestBody"]["content"][MEDIA_TYPE]["schema"]
         return {"description": f"{raw['post']['summary']}.", "schema": self._referred(body["$ref"], request=False)}
+
+    def _parameters_of(self, operation: Json) -> list[Json]:
+        """Those that the target has; without the one that is for programs."""
+        found = [parameter for parameter in operation["parameters"] if parameter["name"] != "Prefer"]
+        known = self._target.parameters.get(operation["operationId"])
+        if known is None:
+            return found
+        return [{**each, "required": known[each["name"]]} for each in found if each["name"] in known]
 
     def _parameter(self, raw: Json) -> Json:
         name = raw["name"]

@@ -109,6 +109,9 @@ PARAMETER_DESCRIPTIONS = {
     "jobIdsOnly": "Whether to list the ids of the jobs alone, instead of whole reports.",
     "open": "Whether to list only jobs with an SMS that is not final yet.",
     "dst": "The number in any usual spelling, best in E.164, such as +4917612345678.",
+    "Idempotency-Key": "A key of your own for this job, such as the number of an order: up to 255 characters, no blanks. "
+    "The same job with the same key is sent once within 24 hours. Left empty, the key is the flow's run of this action, "
+    "so that a call which is repeated after a time-out sends nothing twice.",
 }
 """By the parameter's name, where its own speaks of what the platform hides."""
 
@@ -125,6 +128,7 @@ ADVANCED_FIELDS = frozenset(
         "duplicateDetection",
         "blackoutPeriods",
         "offset",
+        "Idempotency-Key",
     }
 )
 """Fields of requests, and parameters, that few people need."""

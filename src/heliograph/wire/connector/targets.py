@@ -10,6 +10,7 @@ from heliograph.wire.operations import (
     GET_JOB_STATUS,
     GET_RECIPIENT_STATUS,
     GET_VERSION,
+    JOB_ID,
     OPERATIONS,
     SEND_SMS_JOB,
     Operation,
@@ -31,7 +32,8 @@ class Target:
     host: where it reads, unless somebody gives another; sending_host: where it sends, if not there.
     asks_for_host: the host is a parameter of the connection. connector_id, schema_name: under these an import finds
     the connector that an earlier one made. brand_colour: behind the icon, `#rrggbb`.
-    overrides: descriptions of parameters where this service differs, by name.
+    overrides: descriptions of parameters where this service differs, by name. parameters: of an operation that has
+    fewer here than in heliograph, by its name, those there are, and whether they are required.
     """
 
     name: TargetName
@@ -51,6 +53,7 @@ class Target:
     solution_name: str
     brand_colour: str
     overrides: Mapping[str, str] = field(default_factory=dict[str, str])
+    parameters: Mapping[str, Mapping[str, bool]] = field(default_factory=dict[str, Mapping[str, bool]])
 
 
 CATEGORIES = "Communication;Marketing"
@@ -105,6 +108,7 @@ RETARUS = Target(
         "fromTs": "Jobs received at or after this instant (ISO-8601), at most 30 days before toTs.",
         "toTs": "Jobs received before this instant (ISO-8601), at most 30 days after fromTs.",
     },
+    parameters={SEND_SMS_JOB.name: {}, GET_RECIPIENT_STATUS.name: {JOB_ID.name: True}},
 )
 
 TARGETS = {target.name: target for target in (HELIOGRAPH, RETARUS)}
