@@ -39,6 +39,7 @@ from heliograph.config import (
     open_store,
 )
 from heliograph.flow.accept import Acceptor
+from heliograph.flow.arrivals import Arrivals
 from heliograph.flow.binds import Binds
 from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.cancel import Canceller
@@ -197,7 +198,8 @@ def _api(settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metr
     canceller = Canceller(store, clock, metrics)
     blocklist = Blocklist(store, clock, metrics)
     webhooks = Webhooks(store, clock, ids, allow_private=settings.webhooks.allow_private)
-    handlers = Handlers(acceptor, canceller, Reports(store), blocklist, webhooks, clock, _version())
+    arrivals = Arrivals(store, clock)
+    handlers = Handlers(acceptor, canceller, Reports(store), blocklist, webhooks, arrivals, clock, _version())
     serves_api = Role.API in settings.server.roles
     return Api(
         handlers,

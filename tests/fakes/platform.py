@@ -101,6 +101,18 @@ class Connection:
         assert reply.status == 201, reply.body
         return reply.headers["location"]
 
+    def poll(self, operation_id: str, location: str | None) -> tuple[list[Any], str]:
+        """A flow with this trigger asks for news: what each of its runs is given, and where it asks the next time."""
+        _, _, operation = self._operations[operation_id]
+        assert operation["x-ms-trigger"] == "batch"
+        if location is None:
+            reply = self.call(operation_id)
+        else:
+            reply = self.send(Call("GET", location, {"Authorization": f"Basic {self._credentials()}"}, None))
+        assert reply.status in {200, 202}, reply.body
+        assert "retry-after" in reply.headers or reply.status == 200
+        return reply.json() if reply.status == 200 else [], reply.headers["location"]
+
     def unsubscribe(self, location: str) -> Reply:
         """The flow is turned off: at that address, without credentials."""
         assert urlsplit(location).netloc, "it must be absolute"

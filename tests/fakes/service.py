@@ -18,6 +18,7 @@ from heliograph.api.handlers import Handlers
 from heliograph.api.pages import Pages
 from heliograph.config import load_settings
 from heliograph.flow.accept import Acceptor
+from heliograph.flow.arrivals import Arrivals
 from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.cancel import Canceller
 from heliograph.flow.reports import Reports
@@ -83,6 +84,7 @@ class Service:
             Reports(store),
             Blocklist(store, clock, metrics),
             Webhooks(store, clock, SeededIds(), allow_private=False),
+            Arrivals(store, clock),
             clock,
             VERSION,
         )

@@ -157,6 +157,12 @@ def test_nobody_ends_a_subscription_by_guessing(heliograph):
         heliograph.unsubscribe(location)
 
 
+def test_a_flow_that_asks_is_told_where_to_ask_again(heliograph):
+    given, location = heliograph.poll("OnSmsReceivedPolled", None)
+    assert (given, location.startswith(f"https://{HOST}/rest/v1/triggers/sms-received?state=")) == ([], True)
+    assert heliograph.poll("OnSmsReceivedPolled", location)[0] == []
+
+
 # A flow repeats what timed out
 
 

@@ -332,7 +332,7 @@ PUBLISHED = {
     "heliograph": {
         *("SendSmsJob", "GetJobStatus", "GetAllJobs", "GetRecipientStatus", "GetVersion", "GetInboundSms"),
         *("GetBlocklist", "GetBlocklistEntry", "BlockNumber", "UnblockNumber"),
-        *("OnSmsFinished", "OnJobFinished", "OnSmsReceived", "RemoveTrigger"),
+        *("OnSmsFinished", "OnJobFinished", "OnSmsReceived", "OnSmsReceivedPolled", "RemoveTrigger"),
     },
     "retarus": {"SendSmsJob", "GetJobStatus", "GetAllJobs", "GetRecipientStatus", "GetVersion"},
 }
@@ -388,6 +388,17 @@ def test_what_a_flow_is_given_is_described(swagger):
         content = item["x-ms-notification-content"]
         assert content["description"].endswith(".")
         assert {"type", "timestamp", "data"} <= resolved(swagger, content["schema"])["properties"].keys()
+
+
+def test_a_trigger_that_asks_answers_an_array_or_that_there_is_nothing_yet(swagger):
+    polled = [operation for operation in operations(swagger) if operation.get("x-ms-trigger") == "batch"]
+    for operation in polled:
+        assert operation["summary"].startswith("When ")
+        assert operation["description"].startswith("This operation triggers when ")
+        assert operation["responses"]["200"]["schema"]["type"] == "array"
+        assert operation["responses"]["202"].keys() == {"description"}
+        assert all(is_internal(parameter) for parameter in operation["parameters"]), "a state comes by itself"
+    assert [operation["operationId"] for operation in polled] == ["OnSmsReceivedPolled"] * bool(triggers(swagger))
 
 
 def test_a_flow_can_unsubscribe_and_nobody_sees_that(swagger):

@@ -10,6 +10,7 @@ from typing import Any
 from heliograph.api.answers import Answer, json_answer
 from heliograph.clock import Clock
 from heliograph.flow.accept import Acceptor
+from heliograph.flow.arrivals import Arrivals
 from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.cancel import Canceller
 from heliograph.flow.reports import Reports
@@ -25,6 +26,7 @@ from heliograph.wire import operations
 from heliograph.wire.bodies import decode_body
 from heliograph.wire.headers import IDEMPOTENCY_KEY, parse_idempotency_key
 from heliograph.wire.operations import BASE_PATH, LONGEST_LISTING_DAYS, Operation
+from heliograph.wire.polling import ASK_AGAIN_S, STATE, format_heard, parse_heard
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
     JobResponse,
@@ -86,6 +88,7 @@ class Handlers:
         reports: Reports,
         blocklist: Blocklist,
         webhooks: Webhooks,
+        arrivals: Arrivals,
         clock: Clock,
         version: VersionInfoResponse,
     ) -> None:
@@ -94,6 +97,7 @@ class Handlers:
         self._reports = reports
         self._blocklist = blocklist
         self._webhooks = webhooks
+        self._arrivals = arrivals
         self._clock = clock
         self._version = version
         self.by_operation: dict[Operation, Handler] = {
@@ -115,6 +119,7 @@ class Handlers:
             operations.SMS_FINISHED_TRIGGER: self._trigger(EventType.SMS_FINISHED),
             operations.JOB_FINISHED_TRIGGER: self._trigger(EventType.JOB_FINISHED),
             operations.SMS_RECEIVED_TRIGGER: self._trigger(EventType.SMS_RECEIVED),
+            operations.POLL_INBOUND: self.poll_inbound,
             operations.REMOVE_TRIGGER: self.remove_trigger,
             operations.GET_VERSION: self.get_version,
         }
@@ -219,6 +224,15 @@ class Handlers:
             return json_answer(webhook_report(webhook), HTTPStatus.CREATED, ("Location", location))
 
         return subscribe
+
+    async def poll_inbound(self, call: Call) -> Answer:
+        state: str | None = call.values[STATE]
+        news, heard = await self._arrivals.since(call.account, None if state is None else parse_heard(state))
+        path = f"{BASE_PATH}{operations.POLL_INBOUND.path}?{STATE}={format_heard(heard)}"
+        location = "Location", f"{call.origin}{path}"
+        if news:
+            return json_answer([inbound_report(sms) for sms in news], HTTPStatus.OK, location)
+        return json_answer([], HTTPStatus.ACCEPTED, location, ("Retry-After", str(ASK_AGAIN_S)))
 
     async def remove_trigger(self, call: Call) -> Answer:
         return json_answer(TriggerRemoval(await self._webhooks.unsubscribe(call.values["token"])))

@@ -170,6 +170,7 @@ def _operation(operation: Operation) -> Json:
         }
     described["responses"] = {
         str(int(operation.success)): _success(operation),
+        **({"202": _nothing_yet(operation.nothing_yet)} if operation.nothing_yet else {}),
         **{
             str(int(status)): {"$ref": f"#/components/responses/{_name(status)}"}
             for status in sorted({*_ERRORS_OF_ANY, *operation.errors})
@@ -259,7 +260,7 @@ def _success(operation: Operation) -> Json:
     schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
     example = _ANSWER_EXAMPLES[operation.response]
     headers = [*_HEADERS_OF_ANY]
-    if operation.success is HTTPStatus.CREATED:
+    if operation.success is HTTPStatus.CREATED or operation.nothing_yet:
         headers.append("Location")
     return {
         "description": _described(operation.response),
@@ -270,6 +271,14 @@ def _success(operation: Operation) -> Json:
                 "example": [example] if operation.array else example,
             }
         },
+    }
+
+
+def _nothing_yet(meaning: str) -> Json:
+    return {
+        "description": meaning,
+        "headers": _references_to_headers([*_HEADERS_OF_ANY, "Location", "Retry-After"]),
+        "content": {"application/json": {"schema": {"type": "array", "maxItems": 0}, "example": []}},
     }
 
 

@@ -60,8 +60,8 @@ class Operation:
 
     name: its operationId. path: below BASE_PATH, with `{parameters}`. body: whether it takes one; request: its shape.
     response: what a success answers; a list where `array`. or_else: another shape that it, or an element, can have.
-    header_parameters: their values are handed on as they came, one for each time.
-    errors: the status codes it can answer, besides those that any operation can.
+    header_parameters: their values are handed on as they came, one for each time. nothing_yet: what a 202 means, where
+    there is one. errors: the status codes it can answer, besides those that any operation can.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Operation:
     or_else: type | None = None
     array: bool = False
     success: HTTPStatus = HTTPStatus.OK
+    nothing_yet: str | None = None
     credentials: Credentials = Credentials.REQUIRED
     body: bool = False
     request: str = "JobRequest"
@@ -403,6 +404,21 @@ SMS_FINISHED_TRIGGER = _trigger(
 JOB_FINISHED_TRIGGER = _trigger("OnJobFinished", "/triggers/job-finished", "a job is finished", "job.finished")
 SMS_RECEIVED_TRIGGER = _trigger("OnSmsReceived", "/triggers/sms-received", "an SMS is received", "sms.received")
 
+POLL_INBOUND = Operation(
+    name="OnSmsReceivedPolled",
+    method="GET",
+    path="/triggers/sms-received",
+    summary="When SMS are received, by polling",
+    description="This operation triggers when SMS are received, for a flow that asks for them: each answer's "
+    "`Location` is where to ask the next time, and answers what has come since, oldest first. Without `state`, what "
+    "comes from now on is new. An SMS that is stored up to 15 minutes after it came isn't missed.",
+    group=Group.WEBHOOKS,
+    response=InboundReport,
+    array=True,
+    nothing_yet="Nothing has come. `Retry-After` says when to ask again, and `Location` where.",
+    query_parameters=(Parameter("state", str, "What the `Location` of the answer before held."),),
+)
+
 REMOVE_TRIGGER = Operation(
     name="RemoveTrigger",
     method="DELETE",
@@ -443,6 +459,7 @@ OPERATIONS = (
     SMS_FINISHED_TRIGGER,
     JOB_FINISHED_TRIGGER,
     SMS_RECEIVED_TRIGGER,
+    POLL_INBOUND,
     REMOVE_TRIGGER,
     GET_VERSION,
 )

@@ -1,11 +1,12 @@
 """`apiDefinition.swagger.json`: the operations as OpenAPI 2.0 with the platform's extensions."""
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from heliograph.wire.connector.presentation import (
     ADVANCED_FIELDS,
     CALLBACK_FIELD,
+    INTERNAL_PARAMETERS,
     LEFT_OUT,
     PARAMETER_DESCRIPTIONS,
     PRESENTATIONS,
@@ -23,6 +24,7 @@ Json = dict[str, Any]
 
 MEDIA_TYPE = "application/json"
 BODY = "body"
+_NOTHING_YET = "202"
 JOBS_OFFERED = 20
 """How many jobs a list to choose one from holds."""
 
@@ -101,6 +103,8 @@ class _Operations:
             parameters.append(self._body(raw["requestBody"]))
         if parameters:
             written["parameters"] = parameters
+        if presentation.polled:
+            written["x-ms-trigger"] = "batch"
         success, answer = next((code, found) for code, found in raw["responses"].items() if code.startswith("2"))
         written["responses"] = {
             success: {
@@ -109,14 +113,15 @@ class _Operations:
             },
             "default": {"description": "What is wrong, where, and what would be right."},
         }
+        if _NOTHING_YET in raw["responses"]:
+            written["responses"][_NOTHING_YET] = {"description": plain(raw["responses"][_NOTHING_YET]["description"])}
         return written
 
     def trigger(self, raw: Json) -> Json:
         """What subscribes a flow. The platform finds in it where to put the flow's callback URL, and shows nothing."""
         written = {**self.operation(raw), "x-ms-trigger": "single"}
-        parameters = cast(list[Json], written["parameters"])
-        (body,) = [parameter for parameter in parameters if parameter["in"] == "body"]
-        callback = self.definitions[reference_name(body["schema"]["$ref"])]["properties"][CALLBACK_FIELD]
+        body = reference_name(raw["requestBody"]["content"][MEDIA_TYPE]["schema"]["$ref"])
+        callback = self.definitions[body]["properties"][CALLBACK_FIELD]
         callback.update({"x-ms-notification-url": True, "x-ms-visibility": Visibility.INTERNAL.value})
         return written
 
@@ -147,7 +152,9 @@ class _Operations:
             written["default"] = raw["schema"]["default"]
         if raw["in"] == "path":
             written["x-ms-url-encoding"] = "single"
-        if name in ADVANCED_FIELDS:
+        if name in INTERNAL_PARAMETERS:
+            written["x-ms-visibility"] = Visibility.INTERNAL.value
+        elif name in ADVANCED_FIELDS:
             written["x-ms-visibility"] = Visibility.ADVANCED.value
         if name == JOB_ID.name:
             written.update(_jobs_to_choose_from())

@@ -18,12 +18,14 @@ class Presentation:
     """How one operation is shown.
 
     description: full sentences. An agent chooses by them: what it does, when to use it, and what comes back.
-    triggered_by: the event that starts a flow, where the operation is what subscribes to it.
+    triggered_by: the event that starts a flow, where the operation is what subscribes to it. polled: a flow starts for
+    each element of its answer.
     """
 
     description: str
     visibility: Visibility | None = None
     triggered_by: str | None = None
+    polled: bool = False
 
 
 PRESENTATIONS = {
@@ -93,6 +95,12 @@ PRESENTATIONS = {
         "what, and when.",
         triggered_by="sms.received",
     ),
+    "OnSmsReceivedPolled": Presentation(
+        "This operation triggers when SMS are received from phones, by asking for them: the flow is given who wrote, "
+        "to which number, what, and when. Use it where the gateway can't call the flow.",
+        Visibility.ADVANCED,
+        polled=True,
+    ),
     "RemoveTrigger": Presentation(
         "Ends what a flow subscribed to. The platform calls it when a flow is turned off.", Visibility.INTERNAL
     ),
@@ -109,11 +117,14 @@ PARAMETER_DESCRIPTIONS = {
     "jobIdsOnly": "Whether to list the ids of the jobs alone, instead of whole reports.",
     "open": "Whether to list only jobs with an SMS that is not final yet.",
     "dst": "The number in any usual spelling, best in E.164, such as +4917612345678.",
-    "Idempotency-Key": "A key of your own for this job, such as the number of an order: up to 255 characters, no blanks. "
-    "The same job with the same key is sent once within 24 hours. Left empty, the key is the flow's run of this action, "
-    "so that a call which is repeated after a time-out sends nothing twice.",
+    "Idempotency-Key": "A key of your own for this job, such as the number of an order, of up to 255 characters "
+    "without blanks. The same job with the same key is sent once within 24 hours. It keeps a call that is repeated "
+    "after a time-out from sending twice: in Power Automate left empty, in Logic Apps given as guid().",
 }
 """By the parameter's name, where its own speaks of what the platform hides."""
+
+INTERNAL_PARAMETERS = frozenset({"state"})
+"""What nobody fills in: the platform finds it in the address at which it asks the next time."""
 
 ADVANCED_FIELDS = frozenset(
     {
