@@ -1,6 +1,7 @@
 """The SMPP carrier and its whole way, against an SMSC with faults (SMPP checklist, 2.1 to 2.6)."""
 
 import asyncio
+import socket
 import ssl as tls_library
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -180,6 +181,20 @@ async def test_two_codings_that_are_both_refused_do_not_go_on_for_ever(clock):
         [found] = await outcomes_of(carrier, clock)
     assert found.permanence is Permanence.LASTING
     assert [each.data_coding for each in smsc.submitted] == [0x10, 0xF0]
+
+
+async def test_a_retry_carries_what_is_left_of_the_validity(clock):  # smpp.md, 2.2
+    plays = iter([refused(CommandStatus.ESME_RSYSERR), delivered()])
+    async with gateway(clock, lambda _: next(plays), policy=RetryPolicy(waits_s=(900,), throttle_wait_s=None)) as (
+        f,
+        smsc,
+    ):
+        plan = a_plan(a_planned_sms(expires=after(3600)), validity_min=60)
+        await f.add(plan)
+        assert (await ended(f, plan, seconds=1000)).status is Status.SUC_FIN
+    first, second = (each.validity_period for each in smsc.submitted)
+    assert first[6:10] in (b"0100", b"0059")
+    assert second[6:10] in (b"0045", b"0044")
 
 
 async def test_less_than_a_minute_of_validity_is_not_sent(clock):
@@ -769,6 +784,13 @@ async def test_receipts_are_read_in_every_dress(clock, fields):
     assert (await final_of(clock, Play(receipts=[says("DELIVRD", **fields)]))).status is Status.SUC_FIN
 
 
+async def test_a_receipt_s_addresses_need_not_be_swapped(clock):
+    unswapped = {"source_addr": b"12345", "destination_addr": b"4917612345678"}
+    for message_id in (None, b"3E8"):  # 1000, as sent and in the other base
+        play = Play(receipts=[says("DELIVRD", message_id, **unswapped)])
+        assert (await final_of(clock, play)).status is Status.SUC_FIN
+
+
 async def test_a_receipt_may_be_a_data_sm(clock):
     def made(message_id, submitted):
         state = Tlv.octet(Tag.MESSAGE_STATE, 2)
@@ -1101,6 +1123,13 @@ async def test_a_certificate_that_is_not_good_ends_it(clock, authority, tmp_path
             await until(lambda: carrier.unreachable, clock)
             assert words in carrier.unreachable
     assert smsc.binds == []
+
+
+async def test_the_connection_waits_for_no_full_packet_and_is_kept_alive(clock):
+    async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock) as carrier:
+        connection = carrier._slots[0].link._transport.get_extra_info("socket")
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 async def test_it_speaks_ipv6(clock):

@@ -58,8 +58,8 @@ def test_what_does_not_fit_is_joined_by_a_header():  # TS 23.040, 9.2.3.24.1; es
     assert lengths("307-characters") == [6 + 153, 6 + 153, 6 + 1]
     assert lengths("utf-16-71-units") == [6 + 134, 6 + 8]
     assert [pdu.short_message[:6] for pdu in GOLDEN["161-characters"]] == [
-        bytes.fromhex("05 00 03 5A 02 01"),
-        bytes.fromhex("05 00 03 5A 02 02"),
+        bytes.fromhex("05 00 03 A2 02 01"),
+        bytes.fromhex("05 00 03 A2 02 02"),
     ]
     assert {pdu.esm_class for pdu in GOLDEN["161-characters"]} == {0x40}
 
@@ -73,7 +73,17 @@ def test_a_pair_at_the_border_stays_whole():  # TS 23.040, 9.2.3.24.1
 
 def test_20_parts_have_one_reference_and_their_places():
     headers = [concatenation(parse(pdu.short_message)[0]) for pdu in GOLDEN["20-parts"]]
-    assert [(h.reference, h.part_count, h.part_number) for h in headers] == [(0x5A, 20, n) for n in range(1, 21)]
+    assert [(h.reference, h.part_count, h.part_number) for h in headers] == [(0xA2, 20, n) for n in range(1, 21)]
+
+
+@pytest.mark.parametrize("recipient_count", [64, 100, 128, 256, 500, 512, 768, 1000, 1024, 1500, 2048])
+def test_a_second_long_message_to_as_many_recipients_has_another_reference_on_each_phone(recipient_count):
+    for number in range(1, 200):
+        references = [
+            build(text="Hello", part=1, parts=2, reference=number + place * recipient_count & 0xFFFF).short_message[3]
+            for place in range(2)
+        ]
+        assert references[0] != references[1]
 
 
 def test_parameters_join_without_a_header():  # 5.3.2.22 to 5.3.2.24

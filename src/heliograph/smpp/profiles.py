@@ -411,7 +411,7 @@ def _joined(profile: Profile, part: Part, coded: _Coded) -> _Message | Unsendabl
 
     header = b""
     if part.parts > 1 and method is Concatenation.UDH_8:
-        header = bytes((5, 0x00, 3, part.reference & 0xFF, part.parts, part.part))
+        header = bytes((5, 0x00, 3, part.reference % _NARROW_REFERENCES, part.parts, part.part))
     elif part.parts > 1 and method is Concatenation.UDH_16:
         header = bytes((6, 0x08, 4, part.reference >> 8 & 0xFF, part.reference & 0xFF, part.parts, part.part))
     # The SMSC's own header needs its place, too.
@@ -459,6 +459,9 @@ def _packed(septets: bytes, header_octets: int) -> bytes:
 
 _AIR_OCTETS: Final = 140
 _SAR_HEADER_OCTETS: Final = 6
+_NARROW_REFERENCES: Final = 251
+"""How many references of 8 bits are used: a prime, so that a second long message to the same 256 recipients, or 1000,
+doesn't meet the references of the first on every phone."""
 _SEPTET_BITS: Final = 7
 _UDHI: Final = 0x40
 _TWO_BITS: Final = 3
