@@ -1,7 +1,6 @@
 """`heliograph account …`: who may use the service. Works on the same database while the service runs."""
 
 import asyncio
-import getpass
 import json
 import re
 import sys
@@ -22,6 +21,7 @@ from heliograph.api.auth import hash_password
 from heliograph.cli.examples import examples
 from heliograph.cli.exits import CommandFailed, UsageInvalid
 from heliograph.cli.option_flags import OptionFlags, given_options
+from heliograph.cli.passwords import password_from_stdin
 from heliograph.cli.service_flags import StoreFlags
 from heliograph.clock import SystemClock
 from heliograph.config import open_store, suggestion
@@ -37,7 +37,6 @@ from heliograph.wire.times import format_instant
 Result = TypeVar("Result")
 
 MAX_NAME_LENGTH = 64
-MAX_PASSWORD_LENGTH = 255
 MAX_CALLS = 100_000  # A sliding window remembers each of them.
 MAX_PERIOD_S = 86_400
 
@@ -314,18 +313,7 @@ def _password(from_stdin: bool) -> tuple[str, bool]:
     """A password, and whether it is one that was made up."""
     if not from_stdin:
         return RandomIds().password(), True
-    if sys.stdin.isatty():
-        password = getpass.getpass("Password: ")
-    else:
-        try:
-            password = sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise UsageInvalid("the password on stdin is not UTF-8") from error
-    if not 1 <= len(password) <= MAX_PASSWORD_LENGTH or not password.isprintable():
-        raise UsageInvalid(
-            f"the first line of stdin must be the password: 1 to {MAX_PASSWORD_LENGTH} printable characters"
-        )
-    return password, False
+    return password_from_stdin(), False
 
 
 def _say(message: str) -> None:

@@ -54,7 +54,18 @@ app.command(
     name="simulator",
     help="Run a simulated SMSC that speaks SMPP 3.4, until SIGTERM or Ctrl-C.",
 )
-app.command("heliograph.cli.version:app", name="version", help="Print the version.")
+app.command("heliograph.cli.send:app", name="send", help="Send a job: one text, or the rows of a CSV file.")
+app.command("heliograph.cli.preview:app", name="preview", help="Show what would become of a job, and send nothing.")
+app.command("heliograph.cli.jobs:jobs_app", name="jobs", help="List jobs, newest first.")
+app.command(
+    "heliograph.cli.jobs:job_app", name="job", help="Show a job: its options, when it was received and finished."
+)
+app.command("heliograph.cli.jobs:sms_app", name="sms", help="Show what became of each SMS.")
+app.command("heliograph.cli.jobs:cancel_app", name="cancel", help="Cancel what can still be cancelled of a job.")
+app.command("heliograph.cli.version:app", name="version", help="Print the version, and the service's if one is named.")
+app.command(
+    "heliograph.cli.completion:app", name="completion", help="Print what makes a shell complete commands and flags."
+)
 
 
 def main() -> NoReturn:

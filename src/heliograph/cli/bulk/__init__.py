@@ -1,0 +1,1 @@
+"""`heliograph send --csv`: many rows in as few jobs as can be, each sent once, though the run be broken off."""
