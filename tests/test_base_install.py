@@ -70,6 +70,12 @@ def test_help_and_version_are_there(arguments, tmp_path):
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+def test_the_connector_is_built(tmp_path):
+    ran = command("connector", "build", "--out", "connector", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert {path.suffix for path in (tmp_path / "connector").iterdir()} == {".json", ".png", ".md", ".bicep", ".zip"}
+
+
 @pytest.mark.parametrize(
     "arguments", [["serve"], ["account", "list"], ["carrier", "check", "acme"], ["demo"]], ids=" ".join
 )

@@ -112,7 +112,13 @@ async def test_a_key_is_forgotten_after_24_hours(service):
     assert (await send(service)).json() != first.json()
 
 
-@pytest.mark.parametrize("key", [" ", '""', "k" * 256, "a b", "ü", '"a'])
+async def test_the_header_with_nothing_in_it_is_no_key(service):
+    first, second = await send(service, " "), await send(service, " ")
+    assert (first.status, second.status) == (201, 201)
+    assert first.json() != second.json()
+
+
+@pytest.mark.parametrize("key", ['""', "k" * 256, "a b", "ü", '"a'])
 async def test_what_is_no_key_is_400(service, key):
     refused = await send(service, key)
     assert (refused.status, refused.fields) == (400, ["Idempotency-Key"])

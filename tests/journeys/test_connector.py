@@ -11,6 +11,7 @@ from tests.fakes.service import PASSWORD, a_job, password_hash, running_server
 
 ROOT = Path(__file__).parents[2]
 HOST = "sms.example.com"
+CREDENTIALS = {"host": HOST, "username": "acme", "password": PASSWORD}
 
 
 def package(target):
@@ -28,8 +29,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def heliograph(server):
-    account = {"host": HOST, "username": "acme", "password": PASSWORD}
-    return Connection(package("heliograph"), account, {HOST: server.address})
+    return Connection(package("heliograph"), CREDENTIALS, {HOST: server.address})
 
 
 @pytest.fixture
@@ -87,6 +87,13 @@ def test_a_number_in_a_path_is_encoded_once(heliograph):
     assert heliograph.calls[-1].url.endswith("/blocklist/%2B447700900666")
     assert heliograph.call("GetBlocklistEntry", dst="+44 7700 900666").status == 200
     assert heliograph.call("UnblockNumber", dst="+447700900666").status == 200
+
+
+def test_a_job_that_waits_is_called_back(heliograph):
+    job_id = heliograph.call("SendSmsJob", body=a_job(jobPeriod="2099-01-01T00:00:00Z")).json()["jobId"]
+    assert "finishedTs" in heliograph.call("CancelJob", jobId=job_id).json()
+    (sms,) = heliograph.call("GetRecipientStatus", jobId=job_id).json()
+    assert sms["processStatus"] == "CANCELED"
 
 
 def test_what_is_wrong_is_told_by_field(connection):
@@ -182,3 +189,37 @@ def test_duplicate_detection_keeps_a_flows_repetition_from_sending_twice(server,
     (job_id,) = jobs_of(heliograph, "vendor, once")
     assert repeated.status == 409
     assert job_id in repeated.json()["message"]
+
+
+def test_a_flows_repetition_after_a_time_out_sends_no_second_sms(server, heliograph):
+    with losing_answers(server.address, 2) as way:
+        lossy = Connection(package("heliograph"), CREDENTIALS, {HOST: way})
+        repeated = lossy.run("SendSmsJob", "08585", body=a_job("Once", customerRef="flow, once"))
+    assert len(lossy.calls) == 3
+    assert repeated.status == 201
+    assert jobs_of(heliograph, "flow, once") == [repeated.json()["jobId"]]
+    (sms,) = heliograph.call("GetRecipientStatus", jobId=repeated.json()["jobId"]).json()
+    assert sms["dst"] == "+4917612345678"
+
+
+def test_another_run_of_the_flow_sends_again(heliograph):
+    job = a_job("Twice", customerRef="flow, twice")
+    runs = [heliograph.run("SendSmsJob", run, body=job).json()["jobId"] for run in ("08586", "08587")]
+    assert sorted(jobs_of(heliograph, "flow, twice")) == sorted(runs)
+    assert runs[0] != runs[1]
+
+
+def test_a_key_of_ones_own_goes_before_the_flows(heliograph):
+    job = a_job("Once", customerRef="flow, own key")
+    runs = [
+        heliograph.run("SendSmsJob", run, body=job, **{"Idempotency-Key": "order-17"}).json()["jobId"]
+        for run in ("08588", "08589")
+    ]
+    assert runs[0] == runs[1]
+
+
+def test_an_app_that_names_no_run_sends_as_often_as_it_is_told(heliograph):
+    job = a_job("Twice", customerRef="app, twice")
+    sent = [heliograph.call("SendSmsJob", body=job) for _ in range(2)]
+    assert [reply.status for reply in sent] == [201, 201]
+    assert len(jobs_of(heliograph, "app, twice")) == 2

@@ -331,7 +331,7 @@ def test_a_connection_is_tested_with_a_get_that_needs_nothing(swagger):
 PUBLISHED = {
     "heliograph": {
         *("SendSmsJob", "GetJobStatus", "GetAllJobs", "GetRecipientStatus", "GetVersion", "GetInboundSms"),
-        *("GetBlocklist", "GetBlocklistEntry", "BlockNumber", "UnblockNumber"),
+        *("GetBlocklist", "GetBlocklistEntry", "BlockNumber", "UnblockNumber", "CancelJob"),
         *("OnSmsFinished", "OnJobFinished", "OnSmsReceived", "OnSmsReceivedPolled", "RemoveTrigger"),
     },
     "retarus": {"SendSmsJob", "GetJobStatus", "GetAllJobs", "GetRecipientStatus", "GetVersion"},
@@ -445,6 +445,21 @@ def test_policies_repeat_the_base_path_and_are_for_operations_that_there_are(swa
         assert policy["parameters"]["x-ms-apimTemplateParameter.urlTemplate"].endswith(swagger["basePath"])
     for policy in properties["policyTemplateInstances"]:
         assert set(policy["parameters"].get("x-ms-apimTemplate-operationName", [])) <= ids
+
+
+def test_sending_carries_a_key_that_is_the_flows_run_unless_one_is_given():
+    swagger = definition(HELIOGRAPH, HELIOGRAPH.host, "1.2.3")
+    _, policy = api_properties(HELIOGRAPH, HELIOGRAPH.host, swagger)["properties"]["policyTemplateInstances"]
+    assert policy["templateId"] == "setheader"
+    assert policy["parameters"] == {
+        "x-ms-apimTemplateParameter.name": "Idempotency-Key",
+        "x-ms-apimTemplateParameter.value": "@headers('x-ms-action-tracking-id')",
+        "x-ms-apimTemplateParameter.existsAction": "skip",
+        "x-ms-apimTemplate-policySection": "Request",
+        "x-ms-apimTemplate-operationName": ["SendSmsJob"],
+    }
+    (key,) = [each for each in swagger["paths"]["/jobs"]["post"]["parameters"] if each["in"] == "header"]
+    assert (key["name"], key["required"], "default" in key) == ("Idempotency-Key", False, False)
 
 
 def test_ones_own_host_is_a_parameter_of_the_connection():

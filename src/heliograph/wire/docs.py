@@ -294,8 +294,8 @@ _DETAILS = (
     "Two requests are equal (`duplicateDetection`, `Idempotency-Key`) if their JSON values are, whatever their "
     "spacing, the order of their fields and the spelling of their numbers; `null` is the same as a missing field. Two "
     "spellings of a phone number are not equal, nor are an option and its default.",
-    '`Idempotency-Key: abc` and `Idempotency-Key: "abc"` are the same key. The key is looked at before '
-    "`duplicateDetection`.",
+    '`Idempotency-Key: abc` and `Idempotency-Key: "abc"` are the same key; the header with nothing in it is none. The '
+    "key is looked at before `duplicateDetection`.",
     "An SMS that is being handed to the carrier while its job is cancelled is KILL, whether the carrier takes it or "
     "not; so is one whose handing over was never answered, and one of which a part was handed over: its other parts "
     "are not sent.",

@@ -13,13 +13,13 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 
 def parse_idempotency_key(values: Sequence[str]) -> str | None:
-    """The key that a request's Idempotency-Key headers give; None without any.
+    """The key that a request's Idempotency-Key headers give; None without any, or where it is empty.
 
     It may be a string in quotation marks (RFC 9651, 3.3.3), as the draft has it, or stand there as it is: that is the
     same key. Raises RequestInvalid if it is no key.
     """
-    if not values:
-        return None
+    if not any(value.strip() for value in values):
+        return None  # Power Platform sends the header empty where it has nothing to put there.
     text = values[0].strip()
     quoted = _QUOTED.fullmatch(text)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text

@@ -23,7 +23,9 @@ _LIMITATIONS = {
     TargetName.HELIOGRAPH: (
         "An account may make 100 calls in 60 seconds unless its gateway says otherwise. More are answered with 429 and "
         "`Retry-After`, which flows obey.",
-        "In Logic Apps there are no policies: the host is given when the connector is deployed, not with a connection.",
+        "In Logic Apps there are no policies: the host is given when the connector is deployed, not with a connection. "
+        "An empty `Idempotency Key` protects nothing there: give the expression `guid()`, so that a call that is "
+        "repeated after a time-out sends nothing twice.",
         "Website, contact and privacy policy are placeholders at heliograph.example. Nobody sees them in one's own "
         "environment; put your own into `apiDefinition.swagger.json` before you hand the connector on.",
     ),
