@@ -13,6 +13,7 @@ from heliograph import (
     AsyncClient,
     BlocklistEntry,
     Client,
+    Duplicate,
     EventType,
     InvalidRequest,
     Message,
@@ -29,12 +30,10 @@ from heliograph import (
 )
 from heliograph.clock import SystemClock
 from heliograph.jobs.accounts import RateLimit
-from heliograph.wire.operations import SEND_SMS_JOB
 from tests.fakes.builders import an_account
 from tests.fakes.service import PASSWORD, password_hash, running_server
 
 MOBILE = "+4917612345678"
-KEYS_ARE_KNOWN = "Idempotency-Key" in str(SEND_SMS_JOB)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +176,6 @@ class Losing(httpx2.BaseTransport):
         self._inner.close()
 
 
-@pytest.mark.skipif(not KEYS_ARE_KNOWN, reason="the service doesn't know Idempotency-Key yet")
 def test_a_job_whose_answer_is_lost_is_sent_once(server):
     network = Losing()
     with Client(server.url, "once", PASSWORD, transport=network) as client:
@@ -187,6 +185,24 @@ def test_a_job_whose_answer_is_lost_is_sent_once(server):
         assert network.lost_count == 12
         assert again == sent[-2:]
         assert sorted(client.job_ids()) == sorted(sent)
+
+
+def test_a_job_is_cancelled(client):
+    tomorrow = datetime.now(UTC) + timedelta(days=1)  # noqa: TID251 # a server in real time
+    job_id = client.send("See you tomorrow", to=MOBILE, job_period=tomorrow)
+    assert client.cancel(job_id).finished
+    (sms,) = client.wait(job_id)
+    assert sms.process_status is ProcessStatus.CANCELED
+    with pytest.raises(NotFound):
+        client.cancel("J.20221116-102407.583-0lajfsfmoXIZJO93PQ")
+
+
+def test_a_key_is_for_one_job(client):
+    job_id = client.send("Your parcel is here", to=MOBILE, idempotency_key="parcel-4711")
+    assert client.send("Your parcel is here", to=MOBILE, idempotency_key="parcel-4711") == job_id
+    with pytest.raises(Duplicate) as duplicate:
+        client.send("Your parcel is gone", to=MOBILE, idempotency_key="parcel-4711")
+    assert duplicate.value.job_id == job_id
 
 
 # Peers that don't answer as they should
