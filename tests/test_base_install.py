@@ -59,8 +59,9 @@ with Client() as client:
     print([str(sms.status) for sms in client.wait(job_id)])
 """
     with running_server(tmp_path) as server:
-        environ = {"HELIOGRAPH_URL": server.url, "HELIOGRAPH_USERNAME": "acme", "HELIOGRAPH_PASSWORD": PASSWORD}
-        ran = without_server(program, cwd=tmp_path, **environ)
+        named = {"URL": server.url, "USERNAME": "acme", "PASSWORD": PASSWORD}
+        environ = {f"HELIOGRAPH_{name}": value for name, value in named.items()}
+        ran = without_server(program, cwd=tmp_path, NO_PROXY="127.0.0.1", **environ)
     assert (ran.stderr, ran.stdout) == ("", "['SUC_ACC']\n")
 
 

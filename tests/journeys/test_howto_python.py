@@ -31,6 +31,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def environment(server, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.setenv("HELIOGRAPH_URL", server.url)
     monkeypatch.setenv("HELIOGRAPH_USERNAME", "acme")
     monkeypatch.setenv("HELIOGRAPH_PASSWORD", PASSWORD)

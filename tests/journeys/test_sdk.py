@@ -47,6 +47,11 @@ def server(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
 @pytest.fixture
 def client(server):
     with Client(server.url, "müller?>", PASSWORD) as client:

@@ -212,13 +212,24 @@ def test_a_wait_beyond_the_deadline_is_not_begun(kind):
     assert client.clock.slept == []
 
 
-def test_tries_end(kind):
+def test_a_service_that_was_never_there_is_given_up_after_some_seconds(kind):
     web = Web(by=lambda _: unreachable())
     client = driven(kind, web, timeout_s=1000)
     with pytest.raises(Unavailable, match="connection refused") as gone:
         client.send("Hello", "+49")
     assert not gone.value.uncertain
-    assert 3 < len(web.asked) < 10
+    assert 2 < sum(client.clock.slept) < 10
+
+
+def test_one_that_was_is_tried_until_the_deadline(kind):
+    answers = iter([sent()])
+    web = Web(by=lambda _: next(answers, None) or unreachable())
+    client = driven(kind, web, timeout_s=100)
+    client.send("Hello", "+49")
+    with pytest.raises(Unavailable):
+        client.send("Hello", "+49")
+    assert 90 < sum(client.clock.slept) < 100
+    assert len(web.asked) < 40
 
 
 def test_a_certificate_that_can_not_be_trusted_is_told_at_once(kind):

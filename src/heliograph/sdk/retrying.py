@@ -6,7 +6,10 @@ from typing import Any
 from heliograph.sdk.answers import Answer, NoAnswer, Outcome, first_job_id, retry_after_s
 from heliograph.sdk.calls import Call, Repeat
 
-MOST_TRIES = 6
+MOST_TRIES_UNSEEN = 6
+"""Of reaching a service that never answered: some six seconds, for it may not be there at all. One that did is tried
+until the deadline."""
+SHORTEST_HALVED_S = 2.0
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 5.0
 FIRST_POLL_S = 0.25
@@ -57,12 +60,12 @@ def pause_s(outcome: Outcome, tries: int, chance: float) -> float:
     asked = retry_after_s(outcome) if isinstance(outcome, Answer) else None
     if asked is not None:
         return asked
-    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (tries - 1)) * (0.5 + chance / 2)
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(tries - 1, 10)) * (0.5 + chance / 2)
 
 
-def try_timeout_s(left_s: float, *, more_tries: bool) -> float:
+def try_timeout_s(call: Call[Any], left_s: float) -> float:
     """Seconds that one try may take: half of what is left where another may follow, so that there is time for it."""
-    return left_s / 2 if more_tries else left_s
+    return left_s if call.repeat is Repeat.NEVER or left_s < SHORTEST_HALVED_S else left_s / 2
 
 
 def is_being_done(call: Call[Any], outcome: Outcome) -> bool:

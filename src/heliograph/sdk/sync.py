@@ -41,7 +41,7 @@ from heliograph.sdk.models import (
     Webhook,
 )
 from heliograph.sdk.retrying import (
-    MOST_TRIES,
+    MOST_TRIES_UNSEEN,
     is_being_done,
     is_doubtful,
     is_not_done,
@@ -100,6 +100,7 @@ class Client:
         self._timeout_s = timeout_s
         self._clock = clock or BlockingSystemClock()
         self._ids = ids or RandomIds()
+        self._seen = False
         self._knows_keys: bool | None = None
         self._http = httpx2.Client(
             auth=httpx2.BasicAuth(self._connection.username, self._connection.password),
@@ -418,14 +419,16 @@ class Client:
         while True:
             tries += 1
             left_s = deadline - self._clock.monotonic()
-            outcome = self._try(call, root, try_timeout_s(left_s, more_tries=tries < MOST_TRIES))
+            outcome = self._try(call, root, try_timeout_s(call, left_s))
             in_doubt = in_doubt or is_doubtful(outcome)
             again = is_not_done(outcome) or is_being_done(call, outcome)
             if is_passing(outcome):
                 knows_keys = call.key is not None and self._root_knows_keys(root, deadline)
                 again = may_repeat(call, knows_keys=knows_keys)
+            self._seen = self._seen or isinstance(outcome, Answer)
+            again = again and (self._seen or tries < MOST_TRIES_UNSEEN)
             wait_s = pause_s(outcome, tries, self._ids.number(1000) / 1000)
-            if not again or tries == MOST_TRIES or self._clock.monotonic() + wait_s >= deadline:
+            if not again or self._clock.monotonic() + wait_s >= deadline:
                 return value_of(call, outcome, in_doubt=in_doubt)
             self._clock.sleep(wait_s)
 
