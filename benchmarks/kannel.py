@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from ctypes import c_long
 from pathlib import Path
@@ -169,21 +170,27 @@ def _running(folder: Path, smsc_port: int, window: int) -> Iterator[Kannel]:
             window=window,
         )
     )  # fmt: skip
-    log_path = folder / "kannel.log"
     with contextlib.ExitStack() as stack:
         receipts = stack.enter_context(Receipts().answered())
-        log = stack.enter_context(log_path.open("wb"))
+        log = stack.enter_context((folder / "kannel.log").open("wb"))
         processes: list[subprocess.Popen[bytes]] = []
         for name, port in (("bearerbox", smsbox_port), ("smsbox", http_port)):
-            # What smsbox is asked before it has found the bearerbox makes it panic; it says so at level 1.
-            command = [str(program_at(name)), "-v", "1" if name == "smsbox" else "4", str(configuration)]
+            command = [str(program_at(name)), "-v", "4", str(configuration)]
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
             processes.append(process)
             stack.callback(process.wait, PATIENCE_S)
             stack.callback(process.terminate)
             _eventually(lambda port=port: can_connect(port), name)
-        _eventually(lambda: "Connected to bearerbox" in log_path.read_text("utf-8", "replace"), "smsbox")
+        # What smsbox is asked before it has found the bearerbox makes it panic.
+        _eventually(lambda: _is_whole(admin_port), "smsbox and the bind")
         yield Kannel(http_port, receipts, processes)
+
+
+def _is_whole(admin_port: int) -> bool:
+    """Whether the boxes have found each other, and the SMSC."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/status.txt?password=secret", timeout=10) as answer:
+        status = answer.read().decode("utf-8", "replace")
+    return "smsbox:" in status and "(online" in status
 
 
 def _eventually(condition: Callable[[], bool], what: str) -> None:
