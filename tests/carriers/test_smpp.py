@@ -1185,6 +1185,25 @@ async def test_a_check_says_what_to_change(fault, changes, verdict, words):
         assert each in text
 
 
+@pytest.mark.parametrize(
+    ("status", "verdict", "words"),
+    [
+        (CommandStatus.ESME_RQUERYFAIL, Verdict.WORKS, ("the SMSC answers query_sm",)),
+        (CommandStatus.ESME_RINVMSGID, Verdict.WORKS, ("the SMSC answers query_sm",)),
+        (CommandStatus.ESME_RINVCMDID, Verdict.DOUBTFUL, ("refuses query_sm", "set query_sm = false")),
+    ],
+)
+async def test_a_check_tries_query_sm_where_the_profile_has_it(status, verdict, words):
+    async with fake_smsc(SystemClock()) as smsc:
+        smsc.query_status = status
+        verdicts, text = await findings(smsc, profile=ASKS, modes=PAIR)
+        assert len(smsc.queried) == 1, "a receiver asks nothing"
+        _, without = await findings(smsc)
+    assert verdict in verdicts
+    assert all(each in text for each in words)
+    assert "query_sm" not in without
+
+
 async def test_a_check_notices_that_enquiries_are_not_answered():
     async with fake_smsc(SystemClock()) as smsc:
         smsc.mute_once_bound = True

@@ -109,6 +109,7 @@ class FakeSmsc:
         self.queried: list[QuerySm] = []
         self.cancelled: list[CancelSm] = []
         self.states: dict[bytes, int] = {}
+        self.query_status: int = CommandStatus.ESME_RQUERYFAIL
         self.binds: list[Bind] = []
         self.farewells = 0
         self.links: list[_Link] = []
@@ -232,7 +233,7 @@ class _Link(asyncio.Protocol):
                     self.smsc.queried.append(asked)
                     state = self.smsc.states.get(asked.message_id)
                     if state is None:
-                        self.session.acknowledge(sequence, CommandStatus.ESME_RQUERYFAIL)
+                        self.session.acknowledge(sequence, self.smsc.query_status)
                     else:
                         answer = QuerySmResp(message_id=asked.message_id, message_state=state)
                         self.session.acknowledge(sequence, ROK, answer)

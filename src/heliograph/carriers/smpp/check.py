@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, TypeAlias
 
-from heliograph.carriers.smpp.link import Link
+from heliograph.carriers.smpp.link import SENDING, Link
 from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault
 from heliograph.clock import Clock
 from heliograph.smpp import session
 from heliograph.smpp.pdus import Bind
-from heliograph.smpp.profiles import Concatenation, FlashCoding
+from heliograph.smpp.profiles import Concatenation, FlashCoding, query
 from heliograph.smpp.session import State
 from heliograph.smpp.statuses import CommandStatus, status_meaning, status_name
 
@@ -107,6 +107,8 @@ async def _check_session(
         yield Finding(Verdict.NO_ANSWER, text, "raise enquire_link_timeout, or ask the carrier why")
         return
     yield Finding(Verdict.WORKS, "the SMSC answers enquire_link")
+    if smsc.profile.query_sm and link.session.state in SENDING:
+        yield await _query(smsc, link, events)
 
     link.unbind("the check is over")
     match await _next(events, (session.Unbound, session.LinkLost)):
@@ -122,6 +124,20 @@ async def _next(events: _Events, wanted: tuple[type[session.Event], ...]) -> ses
         if isinstance(event, wanted):
             return event
     return None
+
+
+async def _query(smsc: Smsc, link: Link, events: _Events) -> Finding:
+    """Whether it answers query_sm as the profile says, of a message that it can't know."""
+    link.run_errand(query(smsc.profile, b"0", ""))
+    remedy = "set query_sm = false"
+    match await _next(events, (session.Answered, session.Unanswered)):
+        case session.Answered(status=status) if status in _UNKNOWN_COMMAND:
+            return Finding(Verdict.DOUBTFUL, f"the SMSC refuses query_sm: {status_name(status)} [{status:08x}]", remedy)
+        case session.Answered():
+            return Finding(Verdict.WORKS, "the SMSC answers query_sm")
+        case _:
+            text = f"the SMSC did not answer query_sm within {smsc.session.response_timeout_s:g} s"
+            return Finding(Verdict.DOUBTFUL, text, remedy)
 
 
 def _version(smsc: Smsc, version: int | None) -> Finding:
@@ -158,6 +174,7 @@ def _no_connection(smsc: Smsc, error: OSError) -> Finding:
 
 _ENQUIRE_AFTER_S: Final = 0.05
 _LOOK_EVERY_S: Final = 0.01
+_UNKNOWN_COMMAND: Final = (CommandStatus.ESME_RINVCMDID, CommandStatus.ESME_RINVBNDSTS, CommandStatus.ESME_RPROHIBITED)
 _ASK_CARRIER: Final = "ask the carrier what it means by that"
 _NOT_SMPP: Final = "check host, port and tls: what is there may be no SMSC"
 _BIND_REMEDIES: Final[dict[int, str]] = {
