@@ -20,6 +20,7 @@ GENERATORS = (
     "connector_packages",
     "connector_pictures",
     "sdk_reference",
+    "tools_reference",
 )
 
 

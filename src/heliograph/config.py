@@ -742,6 +742,31 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = WebhookRetryPolicy().waits_s
 
 
+class McpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may ask at `/mcp`, besides that it takes a key (`heliograph account mcp`)."""
+
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What the Host header of a request may be, with its port where it isn't the usual one, such as "
+            '`["sms.example.com"]`; empty is anything, as behind a proxy that puts its own there.',
+        ),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Meta(pattern=r"^https?://[^/]+\Z", extra={"form": 'an origin, such as "https://agents.example.com"'}),
+            ],
+            ...,
+        ],
+        Meta(
+            description="Origins of web pages that may ask, besides those of this machine. What is no page of a "
+            "browser sends no Origin header, and isn't asked for one."
+        ),
+    ] = ()
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting of an installation, checked. Made by `load_settings`."""
 
@@ -753,6 +778,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     delivery: DeliverySettings = DeliverySettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    mcp: McpSettings = McpSettings()
     ignored_variables: tuple[str, ...] = ()
 
     def inbound_owners(self) -> dict[str, str]:
@@ -803,6 +829,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "delivery": DeliverySettings,
     "retention": RetentionSettings,
     "webhooks": WebhookSettings,
+    "mcp": McpSettings,
 }
 """The tables of heliograph.toml that are there once."""
 REPEATED = ("carriers", "routes", "inbound")

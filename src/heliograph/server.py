@@ -17,9 +17,12 @@ import structlog
 import uvicorn
 
 import heliograph
+from heliograph.agents.endpoint import Agents
+from heliograph.agents.toolbox import Toolbox
 from heliograph.api.app import Api
 from heliograph.api.auth import Authenticator, hash_password
 from heliograph.api.handlers import Handlers
+from heliograph.api.mcp import McpDoor
 from heliograph.api.pages import Pages
 from heliograph.api.protocol import http_protocol
 from heliograph.carriers.interface import Carrier, InboundCarrier
@@ -108,7 +111,8 @@ async def _run(
     started: Callable[[str], None] | None,
 ) -> None:
     pages = Pages(store, clock, metrics, heliograph.__version__)
-    web = _WebServer(_web_config(settings, _api(settings, store, clock, ids, metrics, pages)))
+    agents = _agents(settings, store, clock, ids, metrics)
+    web = _WebServer(_web_config(settings, _api(settings, store, clock, ids, metrics, pages, agents)))
     pacers = {carrier.name: _pacer(carrier) for carrier in settings.carriers}
     binds = _binds(settings, store, clock, ids, pacers)
     carriers = [_carrier(settings, carrier, binds, clock, ids) for carrier in settings.carriers]
@@ -119,7 +123,8 @@ async def _run(
             tasks.create_task(
                 forget_old_jobs(store, clock, days=settings.retention.days, text_days=settings.retention.text_days),
                 name="retention",
-            )
+            ),
+            tasks.create_task(agents.run(), name="agents"),
         ]
         if Role.DISPATCH in settings.server.roles:
             running.append(tasks.create_task(binds.run(), name="binds"))
@@ -150,6 +155,8 @@ async def _run(
             sender = _sender(settings, store, clock, metrics)
             draining.append(sender)
             running.append(tasks.create_task(sender.run(), name="webhooks"))
+        if Role.API in settings.server.roles and any(_lets_agents_in(each) for each in await store.accounts()):
+            await agents.start()
         # What is there now stays: the collector needn't look at it again and again.
         gc.collect()
         gc.freeze()
@@ -193,7 +200,9 @@ class _WebServer(uvicorn.Server):
         yield
 
 
-def _api(settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics, pages: Pages) -> Api:
+def _api(
+    settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics, pages: Pages, agents: Agents
+) -> Api:
     acceptor = Acceptor(store, settings.routing(), clock, ids, metrics)
     canceller = Canceller(store, clock, metrics)
     blocklist = Blocklist(store, clock, metrics)
@@ -201,15 +210,23 @@ def _api(settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metr
     arrivals = Arrivals(store, clock)
     handlers = Handlers(acceptor, canceller, Reports(store), blocklist, webhooks, arrivals, clock, _version())
     serves_api = Role.API in settings.server.roles
+    authenticator = Authenticator(store, clock)
+    door = McpDoor(
+        authenticator,
+        agents.serve,
+        allowed_hosts=settings.mcp.allowed_hosts,
+        allowed_origins=settings.mcp.allowed_origins,
+    )
     return Api(
         handlers,
-        Authenticator(store, clock),
+        authenticator,
         store,
         clock,
         metrics,
         {path: page for path, page in pages.by_path().items() if serves_api or not path.startswith(BASE_PATH)},
         serves_operations=serves_api,
         log_requests=settings.server.log_requests,
+        mcp=door if serves_api else None,
     )
 
 
@@ -312,6 +329,15 @@ def _version() -> VersionInfoResponse:
         version_info=f"heliograph {heliograph.__version__}",
         message="SMS for Applications REST API v1",
     )
+
+
+def _agents(settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics) -> Agents:
+    acceptor = Acceptor(store, settings.routing(), clock, ids, metrics)
+    return Agents(Toolbox(acceptor, Reports(store)), heliograph.__version__)
+
+
+def _lets_agents_in(account: Account) -> bool:
+    return account.mcp is not None and account.mcp.enabled and not account.disabled
 
 
 async def _make_demo_account(store: Store, ids: Ids) -> None:

@@ -66,6 +66,8 @@ EVERY_SETTING = {
     "webhooks.timeout": ("10", "10", 10.0),
     "webhooks.concurrency": ("5", "5", 5),
     "webhooks.retry": ("[1, 2.5]", "1, 2.5", (1.0, 2.5)),
+    "mcp.allowed_hosts": ('["a.example", "a.example:1"]', "a.example, a.example:1", ("a.example", "a.example:1")),
+    "mcp.allowed_origins": ('["https://a.example"]', "https://a.example", ("https://a.example",)),
 }
 
 

@@ -75,6 +75,7 @@ def a_plan(
     idempotency: tuple[str, bytes] | None = None,
     on_unknown: OnUnknown = OnUnknown.RESEND,
     id: JobId | None = None,  # noqa: A002 # as the field is called
+    sms_per_hour: int | None = None,
     **options: Any,
 ) -> JobPlan:
     """A job received `at`, of one SMS unless some are given; `options` are those of JobOptions."""
@@ -90,6 +91,7 @@ def a_plan(
         sms=sms,
         fingerprint=fingerprint,
         idempotency=None if idempotency is None else Idempotency(*idempotency),
+        sms_per_hour=sms_per_hour,
     )
 
 

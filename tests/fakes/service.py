@@ -77,8 +77,8 @@ class Service:
         self.store = store
         self.clock = clock
         self.pages = Pages(store, clock, Metrics(), "0.1.1")
-        metrics = Metrics()
-        handlers = Handlers(
+        self.metrics = metrics = Metrics()
+        self.handlers = handlers = Handlers(
             Acceptor(store, Routing([], "sandbox"), clock, SeededIds(), metrics),
             Canceller(store, clock, metrics),
             Reports(store),

@@ -6,7 +6,7 @@ import pytest
 
 from heliograph.flow.accept import PLAN_ASIDE_RECIPIENTS, Acceptor
 from heliograph.gsm.transliteration import InvalidCharacters
-from heliograph.jobs.errors import CharactersRefused, JobDuplicate, StoreUnavailable
+from heliograph.jobs.errors import CharactersRefused, JobDuplicate, SpendingLimitReached, StoreUnavailable
 from heliograph.jobs.naming import is_job_id
 from heliograph.jobs.options import JobOptions
 from heliograph.jobs.request import JobRequest, Message, Recipient
@@ -28,8 +28,8 @@ class Desk:
         self.store = StoreOnClock(self.memory, self.clock)
         self.acceptor = Acceptor(self.store, Routing([], "acme"), self.clock, SeededIds(), self.metrics)
 
-    async def accept(self, request):
-        return await self.acceptor.accept(request, ACCOUNT)
+    async def accept(self, request, **how):
+        return await self.acceptor.accept(request, ACCOUNT, **how)
 
     def jobs(self):
         return list(self.memory._jobs)
@@ -107,3 +107,11 @@ async def test_what_is_accepted_is_counted(desk):
     assert count("heliograph_jobs_accepted_total") == 1
     assert count("heliograph_sms_accepted_total") == 3
     assert count("heliograph_parts_finished_total", {"status": Status.INVALID_DST.value}) == 1
+
+
+async def test_an_agent_s_job_over_the_spending_limit_leaves_nothing_behind(desk):
+    await desk.accept(a_request(), sms_per_hour=2)
+    with pytest.raises(SpendingLimitReached):
+        await desk.accept(a_request(text="x" * 161), sms_per_hour=2)
+    assert len(desk.jobs()) == 1
+    await desk.accept(a_request(text="x" * 161))

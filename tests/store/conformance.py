@@ -9,7 +9,7 @@ import pytest
 
 from heliograph.jobs.accounts import AccountId, OnUnknown, RateLimit
 from heliograph.jobs.carriage import SegmentId
-from heliograph.jobs.errors import AccountExists, JobDuplicate
+from heliograph.jobs.errors import AccountExists, JobDuplicate, SpendingLimitReached
 from heliograph.jobs.inbound import NOBODY, InboundSms
 from heliograph.jobs.options import JobOptions, Qos
 from heliograph.jobs.records import BlockedNumber
@@ -853,6 +853,49 @@ class StoreConformance:
         quota = await store.take_call(AccountId(1), RateLimit(2, 60), after(10))
         assert (quota.allowed, quota.remaining, quota.reset_s) == (False, 0, 51)
 
+    # What agents may spend
+
+    async def test_parts_are_counted_over_an_hour_that_slides(self, store: Store):
+        asked = [(0, 3), (1800, 2), (1801, 1), (3599, 1), (3600, 3), (3601, 1), (5400, 2), (5401, 1)]
+        sent = [await spent(store, parts, at=at) for at, parts in asked]
+        assert sent == [True, True, False, False, True, False, True, False]
+
+    async def test_each_part_of_each_sms_counts_and_what_is_not_to_be_sent_does_not(self, store: Store):
+        impossible = a_planned_sms(carrier=None, parts=20)
+        await store.add_job(a_plan(a_planned_sms(parts=3), a_planned_sms(), impossible, sms_per_hour=5))
+        assert not await spent(store, 2)
+        assert await spent(store, 1)
+
+    async def test_jobs_without_a_spending_limit_spend_nothing(self, store: Store):
+        await store.add_job(a_plan(a_planned_sms(parts=20)))
+        assert await spent(store, 5)
+
+    async def test_a_job_over_the_spending_limit_leaves_nothing_behind(self, store: Store):
+        await spent(store, 3)
+        plan = a_plan(a_planned_sms(parts=3), fingerprint=b"f", sms_per_hour=5)
+        for _ in range(2):  # The second is no duplicate of the first.
+            with pytest.raises(SpendingLimitReached, match="of which 2 are left; nothing was sent"):
+                await store.add_job(plan)
+        assert await store.job(AccountId(1), plan.job_id) is None
+        assert await spent(store, 2)
+
+    async def test_a_duplicate_spends_nothing_and_is_told_as_one_though_the_limit_is_reached(self, store: Store):
+        await store.add_job(a_plan(a_planned_sms(parts=5), fingerprint=b"f", sms_per_hour=5))
+        with pytest.raises(JobDuplicate):
+            await store.add_job(a_plan(a_planned_sms(parts=5), fingerprint=b"f", sms_per_hour=5))
+        assert await spent(store, 5, at=3600)
+
+    async def test_of_jobs_at_the_same_moment_no_more_fit_in_than_the_spending_limit(self, store: Store):
+        results = await asyncio.gather(*(spent(store, 1) for _ in range(20)))
+        assert results.count(True) == 5
+
+    async def test_accounts_have_their_own_spending_limits(self, store: Store):
+        assert [await spent(store, 5, account=account) for account in (1, 2, 1)] == [True, True, False]
+
+    async def test_a_spending_limit_that_is_lowered_holds_at_once(self, store: Store):
+        assert await spent(store, 4)
+        assert not await spent(store, 1, limit=3)
+
     # Retention
 
     async def test_old_finished_jobs_are_forgotten_and_leave_nothing(self, store: Store):
@@ -1312,6 +1355,16 @@ def failed(message_id: str, *, at: float = 0):
 
 def heard(message_id: str, reason: str = "on its way", *, at: float = 0):
     return ReceiptNews(message_id, None, reason, after(at))
+
+
+async def spent(store: Store, parts: int, *, at: float = 0, account: int = 1, limit: int = 5) -> bool:
+    """Whether an agent's SMS of so many parts was taken."""
+    plan = a_plan(a_planned_sms(parts=parts), account=account, at=after(at), sms_per_hour=limit)
+    try:
+        await store.add_job(plan)
+    except SpendingLimitReached:
+        return False
+    return True
 
 
 async def sms_of(store: Store, plan):

@@ -91,9 +91,10 @@ class StoresAgree(RuleBasedStateMachine):
         on_unknown=st.sampled_from(OnUnknown),
         fingerprint=st.sampled_from((None, None, b"one", b"two")),
         key=st.sampled_from((None, None, None, "key", "other")),
+        sms_per_hour=st.sampled_from((None, None, 4, 9)),
         then=st.sampled_from(("nothing", "hand over", "hand over")),
     )
-    def a_job_comes_in(self, account, several, qos, receipts, on_unknown, fingerprint, key, then):
+    def a_job_comes_in(self, account, several, qos, receipts, on_unknown, fingerprint, key, sms_per_hour, then):
         messages = {parts: place for place, parts in enumerate(sorted({each["parts"] for each in several}))}
         planned = [
             a_planned_sms(
@@ -116,6 +117,7 @@ class StoresAgree(RuleBasedStateMachine):
             on_unknown=on_unknown,
             fingerprint=fingerprint,
             idempotency=None if key is None else (key, fingerprint or b"none"),
+            sms_per_hour=sms_per_hour,
         )
         added = self.ask(lambda store: store.add_job(plan))
         if isinstance(added, Added) and added.is_new:

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from heliograph.api.answers import Answer
 from heliograph.api.auth import Authenticator
 from heliograph.api.handlers import Call, Handlers
+from heliograph.api.mcp import McpDoor, mcp_answer_to
 from heliograph.api.problems import HttpProblem, TooManyCalls, answer_to
 from heliograph.clock import Clock
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
@@ -53,9 +54,11 @@ class Api:
         *,
         serves_operations: bool = True,
         log_requests: bool = False,
+        mcp: McpDoor | None = None,
     ) -> None:
         """pages: what is answered to GET at the root and below the base path without credentials, by path.
 
+        mcp: what is answered to agents.
         serves_operations: or only the pages, where another process has the role `api`.
         """
         self._handlers = handlers.by_operation
@@ -65,6 +68,7 @@ class Api:
         self._metrics = metrics
         self._pages = pages
         self._log_requests = log_requests
+        self._mcp = mcp
         self._paths: dict[tuple[str, ...], dict[str, Operation]] = {}
         for operation in OPERATIONS if serves_operations else ():
             segments = tuple((BASE_PATH + operation.path).strip("/").split("/"))
@@ -74,6 +78,9 @@ class Api:
         if scope["type"] != "http":
             raise ValueError(f"only HTTP is served, not {scope['type']}")
         request = Request(scope, receive)
+        if self._mcp is not None and self._mcp.is_at(scope):
+            await self._serve_agent(self._mcp, request, send)
+            return
         started_s = self._clock.monotonic()
         headers: Headers = []
         name = "none"
@@ -95,9 +102,30 @@ class Api:
             answer = answer_to(error)
         self._metrics.requested(name, int(answer.status))
         await _send(answer, headers, send)
+        self._log_request(name, int(answer.status), started_s)
+
+    async def _serve_agent(self, mcp: McpDoor, request: Request, send: Send) -> None:
+        started_s = self._clock.monotonic()
+        headers: Headers = []
+        try:
+            account = await mcp.admit(request)
+            if account.rate_limit is not None:
+                await self._take_call(account, account.rate_limit, headers)
+            _check_media_type(request)
+            code = await mcp.serve(account, request, await _read_body(request), headers, send)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001 # as above
+            answer = mcp_answer_to(error)
+            code = int(answer.status)
+            await _send(answer, headers, send)
+        self._metrics.requested("mcp", code)
+        self._log_request("mcp", code, started_s)
+
+    def _log_request(self, name: str, code: int, started_s: float) -> None:
         if self._log_requests:
             duration_ms = round((self._clock.monotonic() - started_s) * 1000, 1)
-            log.info("http.request", operation=name, code=int(answer.status), duration_ms=duration_ms)
+            log.info("http.request", operation=name, code=code, duration_ms=duration_ms)
 
     def _route(self, request: Request) -> "_Found | Page":
         raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()

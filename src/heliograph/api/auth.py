@@ -1,4 +1,4 @@
-"""Credentials → Account. HTTP Basic (RFC 7617), passwords kept as Argon2id.
+"""Credentials → Account. HTTP Basic (RFC 7617), passwords kept as Argon2id; agents show a key (`api.keys`).
 
 A password is checked once, for that takes 23 ms on purpose; then it is known by a keyed digest of its header.
 """
@@ -16,6 +16,7 @@ from hashlib import blake2b
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from heliograph.api.keys import is_key, name_in_key
 from heliograph.clock import Clock
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import HeliographError, Overloaded
@@ -81,6 +82,28 @@ class Authenticator:
             check.add_done_callback(lambda done: self._checked(digest, source, done))
         # A client opens many connections at once: the first one's check holds for all, whatever it says.
         return _enabled(await asyncio.shield(check))
+
+    async def authenticate_agent(self, key: str, source: str) -> Account:
+        """The account of a key; what stands in its `mcp` is switched on.
+
+        source: as of `authenticate`. Raises the same.
+        """
+        name = name_in_key(key)
+        account = None if name is None else await self._account(name)
+        if account is not None and account.mcp is not None and is_key(key, account.mcp.key_hash):
+            if not account.mcp.enabled:
+                raise CredentialsWrong(
+                    f"MCP is switched off for the account {account.name}; ask your operator to switch it on: "
+                    "heliograph account mcp NAME --enable"
+                )
+            return _enabled(account)
+        async with self._slowdown.turn(source, self._clock.monotonic()):
+            await self._clock.sleep(self._slowdown.delay_s(source, self._clock.monotonic()))
+            self._slowdown.failed(source, self._clock.monotonic())
+        raise CredentialsWrong(
+            "the key is wrong, or has been replaced; check it, or ask your operator for another: "
+            "heliograph account mcp NAME --new-key"
+        )
 
     def _checked(self, digest: bytes, source: str, check: "asyncio.Future[Account]") -> None:
         del self._checks[digest, source]

@@ -20,6 +20,7 @@ from heliograph.jobs.errors import (
     NumberNotBlocked,
     Overloaded,
     RequestInvalid,
+    SpendingLimitReached,
     StoreUnavailable,
     TooManyWebhooks,
     WebhookUnknown,
@@ -62,6 +63,8 @@ def answer_to(error: Exception) -> Answer:
             return problem(HTTPStatus.NOT_FOUND, str(error))
         case JobDuplicate() | IdempotencyKeyTaken() | IdempotencyKeyBusy() | TooManyWebhooks():
             return problem(HTTPStatus.CONFLICT, str(error))
+        case SpendingLimitReached():
+            return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error))
         case TooManyCalls():
             return _later(HTTPStatus.TOO_MANY_REQUESTS, str(error), error.retry_after_s)
         case Overloaded():

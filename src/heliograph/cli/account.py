@@ -20,13 +20,14 @@ from rich.table import Table
 from heliograph.api.auth import hash_password
 from heliograph.cli.examples import examples
 from heliograph.cli.exits import CommandFailed, UsageInvalid
+from heliograph.cli.mcp_access import Change, Enable, NewKey, SmsPerHour, changed, check_flags
 from heliograph.cli.option_flags import OptionFlags, given_options
 from heliograph.cli.passwords import password_from_stdin
 from heliograph.cli.service_flags import StoreFlags
 from heliograph.clock import SystemClock
 from heliograph.config import open_store, suggestion
 from heliograph.ids import RandomIds
-from heliograph.jobs.accounts import Account, AccountId, OnUnknown, RateLimit
+from heliograph.jobs.accounts import Account, AccountId, McpAccess, OnUnknown, RateLimit
 from heliograph.jobs.addresses import is_country
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.options import OPTIONS, JobOptions
@@ -208,6 +209,41 @@ def set_account(
     _say(f"Account {name} is changed.")
 
 
+@app.command(
+    help_epilogue=examples(
+        "heliograph account mcp acme --enable",
+        "heliograph account mcp acme --sms-per-hour 20",
+        "heliograph account mcp acme --disable",
+    )
+)
+def mcp(
+    name: Name,
+    /,
+    *,
+    enable: Enable = None,
+    sms_per_hour: SmsPerHour = None,
+    new_key: NewKey = False,
+    store: StoreFlags | None = None,
+) -> None:
+    """Let agents send for an account over MCP. The key that they need is printed when it is made, this once."""
+    check_flags(enable, sms_per_hour, new_key)
+    made: list[Change] = []
+
+    def change(account: Account) -> Account:
+        made.append(changed(account, enable, sms_per_hour, new_key))
+        return made[-1].account
+
+    _change(store, name, change)
+    access = made[-1].account.mcp
+    if access is not None and access.enabled:
+        _say(f"Agents may send {access.sms_per_hour} SMS an hour for {name}, at /mcp of the service.")
+    else:
+        _say(f"Agents are not let in for {name}; heliograph account mcp {name} --enable changes that.")
+    if made[-1].key is not None:
+        _say("The key, which is not shown again:")
+        print(made[-1].key)
+
+
 def _change(flags: StoreFlags | None, name: str, change: Callable[[Account], Account]) -> None:
     async def put(store: Store) -> None:
         account = await store.account(name)
@@ -334,6 +370,7 @@ def _table(accounts: list[Account]) -> Table:
         besides = ["disabled"] if account.disabled else []
         besides += ["lenient"] if account.lenient else []
         besides += ["gives up on unknown"] if account.on_unknown is OnUnknown.GIVE_UP else []
+        besides += [_mcp(account.mcp)] if account.mcp is not None else []
         besides += [f"{name}={_text(value)}" for name, value in _own_defaults(account).items()]
         table.add_row(
             account.name,
@@ -344,6 +381,10 @@ def _table(accounts: list[Account]) -> Table:
             style="dim" if account.disabled else None,
         )
     return table
+
+
+def _mcp(access: McpAccess) -> str:
+    return f"mcp ({access.sms_per_hour} SMS/h)" if access.enabled else "mcp off"
 
 
 def _own_defaults(account: Account) -> dict[str, Any]:
@@ -366,6 +407,9 @@ def _as_json(account: Account) -> dict[str, Any]:
         "timezone": account.timezone,
         "lenient": account.lenient,
         "onUnknown": account.on_unknown.value,
+        "mcp": None
+        if account.mcp is None
+        else {"enabled": account.mcp.enabled, "smsPerHour": account.mcp.sms_per_hour},
         "defaults": {option.wire_name: _json_value(getattr(account.defaults, option.name)) for option in OPTIONS},
     }
 

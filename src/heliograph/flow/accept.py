@@ -2,6 +2,8 @@
 
 import asyncio
 
+import msgspec
+
 from heliograph.clock import Clock
 from heliograph.ids import Ids
 from heliograph.jobs.accounts import Account, AccountId
@@ -30,14 +32,15 @@ class Acceptor:
         self._metrics = metrics
         self._under_way: set[tuple[AccountId, str]] = set()
 
-    async def accept(self, request: JobRequest, account: Account) -> JobId:
+    async def accept(self, request: JobRequest, account: Account, *, sms_per_hour: int | None = None) -> JobId:
         """Keep a job and return its id; that of the first one, if the request says that it is sent again.
 
-        Raises CharactersRefused, IdempotencyKeyBusy, IdempotencyKeyTaken, JobDuplicate, Overloaded or
-        StoreUnavailable; then nothing is left behind.
+        sms_per_hour: how much agents may spend, where one asks (`jobs.spending`).
+        Raises CharactersRefused, IdempotencyKeyBusy, IdempotencyKeyTaken, JobDuplicate, SpendingLimitReached,
+        Overloaded or StoreUnavailable; then nothing is left behind.
         """
         if request.idempotency_key is None:
-            return await self._accept(request, account)
+            return await self._accept(request, account, sms_per_hour)
         key = account.id, request.idempotency_key
         if key in self._under_way:
             raise IdempotencyKeyBusy(
@@ -45,11 +48,11 @@ class Acceptor:
             )
         self._under_way.add(key)
         try:
-            return await self._accept(request, account)
+            return await self._accept(request, account, sms_per_hour)
         finally:
             self._under_way.remove(key)
 
-    async def _accept(self, request: JobRequest, account: Account) -> JobId:
+    async def _accept(self, request: JobRequest, account: Account, sms_per_hour: int | None) -> JobId:
         now = self._clock.now()
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         new_id = job_id(now, self._ids.number(RANDOM_SPACE))
@@ -57,6 +60,8 @@ class Acceptor:
             plan = await asyncio.to_thread(plan_job, request, account, self._routing, new_id, now)
         else:
             plan = plan_job(request, account, self._routing, new_id, now)
+        if sms_per_hour is not None:
+            plan = msgspec.structs.replace(plan, sms_per_hour=sms_per_hour)
         added = await self._store.add_job(plan)
         if added.is_new:
             self._count(len(plan.sms), added)

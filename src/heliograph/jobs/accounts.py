@@ -29,6 +29,20 @@ class RateLimit(msgspec.Struct, frozen=True):
 
 
 DEFAULT_RATE_LIMIT = RateLimit(calls=100, period_s=60)
+DEFAULT_SMS_PER_HOUR = 100
+MAX_SMS_PER_HOUR = 100_000
+
+
+class McpAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether agents may act for an account over MCP, and how much they may spend.
+
+    key_hash: of the key that they show (`api.keys`). enabled: off keeps the key for when it is on again.
+    sms_per_hour: how many SMS they may send in any 60 minutes, each part of a long text counted (`jobs.spending`).
+    """
+
+    key_hash: str
+    enabled: bool = True
+    sms_per_hour: int = DEFAULT_SMS_PER_HOUR
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +54,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     lenient: numbers out of range get the nearest allowed value instead of an error.
     rate_limit: None is no limit.
     defaults: what an option that a request leaves out is.
+    mcp: for agents; None if it was never switched on.
     """
 
     id: AccountId
@@ -52,6 +67,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit: RateLimit | None = DEFAULT_RATE_LIMIT
     defaults: JobOptions = JobOptions()
     disabled: bool = False
+    mcp: McpAccess | None = None
 
     @property
     def zone(self) -> ZoneInfo:

@@ -81,6 +81,10 @@ class IdempotencyKeyBusy(HeliographError):
     """The first request with that idempotency key is still under way."""
 
 
+class SpendingLimitReached(HeliographError):
+    """An agent asked to send more than its account lets agents spend; a person may have to decide."""
+
+
 class Overloaded(HeliographError):
     """The customer has to come back later; the operator may want to look."""
 

@@ -64,11 +64,18 @@ class JobPlan(msgspec.Struct, frozen=True):
     """To tell an equal request; None when the customer didn't ask for that."""
     idempotency: Idempotency | None = None
     """Asked for by its header: the same request again makes no second job."""
+    sms_per_hour: int | None = None
+    """How much agents may spend (`jobs.spending`), where an agent asked for it; None where a program or person did."""
 
     @property
     def lane(self) -> int:
         """Lane 0 is emptied before lane 1 is looked at."""
         return 0 if self.options.qos is Qos.EXPRESS else 1
+
+    @property
+    def part_count(self) -> int:
+        """How many parts are to be sent: what carriers bill."""
+        return sum(sms.parts for sms in self.sms if sms.carrier is not None)
 
 
 def plan_job(request: JobRequest, account: Account, routing: Routing, job_id: JobId, now: datetime) -> JobPlan:

@@ -278,8 +278,10 @@ class Store(Protocol):
         First the plan's `idempotency`, if it has one, is looked for among the account's of jobs received less than
         IDEMPOTENCY_WINDOW before: of the same key and fingerprint, that job is what there is, and nothing is kept;
         with another fingerprint it raises IdempotencyKeyTaken. Then it raises JobDuplicate if the plan has a
-        `fingerprint`, and the account's last job kept with it was received less than DUPLICATE_WINDOW before. A job
-        that is kept has its key and its fingerprint kept with it, in the same transaction; one that is not, neither.
+        `fingerprint`, and the account's last job kept with it was received less than DUPLICATE_WINDOW before. Then it
+        raises SpendingLimitReached if the plan has a `sms_per_hour` that leaves no room for its parts beside those of
+        the account's other plans with one (`jobs.spending`). A job that is kept has its key, its fingerprint and what
+        it spends kept with it, in the same transaction; one that is not, none of them.
         """
         ...
 

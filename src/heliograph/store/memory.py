@@ -26,6 +26,7 @@ from heliograph.jobs.naming import JobId, inbound_id
 from heliograph.jobs.options import Qos
 from heliograph.jobs.plan import BLOCKED_REASON, JobPlan, PlannedSms, with_blocked
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
+from heliograph.jobs.spending import check_spending, counted_since, spending_second
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, cancelled, roll_up
 from heliograph.jobs.webhooks import (
     Event,
@@ -132,6 +133,7 @@ class MemoryStore:
         self._late: dict[SegmentId, _Late] = {}
         self._parked: list[tuple[str, ReceiptNews]] = []
         self._calls: dict[AccountId, SlidingWindow] = {}
+        self._spent: dict[AccountId, dict[int, int]] = {}
         self._last_served: dict[str, AccountId] = {}
         self._work = WorkBell()
         self._roles = Roles()
@@ -156,7 +158,9 @@ class MemoryStore:
             at, first = self._fingerprints.get(key, (None, ""))
             if at is not None and plan.received_at - at < DUPLICATE_WINDOW:
                 raise JobDuplicate(first)
-            self._fingerprints[key] = (plan.received_at, plan.job_id)
+        self._spend(plan)
+        if plan.fingerprint is not None:
+            self._fingerprints[plan.account, plan.fingerprint] = (plan.received_at, plan.job_id)
         if plan.idempotency is not None:
             of = plan.account, plan.idempotency.key
             self._idempotency[of] = plan.received_at, plan.idempotency.fingerprint, plan.job_id
@@ -203,6 +207,15 @@ class MemoryStore:
         if ended:
             self._finish_job_if_done(job)
         return Cancelled(_stored(job), ended[ProcessStatus.CANCELED], ended[ProcessStatus.KILL])
+
+    def _spend(self, plan: JobPlan) -> None:
+        if plan.sms_per_hour is None:
+            return
+        since = counted_since(plan.received_at)
+        spent = {second: parts for second, parts in self._spent.get(plan.account, {}).items() if second > since}
+        check_spending(sorted(spent.items()), plan.part_count, plan.sms_per_hour, plan.received_at)
+        second = spending_second(plan.received_at)
+        self._spent[plan.account] = {**spent, second: spent.get(second, 0) + plan.part_count}
 
     async def job(self, account: AccountId, job_id: str) -> StoredJob | None:
         job = self._jobs.get(job_id)

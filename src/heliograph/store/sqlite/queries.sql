@@ -548,3 +548,14 @@ DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT ?) AND at 
 
 -- name: events_waiting
 SELECT count(*) FROM event WHERE state < 2
+
+-- name: spent
+-- What an account's agents spent after a second, the oldest first.
+SELECT second, parts FROM spent WHERE account = ? AND second > ? ORDER BY second
+
+-- name: forget_spent
+DELETE FROM spent WHERE account = ? AND second <= ?
+
+-- name: spend
+INSERT INTO spent (account, second, parts) VALUES (?, ?, ?)
+ON CONFLICT (account, second) DO UPDATE SET parts = parts + excluded.parts

@@ -16,10 +16,12 @@ from heliograph.jobs.errors import (
     HeliographError,
     IdempotencyKeyTaken,
     JobDuplicate,
+    SpendingLimitReached,
     StoreUnavailable,
 )
 from heliograph.jobs.naming import JobId, received_ms
 from heliograph.jobs.plan import BLOCKED_REASON, JobPlan
+from heliograph.jobs.spending import check_spending, counted_since, spending_second
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, Status, cancelled
 from heliograph.jobs.webhooks import Webhook, WebhookId
 from heliograph.store.interface import (
@@ -440,7 +442,7 @@ class Writer:
         sms: list[tuple[object, ...]] = []
         live: list[tuple[object, ...]] = []
         for plan in plans:
-            found.append(self._first(plan) or self._duplicate(plan))
+            found.append(self._first(plan) or self._refusal(plan))
             if found[-1] is None:
                 self._keep_idempotency(plan)
         new = [plan for plan, known in zip(plans, found, strict=True) if known is None]
@@ -473,17 +475,29 @@ class Writer:
         self._db.run("keep_idempotency", plan.account, key, digest, plan.job_id, instant_ms(plan.received_at))
         self._db.run("forget_idempotency", 4, instant_ms(plan.received_at - IDEMPOTENCY_WINDOW))
 
-    def _duplicate(self, plan: JobPlan) -> JobDuplicate | None:
-        if plan.fingerprint is None:
-            return None
+    def _refusal(self, plan: JobPlan) -> HeliographError | None:
         now = instant_ms(plan.received_at)
         since = instant_ms(plan.received_at - DUPLICATE_WINDOW)
-        first = self._db.query("fingerprint", plan.account, plan.fingerprint, since)
-        if first:
-            return JobDuplicate(first[0][0])
-        self._db.run("keep_fingerprint", plan.account, plan.fingerprint, plan.job_id, now)
-        self._db.run("forget_fingerprints", 4, since)
+        if plan.fingerprint is not None:
+            first = self._db.query("fingerprint", plan.account, plan.fingerprint, since)
+            if first:
+                return JobDuplicate(first[0][0])
+        if plan.sms_per_hour is not None:
+            try:
+                self._spend(plan, plan.sms_per_hour)
+            except SpendingLimitReached as error:
+                return error
+        if plan.fingerprint is not None:
+            self._db.run("keep_fingerprint", plan.account, plan.fingerprint, plan.job_id, now)
+            self._db.run("forget_fingerprints", 4, since)
         return None
+
+    def _spend(self, plan: JobPlan, sms_per_hour: int) -> None:
+        since = counted_since(plan.received_at)
+        spent = self._db.query("spent", plan.account, since)
+        check_spending(spent, plan.part_count, sms_per_hour, plan.received_at)
+        self._db.run("forget_spent", plan.account, since)
+        self._db.run("spend", plan.account, spending_second(plan.received_at), plan.part_count)
 
     def _add_rows(
         self,

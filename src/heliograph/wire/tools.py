@@ -1,0 +1,390 @@
+"""The tools that agents are offered over MCP, each once: what lists, checks and describes them reads this table.
+
+Descriptions are written for the language model that chooses a tool by them. A schema holds no `$ref` and one type a
+value, which is what Copilot Studio reads.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from heliograph.jobs.accounts import Account
+from heliograph.jobs.addresses import e164
+from heliograph.jobs.errors import FieldFault, RequestInvalid
+from heliograph.jobs.naming import JobId, is_job_id
+from heliograph.jobs.options import OPTIONS, Option
+from heliograph.jobs.records import StoredJob, StoredSms
+from heliograph.jobs.request import MAX_RECIPIENTS, JobRequest
+from heliograph.jobs.status import MEANINGS
+from heliograph.wire.bodies import decode_body
+from heliograph.wire.shapes import (
+    EXAMPLE_JOB_ID,
+    JobReport,
+    RecipientReport,
+    job_report,
+    parse_job_request,
+    recipient_report,
+    shown,
+)
+from heliograph.wire.times import EXAMPLE, EXAMPLE_PERIOD
+
+Json = dict[str, Any]
+
+MCP_PATH = "/mcp"
+E164_PATTERN = r"^\+[1-9][0-9]{6,14}$"
+DEFAULT_SHOWN, MAX_SHOWN = 50, 500
+"""Recipients in one answer: a model has to read them."""
+
+INSTRUCTIONS = """\
+Sends SMS to phones, and tells what became of them. An SMS costs money and can't be taken back once it is out: send
+only what a person asked for, to numbers that the person gave. A job is one call of send_sms, with one SMS for each
+recipient; its jobId is what the other tools ask for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tool:
+    """One tool.
+
+    reads: whether it changes nothing. destroys: whether it may undo what was there. repeatable: whether doing it twice
+    is the same as once.
+    """
+
+    name: str
+    title: str
+    description: str
+    input_schema: Json
+    output_schema: Json
+    reads: bool
+    destroys: bool = False
+    repeatable: bool = True
+
+
+class RecipientsArguments(NamedTuple):
+    """What `get_recipients` is asked for."""
+
+    job_id: JobId
+    offset: int
+    limit: int
+
+
+# Schemas
+
+
+def _answer(properties: Json, required: Sequence[str]) -> Json:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def _arguments(properties: Json, required: Sequence[str]) -> Json:
+    return {**_answer(properties, required), "additionalProperties": False}
+
+
+def _option(option: Option) -> Json:
+    rule = option.rule
+    description = rule.description
+    schema: Json
+    match option.kind:
+        case type() as kind if kind is bool:
+            schema = {"type": "boolean"}
+        case type() as kind if kind is int:
+            zero = f", or 0 for {rule.zero}" if rule.zero is not None else ""
+            description = f"{description} From {rule.minimum} to {rule.maximum}{zero}."
+            schema = {"type": "integer", "minimum": 0 if rule.zero else rule.minimum, "maximum": rule.maximum}
+        case type() as kind if kind is str:
+            schema = {"type": "string", **({"maxLength": rule.max_length} if rule.max_length else {})}
+        case type() as kind if kind is datetime:
+            schema = {"type": "string", "format": "date-time", "examples": [EXAMPLE]}
+        case type() as kind if issubclass(kind, Enum):
+            schema = {"type": "string", "enum": [member.value for member in kind]}
+        case _:
+            schema = {"type": "array", "items": {"type": "string", "examples": [EXAMPLE_PERIOD]}}
+    return {**schema, "description": f"{description} What the account has set, if left out."}
+
+
+_JOB_ID: Json = {
+    "type": "string",
+    "pattern": r"^J\..{18,38}$",
+    "description": "Id of the job, as send_sms answered it.",
+    "examples": [EXAMPLE_JOB_ID],
+}
+_MESSAGE: Json = {
+    "text": {
+        "type": "string",
+        "minLength": 1,
+        "description": "The text. Up to 160 characters are one SMS (70 with characters outside the GSM alphabet, such "
+        "as emoji); a longer one travels, and is paid for, as several.",
+    },
+    "recipients": {
+        "type": "array",
+        "items": {"type": "string", "pattern": E164_PATTERN, "examples": ["+4917612345678"]},
+        "minItems": 1,
+        "maxItems": MAX_RECIPIENTS,
+        "description": "Who is to get it: phone numbers in E.164, which is a plus sign, the country code, and the "
+        "number without its leading zero.",
+    },
+}
+_OPTIONS: Json = {option.wire_name: _option(option) for option in OPTIONS if option.name != "duplicate_detection"}
+"""All but that one: it is always on for agents, and `sendAgain` turns it off."""
+
+
+def _properties(shape: type, *, without: str = "") -> Json:
+    _, schemas = msgspec.json.schema_components([shape], ref_template="{name}")
+    properties = cast(Json, schemas[shape.__name__]["properties"])
+    return {name: schema for name, schema in properties.items() if name != without}
+
+
+def _integer(description: str, **more: object) -> Json:
+    return {"type": "integer", "description": description, **more}
+
+
+_REPORT_SCHEMA = _answer(
+    {
+        **_properties(JobReport, without="recipientIds"),
+        "smsCount": _integer("How many SMS the job has: one for each recipient."),
+        "finished": {"type": "boolean", "description": "Whether every SMS is final."},
+    },
+    [
+        *(name for name in _properties(JobReport, without="recipientIds") if name != "finishedTs"),
+        "smsCount",
+        "finished",
+    ],
+)
+_RECIPIENT_SCHEMA = _answer(
+    _properties(RecipientReport),
+    [name for name in _properties(RecipientReport) if name not in ("sentTs", "finishedTs")],
+)
+
+SEND_SMS = Tool(
+    name="send_sms",
+    title="Send SMS",
+    description="Sends one text as an SMS to one or more phones. Use it only when a person asked for this text to go "
+    "to these numbers: SMS cost money, and can't be recalled once they are out. Never guess a number. Numbers are in "
+    "E.164: a plus sign, the country code, and the number without its leading zero, such as +4917612345678; if one is "
+    "none, nothing is sent at all. It answers at once with a jobId, when the SMS are safely stored and not yet "
+    "delivered; get_recipients tells afterwards what became of each. The same call again within 10 minutes sends "
+    "nothing and answers the first jobId with alreadyAccepted true, so it is safe to repeat a call whose answer was "
+    "lost. How many SMS may be sent in an hour is limited; at the limit nothing is sent, and the error says when there "
+    "is room again: tell the person, don't work around it.",
+    input_schema=_arguments(
+        {
+            **_MESSAGE,
+            "sendAgain": {
+                "type": "boolean",
+                "description": "true only if a person wants the same text at the same numbers once more, within 10 "
+                "minutes of the first time.",
+            },
+            **_OPTIONS,
+        },
+        ["text", "recipients"],
+    ),
+    output_schema=_answer(
+        {
+            "jobId": {"type": "string", "description": "Id of the job, for the other tools."},
+            "alreadyAccepted": {
+                "type": "boolean",
+                "description": "true: this very call was accepted some minutes ago as that job; nothing was sent now.",
+            },
+        },
+        ["jobId", "alreadyAccepted"],
+    ),
+    reads=False,
+)
+
+GET_JOB = Tool(
+    name="get_job",
+    title="Get SMS job",
+    description="Reads a job that send_sms made: how many SMS it has, with which options, when it was received, and "
+    "whether all of it is finished. Use get_recipients for what became of each SMS.",
+    input_schema=_arguments({"jobId": _JOB_ID}, ["jobId"]),
+    output_schema=_REPORT_SCHEMA,
+    reads=True,
+)
+
+GET_RECIPIENTS = Tool(
+    name="get_recipients",
+    title="Get what became of each SMS",
+    description="Tells what became of each SMS of a job: first how many stand how, with the meaning in words, then the "
+    "recipients one by one, in the order in which they were given to send_sms. Delivery takes seconds to minutes, and "
+    "days where a phone is off: while processStatus is OPEN or RUNNING, ask again later, not at once. SUC_FIN means "
+    "delivered; SUC_ACC means only that the carrier took it, for want of statusRequested.",
+    input_schema=_arguments(
+        {
+            "jobId": _JOB_ID,
+            "offset": _integer("How many recipients to leave out at the beginning; 0 if left out.", minimum=0),
+            "limit": _integer(
+                f"How many recipients to list at most; {DEFAULT_SHOWN} if left out.", minimum=0, maximum=MAX_SHOWN
+            ),
+        },
+        ["jobId"],
+    ),
+    output_schema=_answer(
+        {
+            "jobId": {"type": "string", "description": "Id of the job."},
+            "smsCount": _integer("How many SMS the job has."),
+            "summary": {
+                "type": "array",
+                "description": "How many of all its SMS stand how.",
+                "items": _answer(
+                    {
+                        "processStatus": _properties(RecipientReport)["processStatus"],
+                        "status": _properties(RecipientReport)["status"],
+                        "meaning": {"type": "string", "description": "What the two mean."},
+                        "count": _integer("How many SMS stand so."),
+                    },
+                    ["processStatus", "status", "meaning", "count"],
+                ),
+            },
+            "recipients": {
+                "type": "array",
+                "description": "What became of each, from offset on, at most limit of them.",
+                "items": _RECIPIENT_SCHEMA,
+            },
+        },
+        ["jobId", "smsCount", "summary", "recipients"],
+    ),
+    reads=True,
+)
+
+TOOLS = (SEND_SMS, GET_JOB, GET_RECIPIENTS)
+
+
+# Arguments
+
+
+def parse_send(arguments: Mapping[str, object], account: Account) -> JobRequest:
+    """What `send_sms` is asked for, as the job that it makes. Raises RequestInvalid with every argument at fault."""
+    given = _checked(arguments)
+    faults: list[FieldFault] = []
+    again = given.pop("sendAgain", None)
+    if again is not None and not isinstance(again, bool):
+        faults.append(FieldFault("sendAgain", f"must be true or false; it is {shown(again)}"))
+    raw = job_request_json(given, duplicate_detection=not again)
+    request = None
+    try:
+        request, _ = parse_job_request(raw, account, strict=True)
+    except RequestInvalid as error:
+        faults += [FieldFault(_argument_of(fault.field), fault.message) for fault in error.faults]
+    if request is not None:
+        faults += _number_faults(request)
+    if faults or request is None:
+        raise RequestInvalid.of(*faults)
+    return request
+
+
+def job_request_json(arguments: Mapping[str, object], *, duplicate_detection: bool) -> Json:
+    """The JobRequest that one text for several numbers is; each further argument is an option."""
+    options = {name: value for name, value in arguments.items() if name not in ("text", "recipients")}
+    recipients = arguments.get("recipients")
+    if isinstance(recipients, list):
+        recipients = [{"dst": number} for number in cast("list[object]", recipients)]
+    return {
+        "options": {**options, "duplicateDetection": duplicate_detection},
+        "messages": [{"text": arguments.get("text"), "recipients": recipients}],
+    }
+
+
+def parse_job_id(arguments: Mapping[str, object]) -> JobId:
+    """The one argument of `get_job`. Raises RequestInvalid with every argument at fault."""
+    return _parse_with_job_id(arguments, {})[0]
+
+
+def parse_recipients(arguments: Mapping[str, object]) -> RecipientsArguments:
+    """The arguments of `get_recipients`. Raises RequestInvalid with every argument at fault."""
+    job_id, numbers = _parse_with_job_id(arguments, {"offset": (0, None), "limit": (DEFAULT_SHOWN, MAX_SHOWN)})
+    return RecipientsArguments(job_id, numbers["offset"], numbers["limit"])
+
+
+def _parse_with_job_id(
+    arguments: Mapping[str, object], numbers: Mapping[str, tuple[int, int | None]]
+) -> tuple[JobId, dict[str, int]]:
+    """A job's id and whole numbers, each with what it is if left out, and its maximum."""
+    given = _checked(arguments)
+    faults: list[FieldFault] = []
+    job_id = given.pop("jobId", None)
+    if not isinstance(job_id, str) or not is_job_id(job_id):
+        wrong = f"must be the id of a job, such as {EXAMPLE_JOB_ID}, as send_sms answered it; it is {shown(job_id)}"
+        faults.append(FieldFault("jobId", wrong))
+    values: dict[str, int] = {}
+    for name, (default, maximum) in numbers.items():
+        value = given.pop(name, None)
+        if value is None:
+            values[name] = default
+        elif isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= (maximum or value):
+            expected = "of at least 0" if maximum is None else f"from 0 to {maximum}"
+            faults.append(FieldFault(name, f"must be a whole number {expected}; it is {shown(value)}"))
+        else:
+            values[name] = value
+    faults += [FieldFault(shown(name).strip('"'), "is not known; leave it out") for name in given]
+    if faults:
+        raise RequestInvalid.of(*faults)
+    return JobId(cast("str", job_id)), values
+
+
+def _checked(arguments: Mapping[str, object]) -> dict[str, object]:
+    # As any other body: what is no Unicode, or no JSON, gets as far as this and no further.
+    return cast("dict[str, object]", decode_body(json.dumps(dict(arguments)).encode()))
+
+
+def _number_faults(request: JobRequest) -> list[FieldFault]:
+    """A model that leaves out the plus may mean any country, so a national number is not read here."""
+    wrong = (
+        "must be a phone number in E.164, such as +4917612345678: a plus sign, the country code, and the number "
+        "without its leading zero; it is none, so nothing was sent"
+    )
+    faults: list[FieldFault] = []
+    seen: dict[str, int] = {}
+    for index, recipient in enumerate(request.messages[0].recipients):
+        number = e164(recipient.dst, None) if recipient.dst.lstrip().startswith("+") else None
+        if number is None:
+            faults.append(FieldFault(f"recipients[{index}]", wrong))
+        elif seen.setdefault(number, index) != index:
+            twice = f"is the same number as recipients[{seen[number]}]; name each one once"
+            faults.append(FieldFault(f"recipients[{index}]", twice))
+    return faults
+
+
+_FIELD = re.compile(r"messages\[0\]\.(text|recipients)(\[[0-9]+\])?(?:\.dst)?|options\.(.+)|messages", re.DOTALL)
+
+
+def _argument_of(field: str) -> str:
+    """The argument that a field of the JobRequest comes from."""
+    parts = _FIELD.fullmatch(field)
+    if parts is None:
+        return field
+    return parts[3] or f"{parts[1] or 'recipients'}{parts[2] or ''}"
+
+
+# Answers
+
+
+def sent(job_id: str, *, already_accepted: bool) -> Json:
+    """What `send_sms` answers."""
+    return {"jobId": job_id, "alreadyAccepted": already_accepted}
+
+
+def job_answer(job: StoredJob) -> Json:
+    """What `get_job` answers: the report without the ids of its SMS, which may be thousands."""
+    report = cast(Json, msgspec.to_builtins(job_report(job)))
+    del report["recipientIds"]
+    return {**report, "smsCount": job.sms_count, "finished": job.finished_at is not None}
+
+
+def recipients_answer(arguments: RecipientsArguments, sms: Sequence[StoredSms]) -> Json:
+    """What `get_recipients` answers."""
+    counts = Counter((each.progress.process_status, each.progress.status) for each in sms)
+    page = sms[arguments.offset : arguments.offset + arguments.limit]
+    return {
+        "jobId": arguments.job_id,
+        "smsCount": len(sms),
+        "summary": [
+            {"processStatus": pair[0].value, "status": pair[1].value, "meaning": MEANINGS[pair], "count": count}
+            for pair, count in counts.most_common()
+        ],
+        "recipients": [msgspec.to_builtins(recipient_report(arguments.job_id, each)) for each in page],
+    }
