@@ -28,10 +28,12 @@ class Answering:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
+        self.headers: list[dict[bytes, bytes]] = []
 
     async def __call__(self, account, scope, receive, send):
         if self.failure:
             raise self.failure
+        self.headers.append(dict(scope["headers"]))
         message = await receive()
         self.bodies.append(message["body"])
         headers = [(b"content-type", b"application/json")]
@@ -275,6 +277,15 @@ async def test_what_is_no_message_is_400_and_not_shown(service, body):
     assert "one JSON-RPC 2.0 request or notification" in message
     assert "secret" not in message
     assert service.agents.bodies == []
+
+
+@pytest.mark.parametrize("accept", ["", "application/json", "text/event-stream", "text/plain"])
+async def test_whatever_a_client_says_that_it_accepts_it_is_json(service, accept):
+    body = json.dumps({**PING, "params": None}).encode()
+    headers = {"accept": accept, "content-type": "application/json; charset=utf-8"}
+    assert (await service.ask(body, headers=headers)).status == 200
+    (seen,) = service.agents.headers
+    assert (seen[b"accept"], seen[b"content-type"]) == (b"application/json, text/event-stream", b"application/json")
 
 
 async def test_half_of_a_surrogate_pair_is_told_with_its_place(service):

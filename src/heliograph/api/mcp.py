@@ -7,6 +7,7 @@ Streamable HTTP.
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from ipaddress import ip_address
+from types import NoneType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -26,6 +27,8 @@ MAX_MESSAGE_OCTETS = 1024 * 1024
 """Of one message: 3000 recipients and a long text are less than a tenth of it, and it is read on the event loop."""
 SERVER_ERROR = -32000
 """JSON-RPC's code for whatever the protocol has no other for; the HTTP status is in its data."""
+
+_JSON_BOTH_WAYS = [(b"accept", b"application/json, text/event-stream"), (b"content-type", b"application/json")]
 
 Serve = Callable[[Account, Scope, Receive, Send], Awaitable[None]]
 """Answers one request of an account. An error that it raises comes before any of its answer."""
@@ -104,7 +107,10 @@ class McpDoor:
             await send(message)
 
         unread = True
-        await self._serve(account, request.scope, receive, send_with_headers)
+        # There is nothing but JSON to ask for and to send, and clients are not tidy about saying so.
+        others = [header for header in request.scope["headers"] if header[0] not in (b"accept", b"content-type")]
+        scope = {**request.scope, "headers": [*others, *_JSON_BOTH_WAYS]}
+        await self._serve(account, scope, receive, send_with_headers)
         return status
 
 
@@ -154,6 +160,6 @@ def _check_message(body: bytes) -> None:
         fields.get("jsonrpc") != "2.0"
         or not isinstance(fields.get("method"), str)
         or type(fields.get("id", 0)) not in (int, str)
-        or not isinstance(fields.get("params", {}), dict)
+        or not isinstance(fields.get("params"), (dict, NoneType))
     ):
         raise RequestInvalid(expected)

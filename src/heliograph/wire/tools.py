@@ -101,7 +101,9 @@ def _option(option: Option) -> Json:
         case type() as kind if kind is datetime:
             schema = {"type": "string", "format": "date-time", "examples": [EXAMPLE]}
         case type() as kind if issubclass(kind, Enum):
-            schema = {"type": "string", "enum": [member.value for member in kind]}
+            values = [member.value for member in kind]
+            description = f"{description} One of {', '.join(values)}."  # Copilot Studio shows no enum to its model.
+            schema = {"type": "string", "enum": values}
         case _:
             schema = {"type": "array", "items": {"type": "string", "examples": [EXAMPLE_PERIOD]}}
     return {**schema, "description": f"{description} What the account has set, if left out."}

@@ -22,6 +22,8 @@ class TargetName(Enum):
 
     HELIOGRAPH = "heliograph"
     RETARUS = "retarus"
+    MCP = "mcp"
+    """For agents: see `connector.mcp`."""
 
 
 @dataclass(frozen=True, slots=True)
