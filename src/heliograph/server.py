@@ -333,7 +333,8 @@ def _version() -> VersionInfoResponse:
 
 def _agents(settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics) -> Agents:
     acceptor = Acceptor(store, settings.routing(), clock, ids, metrics)
-    return Agents(Toolbox(acceptor, Reports(store)), heliograph.__version__)
+    toolbox = Toolbox(acceptor, Canceller(store, clock, metrics), Reports(store))
+    return Agents(toolbox, heliograph.__version__)
 
 
 def _lets_agents_in(account: Account) -> bool:

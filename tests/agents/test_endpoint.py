@@ -65,7 +65,7 @@ def protocol(monkeypatch):
 
 @pytest.fixture
 async def agents():
-    agents = Agents(Toolbox(None, None), "1.0")
+    agents = Agents(Toolbox(None, None, None), "1.0")
     running = asyncio.ensure_future(agents.run())
     yield agents
     running.cancel()
@@ -100,7 +100,7 @@ async def test_it_can_be_started_before(agents, protocol):
 
 
 async def test_it_is_left_when_the_process_stops(protocol):
-    agents = Agents(Toolbox(None, None), "1.0")
+    agents = Agents(Toolbox(None, None, None), "1.0")
     running = asyncio.ensure_future(agents.run())
     await ask(agents)
     running.cancel()
@@ -140,7 +140,7 @@ async def test_when_it_breaks_it_is_started_anew(agents, protocol):
 
 async def test_one_that_does_not_come_in_time_is_told(protocol, monkeypatch):
     monkeypatch.setattr(endpoint, "START_TIMEOUT_S", 0.01)
-    agents = Agents(Toolbox(None, None), "1.0")  # which nobody runs
+    agents = Agents(Toolbox(None, None, None), "1.0")  # which nobody runs
     with structlog.testing.capture_logs() as logs, pytest.raises(Overloaded):
         await ask(agents)
     assert logs[0]["event"] == "agents.slow"

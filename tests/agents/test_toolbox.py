@@ -5,6 +5,7 @@ import structlog
 
 from heliograph.agents.toolbox import PARSE_ASIDE_RECIPIENTS, Toolbox, ToolFailed
 from heliograph.flow.accept import Acceptor
+from heliograph.flow.cancel import Canceller
 from heliograph.flow.reports import Reports
 from heliograph.jobs.accounts import AccountId, McpAccess
 from heliograph.jobs.errors import Overloaded, StoreUnavailable
@@ -39,7 +40,8 @@ class Agent:
     def __init__(self) -> None:
         self.clock, self.store = ManualClock(), Store()
         acceptor = Acceptor(self.store, Routing([], "acme"), self.clock, SeededIds(), Metrics())
-        self.toolbox = Toolbox(acceptor, Reports(self.store))
+        canceller = Canceller(self.store, self.clock, Metrics())
+        self.toolbox = Toolbox(acceptor, canceller, Reports(self.store))
 
     async def use(self, name, account=ACCOUNT, **arguments):
         return await self.toolbox.call(name, arguments, account)
@@ -80,8 +82,26 @@ async def test_a_call_that_is_repeated_sends_once(agent):
     again = await agent.use("send_sms", **TO_ONE)
     assert again == {"jobId": first["jobId"], "alreadyAccepted": True}
     assert agent.job_count == 1
-    await agent.use("send_sms", **TO_ONE, sendAgain=True)
+
+
+async def test_an_idempotency_key_tells_a_repetition_from_another_wish(agent):
+    first = await agent.use("send_sms", **TO_ONE, idempotencyKey="a")
+    assert await agent.use("send_sms", **TO_ONE, idempotencyKey="a") == {
+        "jobId": first["jobId"],
+        "alreadyAccepted": True,
+    }
+    assert not (await agent.use("send_sms", **TO_ONE, idempotencyKey="b"))["alreadyAccepted"]
     assert agent.job_count == 2
+    told = await agent.told("send_sms", text="Other", recipients=numbers(1), idempotencyKey="a")
+    assert f"for another request, accepted as job {first['jobId']}" in told
+
+
+async def test_what_waits_is_cancelled(agent):
+    sent = await agent.use("send_sms", text="Later", recipients=numbers(2), jobPeriod="2026-03-02T12:00:00Z")
+    answer = await agent.use("cancel_job", jobId=sent["jobId"])
+    assert (answer["smsCount"], answer["summary"][0]["processStatus"]) == (2, "CANCELED")
+    assert (await agent.use("get_job", jobId=sent["jobId"]))["finished"]
+    assert await agent.use("cancel_job", jobId=sent["jobId"]) == answer
 
 
 async def test_a_call_that_is_repeated_is_known_though_the_limit_is_reached(agent):
@@ -123,7 +143,7 @@ async def test_characters_that_are_to_be_refused_are_told(agent):
     assert "has characters that STANDARD can't carry (U+65E5 at 0" in told
 
 
-@pytest.mark.parametrize("name", ["get_job", "get_recipients"])
+@pytest.mark.parametrize("name", ["get_job", "get_recipients", "cancel_job"])
 async def test_a_job_that_is_not_there_or_another_s_is_told_alike(agent, name):
     sent = await agent.use("send_sms", **TO_ONE)
     for account, job_id in ((ACCOUNT, EXAMPLE_JOB_ID), (OTHER, sent["jobId"])):

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from heliograph.flow.accept import PLAN_ASIDE_RECIPIENTS, Acceptor
@@ -28,8 +29,8 @@ class Desk:
         self.store = StoreOnClock(self.memory, self.clock)
         self.acceptor = Acceptor(self.store, Routing([], "acme"), self.clock, SeededIds(), self.metrics)
 
-    async def accept(self, request, **how):
-        return await self.acceptor.accept(request, ACCOUNT, **how)
+    async def accept(self, request):
+        return await self.acceptor.accept(request, ACCOUNT)
 
     def jobs(self):
         return list(self.memory._jobs)
@@ -110,8 +111,15 @@ async def test_what_is_accepted_is_counted(desk):
 
 
 async def test_an_agent_s_job_over_the_spending_limit_leaves_nothing_behind(desk):
-    await desk.accept(a_request(), sms_per_hour=2)
+    await desk.acceptor.accept_from_agent(a_request(), ACCOUNT, 2)
     with pytest.raises(SpendingLimitReached):
-        await desk.accept(a_request(text="x" * 161), sms_per_hour=2)
+        await desk.acceptor.accept_from_agent(a_request(text="x" * 161), ACCOUNT, 2)
     assert len(desk.jobs()) == 1
     await desk.accept(a_request(text="x" * 161))
+
+
+async def test_an_agent_is_told_whether_its_job_is_new(desk):
+    request = msgspec.structs.replace(a_request(), idempotency_key="key")
+    first = await desk.acceptor.accept_from_agent(request, ACCOUNT, 2)
+    again = await desk.acceptor.accept_from_agent(request, ACCOUNT, 2)
+    assert (first.is_new, again.is_new, first.job_id == again.job_id) == (True, False, True)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx2
 import msgspec
@@ -12,6 +13,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from heliograph.api.keys import hash_key, new_key
+from heliograph.clock import SystemClock
 from heliograph.config import DatabaseSettings, SqliteUrl, open_store
 from heliograph.jobs.accounts import McpAccess, RateLimit
 from heliograph.wire.tools import INSTRUCTIONS, TOOLS
@@ -110,6 +112,14 @@ async def test_an_agent_sends_and_learns_what_became_of_it(server, mode, header)
         }
         again = await used(client, "send_sms", **arguments)
         assert again == {"jobId": sent["jobId"], "alreadyAccepted": True}
+
+
+async def test_an_agent_calls_back_what_waits(server):
+    async with agent(server) as client:
+        tomorrow = (SystemClock().now() + timedelta(days=1)).isoformat()
+        sent = await used(client, "send_sms", text="Later", recipients=RECIPIENTS, jobPeriod=tomorrow)
+        answer = await used(client, "cancel_job", jobId=sent["jobId"])
+        assert [(each["processStatus"], each["count"]) for each in answer["summary"]] == [("CANCELED", 2)]
 
 
 async def test_what_an_agent_sent_is_its_account_s_in_the_api_too(server):

@@ -113,20 +113,26 @@ def test_equal_calls_are_equal_requests():
     assert parse_send(TO_ONE, ACCOUNT).fingerprint != first.fingerprint
 
 
-def test_sending_again_has_to_be_asked_for():
-    assert not parse_send({**TO_ONE, "sendAgain": True}, ACCOUNT).options.duplicate_detection
-    for again in (False, None):
-        assert parse_send({**TO_ONE, "sendAgain": again}, ACCOUNT).options.duplicate_detection
+def test_an_idempotency_key_says_instead_what_is_a_repetition():
+    request = parse_send({**TO_ONE, "idempotencyKey": "a-b"}, ACCOUNT)
+    assert (request.idempotency_key, request.options.duplicate_detection) == ("a-b", False)
+    assert request.fingerprint == parse_send({**TO_ONE, "idempotencyKey": "c"}, ACCOUNT).fingerprint
+    assert parse_send(TO_ONE, ACCOUNT).idempotency_key is None
+
+
+@pytest.mark.parametrize("key", ["", "ä", "a b", "x" * 256, 7, ["a"], True])
+def test_what_is_no_idempotency_key_is_told_by_argument(key):
+    assert list(faults({**TO_ONE, "idempotencyKey": key})) == ["idempotencyKey"]
 
 
 def test_null_is_the_same_as_left_out():
-    assert parse_send({**TO_ONE, "src": None, "sendAgain": None}, ACCOUNT).options.src == ""
+    assert parse_send({**TO_ONE, "src": None, "idempotencyKey": None}, ACCOUNT).options.src == ""
 
 
 def test_all_that_is_wrong_is_told_by_argument():
-    told = faults({"text": "", "recipients": "+4917612345678", "sendAgain": "no", "maxParts": 21, "validtyMin": 5})
+    told = faults({"text": "", "recipients": "+4917612345678", "idempotencyKey": 7, "maxParts": 21, "validtyMin": 5})
     assert told == {
-        "sendAgain": 'must be true or false; it is "no"',
+        "idempotencyKey": "must be a text; it is 7",
         "maxParts": "must be a whole number from 1 to 20; it is 21",
         "validtyMin": "is not known; did you mean validityMin?",
         "text": "must be a text that is not empty; it is empty",
@@ -173,7 +179,7 @@ def test_half_of_a_surrogate_pair_is_told_by_argument():
 
 
 def test_no_error_shows_the_text():
-    told = faults({"text": "secret", "recipients": ["secret"], "src": 3, "sendAgain": []})
+    told = faults({"text": "secret", "recipients": ["secret"], "src": 3, "idempotencyKey": ["secret"]})
     assert "secret" not in json.dumps(told)
 
 
@@ -240,6 +246,15 @@ def test_recipients_come_in_pages_under_a_summary_of_all():
     assert {
         (ProcessStatus(each["processStatus"]), Status(each["status"])): each["meaning"] for each in answer["summary"]
     } == MEANINGS
+
+
+def test_what_cancelling_answers_is_the_summary():
+    sms = [StoredSms(0, "+4917612345678", "", SmsProgress(ProcessStatus.CANCELED))]
+    answer = tools.summary_answer(JobId(EXAMPLE_JOB_ID), sms)
+    assert conforms(answer, tools.CANCEL_JOB)
+    assert answer["summary"] == [
+        {"processStatus": "CANCELED", "status": "", "meaning": "cancelled before the first try", "count": 1}
+    ]
 
 
 def test_what_sending_answers_is_as_described():

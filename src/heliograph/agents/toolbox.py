@@ -8,6 +8,7 @@ from typing import cast
 import structlog
 
 from heliograph.flow.accept import Acceptor
+from heliograph.flow.cancel import Canceller
 from heliograph.flow.reports import Reports
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import (
@@ -28,6 +29,7 @@ from heliograph.wire.tools import (
     parse_send,
     recipients_answer,
     sent,
+    summary_answer,
 )
 
 PARSE_ASIDE_RECIPIENTS = 200
@@ -45,13 +47,15 @@ class ToolFailed(Exception):
 class Toolbox:
     """The tools, each one short function."""
 
-    def __init__(self, acceptor: Acceptor, reports: Reports) -> None:
+    def __init__(self, acceptor: Acceptor, canceller: Canceller, reports: Reports) -> None:
         self._acceptor = acceptor
+        self._canceller = canceller
         self._reports = reports
         self.by_tool: dict[Tool, Call] = {
             tools.SEND_SMS: self.send_sms,
             tools.GET_JOB: self.get_job,
             tools.GET_RECIPIENTS: self.get_recipients,
+            tools.CANCEL_JOB: self.cancel_job,
         }
         self._by_name = {tool.name: call for tool, call in self.by_tool.items()}
 
@@ -73,11 +77,13 @@ class Toolbox:
             request = parse_send(arguments, account)
         assert account.mcp is not None, "an agent was let in for it"
         try:
-            job_id = await self._acceptor.accept(request, account, sms_per_hour=account.mcp.sms_per_hour)
+            added = await self._acceptor.accept_from_agent(request, account, account.mcp.sms_per_hour)
         except JobDuplicate as duplicate:
             return sent(duplicate.job_id, already_accepted=True)
-        log.info("agents.sent", account=account.name, job_id=job_id, sms_count=len(request.messages[0].recipients))
-        return sent(job_id, already_accepted=False)
+        if added.is_new:
+            sms_count = len(request.messages[0].recipients)
+            log.info("agents.sent", account=account.name, job_id=added.job_id, sms_count=sms_count)
+        return sent(added.job_id, already_accepted=not added.is_new)
 
     async def get_job(self, account: Account, arguments: Mapping[str, object]) -> Json:
         return job_answer(await self._reports.job(account, parse_job_id(arguments)))
@@ -85,6 +91,11 @@ class Toolbox:
     async def get_recipients(self, account: Account, arguments: Mapping[str, object]) -> Json:
         wanted = parse_recipients(arguments)
         return recipients_answer(wanted, await self._reports.sms_of_job(account, wanted.job_id))
+
+    async def cancel_job(self, account: Account, arguments: Mapping[str, object]) -> Json:
+        job = await self._canceller.cancel(account, parse_job_id(arguments))
+        log.info("agents.cancelled", account=account.name, job_id=job.job_id)
+        return summary_answer(job.job_id, await self._reports.sms_of_job(account, job.job_id))
 
 
 def _told(error: Exception) -> str:

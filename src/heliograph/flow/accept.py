@@ -32,13 +32,22 @@ class Acceptor:
         self._metrics = metrics
         self._under_way: set[tuple[AccountId, str]] = set()
 
-    async def accept(self, request: JobRequest, account: Account, *, sms_per_hour: int | None = None) -> JobId:
+    async def accept(self, request: JobRequest, account: Account) -> JobId:
         """Keep a job and return its id; that of the first one, if the request says that it is sent again.
 
-        sms_per_hour: how much agents may spend, where one asks (`jobs.spending`).
-        Raises CharactersRefused, IdempotencyKeyBusy, IdempotencyKeyTaken, JobDuplicate, SpendingLimitReached,
-        Overloaded or StoreUnavailable; then nothing is left behind.
+        Raises CharactersRefused, IdempotencyKeyBusy, IdempotencyKeyTaken, JobDuplicate, Overloaded or
+        StoreUnavailable; then nothing is left behind.
         """
+        return (await self._accept_once(request, account, None)).job_id
+
+    async def accept_from_agent(self, request: JobRequest, account: Account, sms_per_hour: int) -> Added:
+        """The same, and whether the job is a new one. sms_per_hour: how much agents may spend (`jobs.spending`).
+
+        Raises the same, and SpendingLimitReached.
+        """
+        return await self._accept_once(request, account, sms_per_hour)
+
+    async def _accept_once(self, request: JobRequest, account: Account, sms_per_hour: int | None) -> Added:
         if request.idempotency_key is None:
             return await self._accept(request, account, sms_per_hour)
         key = account.id, request.idempotency_key
@@ -52,7 +61,7 @@ class Acceptor:
         finally:
             self._under_way.remove(key)
 
-    async def _accept(self, request: JobRequest, account: Account, sms_per_hour: int | None) -> JobId:
+    async def _accept(self, request: JobRequest, account: Account, sms_per_hour: int | None) -> Added:
         now = self._clock.now()
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         new_id = job_id(now, self._ids.number(RANDOM_SPACE))
@@ -65,7 +74,7 @@ class Acceptor:
         added = await self._store.add_job(plan)
         if added.is_new:
             self._count(len(plan.sms), added)
-        return added.job_id
+        return added
 
     def _count(self, sms_count: int, added: Added) -> None:
         self._metrics.jobs_accepted.inc()

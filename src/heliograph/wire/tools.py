@@ -24,6 +24,7 @@ from heliograph.jobs.records import StoredJob, StoredSms
 from heliograph.jobs.request import MAX_RECIPIENTS, JobRequest
 from heliograph.jobs.status import MEANINGS
 from heliograph.wire.bodies import decode_body
+from heliograph.wire.headers import LONGEST_KEY, parse_idempotency_key
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
     JobReport,
@@ -132,7 +133,7 @@ _MESSAGE: Json = {
     },
 }
 _OPTIONS: Json = {option.wire_name: _option(option) for option in OPTIONS if option.name != "duplicate_detection"}
-"""All but that one: it is always on for agents, and `sendAgain` turns it off."""
+"""All but that one: it is on for agents, unless an idempotency key says what is a repetition."""
 
 
 def _properties(shape: type, *, without: str = "") -> Json:
@@ -162,6 +163,24 @@ _RECIPIENT_SCHEMA = _answer(
     [name for name in _properties(RecipientReport) if name not in ("sentTs", "finishedTs")],
 )
 
+_SUMMARY: Json = {
+    "jobId": {"type": "string", "description": "Id of the job."},
+    "smsCount": _integer("How many SMS the job has."),
+    "summary": {
+        "type": "array",
+        "description": "How many of all its SMS stand how.",
+        "items": _answer(
+            {
+                "processStatus": _properties(RecipientReport)["processStatus"],
+                "status": _properties(RecipientReport)["status"],
+                "meaning": {"type": "string", "description": "What the two mean."},
+                "count": _integer("How many SMS stand so."),
+            },
+            ["processStatus", "status", "meaning", "count"],
+        ),
+    },
+}
+
 SEND_SMS = Tool(
     name="send_sms",
     title="Send SMS",
@@ -176,10 +195,13 @@ SEND_SMS = Tool(
     input_schema=_arguments(
         {
             **_MESSAGE,
-            "sendAgain": {
-                "type": "boolean",
-                "description": "true only if a person wants the same text at the same numbers once more, within 10 "
-                "minutes of the first time.",
+            "idempotencyKey": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": LONGEST_KEY,
+                "description": "Says which calls are one and the same: a new word for each thing that a person asks "
+                "for, such as a UUID. A call with a key used before sends nothing, for 24 hours; the same text with "
+                "another key goes out again. If left out, an equal call within 10 minutes is a repetition.",
             },
             **_OPTIONS,
         },
@@ -227,21 +249,7 @@ GET_RECIPIENTS = Tool(
     ),
     output_schema=_answer(
         {
-            "jobId": {"type": "string", "description": "Id of the job."},
-            "smsCount": _integer("How many SMS the job has."),
-            "summary": {
-                "type": "array",
-                "description": "How many of all its SMS stand how.",
-                "items": _answer(
-                    {
-                        "processStatus": _properties(RecipientReport)["processStatus"],
-                        "status": _properties(RecipientReport)["status"],
-                        "meaning": {"type": "string", "description": "What the two mean."},
-                        "count": _integer("How many SMS stand so."),
-                    },
-                    ["processStatus", "status", "meaning", "count"],
-                ),
-            },
+            **_SUMMARY,
             "recipients": {
                 "type": "array",
                 "description": "What became of each, from offset on, at most limit of them.",
@@ -253,7 +261,20 @@ GET_RECIPIENTS = Tool(
     reads=True,
 )
 
-TOOLS = (SEND_SMS, GET_JOB, GET_RECIPIENTS)
+CANCEL_JOB = Tool(
+    name="cancel_job",
+    title="Cancel SMS job",
+    description="Cancels what can still be cancelled of a job, when a person asked for that. SMS that wait, being "
+    "scheduled for later or queued, never go out, and become CANCELED. What the carrier has already can't be recalled: "
+    "it becomes KILL, and may be delivered all the same. What is final stays as it is. It answers how many of the "
+    "job's SMS stand how after it; cancelling once more changes nothing.",
+    input_schema=_arguments({"jobId": _JOB_ID}, ["jobId"]),
+    output_schema=_answer(_SUMMARY, [*_SUMMARY]),
+    reads=False,
+    destroys=True,
+)
+
+TOOLS = (SEND_SMS, GET_JOB, GET_RECIPIENTS, CANCEL_JOB)
 
 
 # Arguments
@@ -263,13 +284,18 @@ def parse_send(arguments: Mapping[str, object], account: Account) -> JobRequest:
     """What `send_sms` is asked for, as the job that it makes. Raises RequestInvalid with every argument at fault."""
     given = _checked(arguments)
     faults: list[FieldFault] = []
-    again = given.pop("sendAgain", None)
-    if again is not None and not isinstance(again, bool):
-        faults.append(FieldFault("sendAgain", f"must be true or false; it is {shown(again)}"))
-    raw = job_request_json(given, duplicate_detection=not again)
+    key = given.pop("idempotencyKey", None)
+    if isinstance(key, str):
+        try:
+            key = parse_idempotency_key([key])
+        except RequestInvalid as error:
+            faults += [FieldFault("idempotencyKey", fault.message) for fault in error.faults]
+    elif key is not None:
+        faults.append(FieldFault("idempotencyKey", f"must be a text; it is {shown(key)}"))
+    raw = job_request_json(given, duplicate_detection=key is None)
     request = None
     try:
-        request, _ = parse_job_request(raw, account, strict=True)
+        request, _ = parse_job_request(raw, account, strict=True, idempotency_key=cast("str | None", key))
     except RequestInvalid as error:
         faults += [FieldFault(_argument_of(fault.field), fault.message) for fault in error.faults]
     if request is not None:
@@ -292,7 +318,7 @@ def job_request_json(arguments: Mapping[str, object], *, duplicate_detection: bo
 
 
 def parse_job_id(arguments: Mapping[str, object]) -> JobId:
-    """The one argument of `get_job`. Raises RequestInvalid with every argument at fault."""
+    """The one argument of `get_job` and `cancel_job`. Raises RequestInvalid with every argument at fault."""
     return _parse_with_job_id(arguments, {})[0]
 
 
@@ -379,14 +405,21 @@ def job_answer(job: StoredJob) -> Json:
 
 def recipients_answer(arguments: RecipientsArguments, sms: Sequence[StoredSms]) -> Json:
     """What `get_recipients` answers."""
-    counts = Counter((each.progress.process_status, each.progress.status) for each in sms)
     page = sms[arguments.offset : arguments.offset + arguments.limit]
     return {
-        "jobId": arguments.job_id,
+        **summary_answer(arguments.job_id, sms),
+        "recipients": [msgspec.to_builtins(recipient_report(arguments.job_id, each)) for each in page],
+    }
+
+
+def summary_answer(job_id: JobId, sms: Sequence[StoredSms]) -> Json:
+    """How many SMS of a job stand how: what `cancel_job` answers."""
+    counts = Counter((each.progress.process_status, each.progress.status) for each in sms)
+    return {
+        "jobId": job_id,
         "smsCount": len(sms),
         "summary": [
             {"processStatus": pair[0].value, "status": pair[1].value, "meaning": MEANINGS[pair], "count": count}
             for pair, count in counts.most_common()
         ],
-        "recipients": [msgspec.to_builtins(recipient_report(arguments.job_id, each)) for each in page],
     }
