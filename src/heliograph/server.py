@@ -52,6 +52,7 @@ from heliograph.flow.inbound import follow_inbound, give_up_missing_parts
 from heliograph.flow.receipts import follow_receipts
 from heliograph.flow.reports import Reports
 from heliograph.flow.retention import forget_old_jobs
+from heliograph.flow.search import Searches
 from heliograph.flow.webhooks import Webhooks
 from heliograph.ids import Ids, RandomIds
 from heliograph.jobs.accounts import Account, AccountId
@@ -207,8 +208,8 @@ def _api(
     canceller = Canceller(store, clock, metrics)
     blocklist = Blocklist(store, clock, metrics)
     webhooks = Webhooks(store, clock, ids, allow_private=settings.webhooks.allow_private)
-    arrivals = Arrivals(store, clock)
-    handlers = Handlers(acceptor, canceller, Reports(store), blocklist, webhooks, arrivals, clock, _version())
+    arrivals, reports, searches = Arrivals(store, clock), Reports(store), Searches(store)
+    handlers = Handlers(acceptor, canceller, reports, searches, blocklist, webhooks, arrivals, clock, _version())
     serves_api = Role.API in settings.server.roles
     authenticator = Authenticator(store, clock)
     door = McpDoor(

@@ -22,6 +22,7 @@ from heliograph.flow.arrivals import Arrivals
 from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.cancel import Canceller
 from heliograph.flow.reports import Reports
+from heliograph.flow.search import Searches
 from heliograph.flow.webhooks import Webhooks
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.routing import Routing
@@ -82,6 +83,7 @@ class Service:
             Acceptor(store, Routing([], "sandbox"), clock, SeededIds(), metrics),
             Canceller(store, clock, metrics),
             Reports(store),
+            Searches(store),
             Blocklist(store, clock, metrics),
             Webhooks(store, clock, SeededIds(), allow_private=False),
             Arrivals(store, clock),

@@ -1,15 +1,19 @@
 """What any Store must do about jobs sent again and cancelled; beside `conformance.py`, and used like that."""
 
 import asyncio
+from datetime import datetime
 
 import pytest
 
 from heliograph.jobs.accounts import AccountId
 from heliograph.jobs.errors import IdempotencyKeyTaken, JobDuplicate
+from heliograph.jobs.search import Criteria, FoundSms
 from heliograph.jobs.status import ProcessStatus, SmsProgress, Status
-from heliograph.store.interface import PARKED_FOR, Added, Cancelled, DuePart, Postponed, ReceiptNews, Store
+from heliograph.store.interface import PARKED_FOR, Added, Cancelled, DuePart, Postponed, ReceiptNews, SmsQuery, Store
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, numbers
 from tests.store.conformance import (
+    LONG_AGO,
+    LONG_HENCE,
     PHONE,
     RECEIPT_DUE,
     a_leased_sms,
@@ -33,7 +37,7 @@ DAY_S = 86_400
 
 
 class JobsConformance:
-    """What `store.interface` promises of `add_job` and `cancel_job`, besides what StoreConformance says."""
+    """What `store.interface` promises of `add_job`, `cancel_job` and `find_sms`, besides what StoreConformance says."""
 
     # What comes of a job
 
@@ -392,8 +396,102 @@ class JobsConformance:
         await store.record_receipts("acme", [delivered("m1", at=2)])
         assert await store.job(plan.account, plan.job_id) is None
 
+    # Searching
+
+    async def test_sms_are_found_newest_job_first_and_within_one_as_in_the_request(self, store: Store):
+        plans = [a_plan(*(a_planned_sms(dst) for dst in numbers(3)), at=after(seconds)) for seconds in (0, 9, 4)]
+        for plan in plans:
+            await store.add_job(plan)
+        found = await search(store)
+        assert [(each.job_id, each.sms.index) for each in found] == [
+            (plans[place].job_id, index) for place in (1, 2, 0) for index in range(3)
+        ]
+        for plan in plans:
+            sms = await store.sms_of_job(plan.account, plan.job_id)
+            assert [each.sms for each in found if each.job_id == plan.job_id] == sms
+
+    async def test_every_criterion_holds_by_itself_and_all_of_them_together(self, store: Store):
+        ours = a_plan(
+            a_planned_sms("+491", customer_ref="a"), a_planned_sms("+492", customer_ref="b"), billcode="x", at=after(1)
+        )
+        await store.add_job(ours)
+        await store.add_job(a_plan(a_planned_sms("+491", customer_ref="b"), billcode="y"))
+        for criteria, dsts_found in (
+            ({"dst": "+491"}, ["+491", "+491"]),
+            ({"customer_ref": "b"}, ["+492", "+491"]),
+            ({"billcode": "x"}, ["+491", "+492"]),
+            ({"billcode": "x", "customer_ref": "b"}, ["+492"]),
+            ({"billcode": "x", "customer_ref": "b", "dst": "+491"}, []),
+            ({"billcode": ""}, []),
+            ({"dst": "+49"}, []),
+        ):
+            assert [each.sms.dst for each in await search(store, **criteria)] == dsts_found, criteria
+
+    async def test_sms_are_found_by_their_status_be_they_final_or_not(self, store: Store):
+        plan = a_plan(*(a_planned_sms(dst) for dst in numbers(5)), a_planned_sms("12", carrier=None))
+        await store.add_job(plan)
+        parts = await lease(store)
+        outcomes = [submitted(parts[0]), postponed(parts[1], until=9), ended(parts[2]), submitted(parts[3], "m2")]
+        await store.record_outcomes("acme", outcomes)
+        await store.record_receipts("acme", [delivered("m2")])
+        for criteria, places in (
+            ({"process_status": ProcessStatus.OPEN}, [1, 4]),
+            ({"process_status": ProcessStatus.RUNNING}, [0]),
+            ({"process_status": ProcessStatus.DONE}, [2, 3, 5]),
+            ({"process_status": ProcessStatus.KILL}, []),
+            ({"status": Status.NONE}, [0, 4]),
+            ({"status": Status.CON_ERR}, [1]),
+            ({"status": Status.SUC_FIN}, [3]),
+            ({"status": Status.INVALID_DST}, [5]),
+            ({"status": Status.NONE, "process_status": ProcessStatus.RUNNING}, [0]),
+            ({"status": Status.NONE, "process_status": ProcessStatus.DONE}, []),
+        ):
+            assert [each.sms.index for each in await search(store, **criteria)] == places, criteria
+
+    async def test_what_is_found_begins_at_the_offset_and_keeps_to_the_limit(self, store: Store):
+        for at in range(3):
+            await store.add_job(a_plan(*(a_planned_sms(dst) for dst in numbers(4)), at=after(at)))
+        everything = await search(store)
+        assert len(everything) == 12
+        for offset, limit in ((0, 5), (3, 4), (7, 100), (11, 1), (12, 5), (100, 5), (0, 0)):
+            assert await search(store, offset=offset, limit=limit) == everything[offset : offset + limit]
+
+    async def test_a_search_keeps_to_its_span_and_its_account(self, store: Store):
+        plans = [a_plan(at=after(seconds)) for seconds in (1, 2, 3)]
+        for plan in plans:
+            await store.add_job(plan)
+        await store.add_job(a_plan(at=after(2), account=2))
+        found = await search(store, since=after(1), until=after(3))
+        assert [each.job_id for each in found] == [plans[1].job_id, plans[0].job_id]
+
+    async def test_a_search_goes_through_many_jobs(self, store: Store):
+        rare = [a_plan(a_planned_sms("+49999"), at=after(at)) for at in (0, 700)]
+        await store.add_job(rare[0])
+        for at in range(1, 700):
+            await store.add_job(a_plan(a_planned_sms(), at=after(at)))
+        large = a_plan(*(a_planned_sms("+491") for _ in range(2999)), a_planned_sms("+49999"), at=after(0.5))
+        await store.add_job(large)
+        await store.add_job(rare[1])
+        found = await search(store, dst="+49999")
+        assert [each.job_id for each in found] == [rare[1].job_id, large.job_id, rare[0].job_id]
+        assert found[1].sms.index == 2999
+        assert len(await search(store, limit=10_000)) == 3701
+
 
 # What the tests speak of
+
+
+async def search(
+    store: Store,
+    *,
+    since: datetime = LONG_AGO,
+    until: datetime = LONG_HENCE,
+    offset: int = 0,
+    limit: int = 100,
+    **criteria,
+) -> list[FoundSms]:
+    """Search among the SMS of account 1."""
+    return await store.find_sms(SmsQuery(AccountId(1), since, until, Criteria(**criteria), offset, limit))
 
 
 async def cancel(store: Store, plan, *, at: float = 0) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from heliograph.jobs.accounts import AccountId, OnUnknown, RateLimit
 from heliograph.jobs.errors import HeliographError
 from heliograph.jobs.options import Qos
 from heliograph.jobs.schedule import Period
+from heliograph.jobs.search import Criteria
 from heliograph.jobs.status import FINAL, ProcessStatus, SmsProgress, Status
 from heliograph.store.interface import (
     PART_BITS,
@@ -29,6 +30,7 @@ from heliograph.store.interface import (
     Outcome,
     Postponed,
     ReceiptNews,
+    SmsQuery,
     Store,
     Submitted,
 )
@@ -263,11 +265,20 @@ class StoresAgree(RuleBasedStateMachine):
         open_only=st.booleans(),
         offset=st.integers(0, 2),
         limit=st.integers(0, 4),
+        process_status=st.sampled_from((None, *ProcessStatus)),
+        status=st.sampled_from((None, None, *Status)),
     )
-    def jobs_are_listed(self, account, since_s, until_s, open_only, offset, limit):
+    def jobs_and_sms_are_listed(self, account, since_s, until_s, open_only, offset, limit, process_status, status):
         since, until = self.now - timedelta(seconds=since_s), self.now + timedelta(seconds=1 - until_s)
         query = JobQuery(AccountId(account), since, until, open_only, offset, limit)
         self.ask(lambda store: store.find_jobs(query))
+        criteria = Criteria(
+            dst=PHONES[0] if offset else None,
+            process_status=process_status,
+            status=status,
+        )
+        sms_query = SmsQuery(AccountId(account), since, until, criteria, offset, limit)
+        self.ask(lambda store: store.find_sms(sms_query))
         inbound_query = InboundQuery(AccountId(account), since, until, offset, limit)
         self.ask(lambda store: store.find_inbound(inbound_query))
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.jobs.errors import RequestInvalid
+from heliograph.jobs.status import ProcessStatus, Status
 from heliograph.wire.operations import GET_ALL_JOBS, GET_RECIPIENT_STATUS
 from heliograph.wire.shapes import parse_query
 
@@ -119,9 +120,19 @@ def test_strict_handling_refuses_unknown_parameters_among_the_other_faults():
     }
 
 
-def test_recipients_need_a_job():
-    with pytest.raises(RequestInvalid, match="jobId is missing"):
-        parse_query(GET_RECIPIENT_STATUS.query_parameters, [], UTC)
+def test_a_member_of_an_enumeration_is_read_in_any_case():
+    values, _ = parse_query(GET_RECIPIENT_STATUS.query_parameters, [("processStatus", "done")], UTC)
+    assert values["processStatus"] is ProcessStatus.DONE
+
+
+def test_what_is_no_member_is_told_with_those_that_are():
+    with pytest.raises(RequestInvalid, match=r"processStatus must be one of OPEN, RUNNING, DONE, CANCELED, KILL"):
+        parse_query(GET_RECIPIENT_STATUS.query_parameters, [("processStatus", "lost")], UTC)
+
+
+def test_an_empty_value_is_one_where_the_parameter_says_so():
+    values, _ = parse_query(GET_RECIPIENT_STATUS.query_parameters, [("status", ""), ("billcode", "")], UTC)
+    assert (values["status"], values["billcode"]) == (Status.NONE, None)
 
 
 @given(st.lists(st.tuples(st.sampled_from([each.name for each in ALL]) | st.text(), st.text())), st.booleans())

@@ -14,14 +14,16 @@ from heliograph.flow.arrivals import Arrivals
 from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.cancel import Canceller
 from heliograph.flow.reports import Reports
+from heliograph.flow.search import Searches
 from heliograph.flow.webhooks import Webhooks
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.addresses import e164
 from heliograph.jobs.errors import FieldFault, RequestInvalid
 from heliograph.jobs.naming import JobId, is_job_id
 from heliograph.jobs.records import StoredJob
+from heliograph.jobs.search import Criteria
 from heliograph.jobs.webhooks import EventType, WebhookId
-from heliograph.store.interface import InboundQuery, JobQuery
+from heliograph.store.interface import InboundQuery, JobQuery, SmsQuery
 from heliograph.wire import operations
 from heliograph.wire.bodies import decode_body
 from heliograph.wire.headers import IDEMPOTENCY_KEY, parse_idempotency_key
@@ -55,6 +57,13 @@ PARSE_ASIDE_OCTETS = 256 * 1024
 REPORT_ASIDE_SMS = 5000
 """A list of 100 jobs can name 300,000 SMS, at 1 µs each."""
 
+DEFAULT_LISTED = 100
+
+_SMS_PARAMETERS = operations.GET_RECIPIENT_STATUS.query_parameters
+_NOTHING_ASKED = (
+    "is missing; give it in the query: the id of the job, as the answer to sending it gave it; or look for SMS by dst, "
+    "customerRef, billcode, processStatus, status, fromTs or toTs"
+)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _LONGEST = timedelta(days=LONGEST_LISTING_DAYS)
 
@@ -86,6 +95,7 @@ class Handlers:
         acceptor: Acceptor,
         canceller: Canceller,
         reports: Reports,
+        searches: Searches,
         blocklist: Blocklist,
         webhooks: Webhooks,
         arrivals: Arrivals,
@@ -95,6 +105,7 @@ class Handlers:
         self._acceptor = acceptor
         self._canceller = canceller
         self._reports = reports
+        self._searches = searches
         self._blocklist = blocklist
         self._webhooks = webhooks
         self._arrivals = arrivals
@@ -160,9 +171,42 @@ class Handlers:
         return _whole_jobs(jobs)
 
     async def get_recipient_status(self, call: Call) -> Answer:
-        job_id = _job_id(call)
-        return json_answer(
-            [recipient_report(job_id, sms) for sms in await self._reports.sms_of_job(call.account, job_id)]
+        given = {parameter.name for parameter in _SMS_PARAMETERS if call.values[parameter.name] is not None}
+        if given == {"jobId"}:
+            job_id = _job_id(call)
+            sms = await self._reports.sms_of_job(call.account, job_id)
+            return json_answer([recipient_report(job_id, each) for each in sms])
+        if not given - {"offset", "limit"}:
+            raise RequestInvalid.of(FieldFault("jobId", _NOTHING_ASKED))
+        query = self._sms_query(call)
+        if "jobId" in given:
+            found = await self._searches.find_in_job(call.account, _job_id(call), query)
+        else:
+            found = await self._searches.find(query)
+        return json_answer([recipient_report(each.job_id, each.sms) for each in found])
+
+    def _sms_query(self, call: Call) -> SmsQuery:
+        values = call.values
+        dst: str | None = values["dst"]
+        if dst is not None:
+            dst = e164(dst, call.account.country) or dst
+        if values["jobId"] is not None and values["fromTs"] is None and values["toTs"] is None:
+            since, until = _FIRST, _LAST
+        else:
+            since, until = _listing_span(values["fromTs"], values["toTs"], self._clock.now())
+        return SmsQuery(
+            account=call.account.id,
+            since=since,
+            until=until,
+            criteria=Criteria(
+                dst=dst,
+                customer_ref=values["customerRef"],
+                billcode=values["billcode"],
+                process_status=values["processStatus"],
+                status=values["status"],
+            ),
+            offset=values["offset"] or 0,
+            limit=DEFAULT_LISTED if values["limit"] is None else values["limit"],
         )
 
     async def get_inbound_sms(self, call: Call) -> Answer:

@@ -34,6 +34,10 @@ class CharactersRefused(RequestInvalid):
     """The customer asked to refuse what STANDARD can't carry, and the text holds such characters."""
 
 
+class SearchTooWide(RequestInvalid):
+    """The customer has to look for less: it would take too long to look at all that may be meant."""
+
+
 class JobUnknown(HeliographError):
     """The account has no such job."""
 

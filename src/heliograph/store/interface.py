@@ -17,6 +17,7 @@ from heliograph.jobs.naming import JobId
 from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
 from heliograph.jobs.schedule import Period
+from heliograph.jobs.search import Criteria, FoundSms
 from heliograph.jobs.status import PartState, ProcessStatus, Status
 from heliograph.jobs.webhooks import Event, EventNumber, FailedEvent, Webhook, WebhookId
 
@@ -63,6 +64,17 @@ class JobQuery(msgspec.Struct, frozen=True):
     since: datetime
     until: datetime
     open_only: bool
+    offset: int
+    limit: int
+
+
+class SmsQuery(msgspec.Struct, frozen=True):
+    """Which SMS to find: of jobs received in [since, until), newest job first, within one as in the request."""
+
+    account: AccountId
+    since: datetime
+    until: datetime
+    criteria: Criteria
     offset: int
     limit: int
 
@@ -310,6 +322,14 @@ class Store(Protocol):
 
     async def sms_of_job(self, account: AccountId, job_id: str) -> list[StoredSms] | None:
         """The SMS of a job in the order of the request; None if the account has no such job."""
+        ...
+
+    async def find_sms(self, query: SmsQuery) -> list[FoundSms]:
+        """SMS of the account that meet criteria, be they final or not; as `Criteria` says it of a job and of its SMS.
+
+        It may have to look at all there are: it does so in steps, so that nobody else waits for it for long, and a
+        search that is cancelled ends with its step.
+        """
         ...
 
     # Work that falls due

@@ -26,6 +26,7 @@ from heliograph.jobs.naming import JobId, inbound_id
 from heliograph.jobs.options import Qos
 from heliograph.jobs.plan import BLOCKED_REASON, JobPlan, PlannedSms, with_blocked
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
+from heliograph.jobs.search import FoundSms
 from heliograph.jobs.spending import check_spending, counted_since, spending_second
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, cancelled, roll_up
 from heliograph.jobs.webhooks import (
@@ -61,6 +62,7 @@ from heliograph.store.interface import (
     ReceiptNews,
     Received,
     Settlement,
+    SmsQuery,
     Submitted,
 )
 from heliograph.store.memory_events import Outbox, Telling
@@ -237,6 +239,17 @@ class MemoryStore:
         if job is None or job.plan.account != account:
             return None
         return [_stored_sms(sms) for sms in job.sms]
+
+    async def find_sms(self, query: SmsQuery) -> list[FoundSms]:
+        jobs = await self.find_jobs(JobQuery(query.account, query.since, query.until, False, 0, len(self._jobs)))
+        found = [
+            FoundSms(job.job_id, sms)
+            for job in jobs
+            if query.criteria.fit_job(job)
+            for sms in await self.sms_of_job(query.account, job.job_id) or ()
+            if query.criteria.fit_sms(sms)
+        ]
+        return found[query.offset : query.offset + query.limit]
 
     # Work that falls due
 

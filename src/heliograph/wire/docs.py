@@ -185,11 +185,10 @@ def _curl(path: str, method: str, operation: Json, body: object) -> str:
     for parameter in operation["parameters"]:
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", parameter["example"])
-    query = "&".join(
-        f"{parameter['name']}={parameter.get('example', 'true')}"
-        for parameter in operation["parameters"]
-        if parameter["in"] == "query" and parameter["required"]
-    )
+    in_query = [parameter for parameter in operation["parameters"] if parameter["in"] == "query"]
+    shown = [parameter for parameter in in_query if parameter["required"]]
+    shown = shown or [parameter for parameter in in_query if "example" in parameter][:1]
+    query = "&".join(f"{parameter['name']}={parameter.get('example', 'true')}" for parameter in shown)
     address = f"http://127.0.0.1:8480{BASE_PATH}{path}" + (f"?{query}" if query else "")
     words = ["curl"] if method in ("get", "post") else ["curl", f"--request {method.upper()}"]
     if {} not in operation.get("security", ()):
@@ -266,7 +265,8 @@ def _json(value: object) -> str:
 
 
 _DETAILS = (
-    "A query parameter with an empty value counts as left out; of one given twice, the first counts.",
+    "A query parameter with an empty value counts as left out, but for `status`; of one given twice, the first counts.",
+    "The SMS of one job are looked for whenever it was received, unless `fromTs` or `toTs` is given.",
     "Enumerations and the booleans of a query are read in any case; `?` and `&` with nothing after them, and a slash "
     "at the end of a path, change nothing.",
     "An SMS from a phone belongs to one account: the one that the configuration gives its `dst` to, else the one that "

@@ -226,7 +226,7 @@ def posted_example(kind: EventType) -> Json:
 
 def _parameter(parameter: Parameter, where: str) -> Json:
     schema: Json = {
-        **_TYPES[parameter.kind],
+        **_type_of(parameter.kind),
         **_given(
             default=parameter.default,
             minimum=parameter.minimum,
@@ -245,6 +245,12 @@ def _parameter(parameter: Parameter, where: str) -> Json:
     if parameter.example is not None:
         described["example"] = parameter.example
     return described
+
+
+def _type_of(kind: type) -> Json:
+    if issubclass(kind, Enum):
+        return {"type": "string", "enum": [member.value for member in kind]}
+    return _TYPES[kind]
 
 
 _TYPES: dict[type, Json] = {

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import Enum
 from http import HTTPStatus
 
+from heliograph.jobs.status import ProcessStatus, Status
 from heliograph.wire.headers import IDEMPOTENCY_KEY
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
@@ -186,11 +187,46 @@ GET_RECIPIENT_STATUS = Operation(
     method="GET",
     path="/sms",
     summary="Get status for all recipients of a job",
-    description="Reads what became of each SMS of a job, in the order of the request.",
+    description="Reads what became of each SMS of a job, in the order of the request; or looks for SMS of any job by "
+    "what is known of them. At least one of the parameters besides offset and limit must be given; of several, all "
+    "hold. Those of the newest job come first. Without a jobId, jobs of the last 30 days are looked at, unless fromTs "
+    "or toTs says otherwise. A search that takes over 10 seconds is given up with a 400.",
     group=Group.JOBS,
     response=RecipientReport,
     array=True,
-    query_parameters=(JOB_ID,),
+    query_parameters=(
+        JOB_ID._replace(required=False),
+        Parameter(
+            "dst",
+            str,
+            "SMS to this number, in any usual spelling, as a recipient's dst is read; what is no number is looked for "
+            "as it was sent.",
+            example="+4917612345678",
+        ),
+        Parameter("customerRef", str, "SMS whose recipient had this reference."),
+        Parameter("billcode", str, "SMS of jobs with this cost centre."),
+        Parameter("processStatus", ProcessStatus, "SMS that stand so."),
+        Parameter("status", Status, "SMS of which this became; `status=` finds those without one.", may_be_empty=True),
+        Parameter(
+            "fromTs",
+            datetime,
+            "SMS of jobs received at or after this instant (ISO-8601). At most 30 days before toTs; given alone, "
+            "the 30 days from it on are looked at.",
+        ),
+        Parameter(
+            "toTs",
+            datetime,
+            "SMS of jobs received before this instant (ISO-8601). Given alone, the 30 days before it are looked at.",
+        ),
+        Parameter("offset", int, "How many SMS to leave out at the beginning; 0 if left out.", minimum=0),
+        Parameter(
+            "limit",
+            int,
+            "How many SMS to list at most; 100 if left out, but all where jobId is the only parameter.",
+            minimum=0,
+            maximum=MAX_LISTED,
+        ),
+    ),
     errors=(HTTPStatus.NOT_FOUND,),
 )
 

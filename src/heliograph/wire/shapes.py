@@ -320,7 +320,7 @@ def _member(value: object, kind: type[Enum]) -> Enum:
         for member in kind:
             if member.value == value.upper():
                 return member
-    names = ", ".join(member.value for member in kind)
+    names = ", ".join(member.value or "(empty)" for member in kind)
     raise _BadValue(f"must be one of {names}; it is {shown(value)}")
 
 
@@ -367,7 +367,8 @@ def _cut(text: str) -> str:
 class Parameter(NamedTuple):
     """One parameter of a query or a path, once: what validates it also describes it.
 
-    kind: bool, int, datetime or str; minimum, maximum: of an int. pattern, format: of a str, as JSON Schema has them.
+    kind: bool, int, datetime, str or an enumeration; minimum, maximum: of an int.
+    pattern, format: of a str, as JSON Schema has them. may_be_empty: an empty value is one, not the same as none.
     """
 
     name: str
@@ -380,6 +381,7 @@ class Parameter(NamedTuple):
     pattern: str | None = None
     format: str | None = None
     example: str | None = None
+    may_be_empty: bool = False
 
 
 def parse_query(
@@ -387,7 +389,7 @@ def parse_query(
 ) -> tuple[dict[str, Any], list[str]]:
     """Values by name, defaults filled in, and the names of parameters that mean nothing.
 
-    An empty value is the same as none; of one given twice the first counts.
+    An empty value is the same as none, unless the parameter says otherwise; of one given twice the first counts.
     strict: parameters that mean nothing are faults.
     Raises RequestInvalid with every parameter at fault.
     """
@@ -396,7 +398,7 @@ def parse_query(
     ignored: list[str] = []
     for name, value in pairs:
         if name in known:
-            if value:
+            if value or known[name].may_be_empty:
                 given.setdefault(name, value)
         elif name and len(ignored) < MAX_TOLD:
             ignored.append(_cut(name))
@@ -411,7 +413,7 @@ def parse_query(
                 faults.append(FieldFault(parameter.name, wrong))
             continue
         try:
-            values[parameter.name] = _QUERY_READERS[parameter.kind](text, parameter, zone)
+            values[parameter.name] = _QUERY_READERS.get(parameter.kind, _read_member)(text, parameter, zone)
         except ValueError as error:
             faults.append(FieldFault(parameter.name, str(error)))
     if faults:
@@ -449,6 +451,13 @@ def _read_instant(text: str, parameter: Parameter, zone: tzinfo) -> datetime:
 
 def _read_text(text: str, parameter: Parameter, zone: tzinfo) -> str:
     return text
+
+
+def _read_member(text: str, parameter: Parameter, zone: tzinfo) -> Enum:
+    try:
+        return _member(text, parameter.kind)
+    except _BadValue as bad:
+        raise ValueError(str(bad)) from bad
 
 
 _QUERY_READERS: dict[type, Callable[[str, Parameter, tzinfo], Any]] = {

@@ -62,6 +62,22 @@ SELECT id, dst, customer_ref, process_status, status, reason, sent, finished FRO
 -- name: live_range
 SELECT id, state, status, reason, sent FROM live WHERE id >= ? AND id < ? ORDER BY id
 
+-- name: sms_that_fit
+-- Of SMS between two, those that meet criteria, NULL being none; those that are not final may.
+WITH wanted (first, until, dst, customer_ref, process_status, status) AS (VALUES :rows)
+SELECT sms.id, sms.dst, sms.customer_ref, sms.process_status, sms.status, sms.reason, sms.sent, sms.finished
+FROM wanted CROSS JOIN sms ON sms.id >= wanted.first AND sms.id < wanted.until
+WHERE (wanted.dst IS NULL OR sms.dst = wanted.dst)
+  AND (wanted.customer_ref IS NULL OR sms.customer_ref = wanted.customer_ref)
+  AND (sms.process_status IS NULL
+    OR ((wanted.process_status IS NULL OR sms.process_status = wanted.process_status)
+    AND (wanted.status IS NULL OR sms.status = wanted.status)))
+
+-- name: live_of_sms
+WITH wanted (sms) AS (VALUES :rows)
+SELECT live.id, live.state, live.status, live.reason, live.sent FROM wanted
+CROSS JOIN live ON live.id >= wanted.sms << 5 AND live.id < (wanted.sms + 1) << 5
+
 -- name: accounts_due
 -- The accounts between two, by id, that have anything due in a lane. The index leads from each account to the next.
 WITH RECURSIVE turn (account) AS (

@@ -13,6 +13,7 @@ from heliograph.jobs.accounts import Account, AccountId, RateLimit
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.records import BlockedNumber, InboundSms, StoredJob, StoredSms
+from heliograph.jobs.search import FoundSms
 from heliograph.jobs.status import ProcessStatus
 from heliograph.jobs.webhooks import FailedEvent, Webhook, WebhookId
 from heliograph.store.group_commit import GroupCommit
@@ -33,6 +34,7 @@ from heliograph.store.interface import (
     ReceiptNews,
     Received,
     Settlement,
+    SmsQuery,
 )
 from heliograph.store.sqlite.connection import SCHEMA_VERSION, Connection, FileLock
 from heliograph.store.sqlite.events import failed_events, webhook_of
@@ -47,6 +49,7 @@ from heliograph.store.sqlite.rows import (
     stored_job,
     stored_sms,
 )
+from heliograph.store.sqlite.search import Search
 from heliograph.store.sqlite.writer import (
     AddJob,
     AddWebhook,
@@ -194,6 +197,12 @@ class SqliteStore:
         if count <= READ_AT_ONCE_ROWS:
             return self._read(read, self._reader)
         return await self._read_far(read)
+
+    async def find_sms(self, query: SmsQuery) -> list[FoundSms]:
+        search = Search(query)
+        while not search.is_done:
+            await self._read_far(search.step)
+        return search.found
 
     def _read(self, read: Callable[[Connection], Result], connection: Connection) -> Result:
         try:
