@@ -50,6 +50,14 @@ class JobsConformance:
         other = a_plan(a_planned_sms(PHONE), account=2)
         assert await store.add_job(other) == Added(other.job_id, True, {})
 
+    @pytest.mark.parametrize("count", [0, 3, 3000])
+    async def test_numbers_are_told_that_are_on_the_blocklist(self, store: Store, count: int):
+        for dst in numbers(2):
+            await store.block(AccountId(1), dst, NOW)
+        await store.block(AccountId(2), PHONE, NOW)
+        assert await store.blocked_among(AccountId(1), [*numbers(count), PHONE]) == set(numbers(min(count, 2)))
+        assert await store.blocked_among(AccountId(1), []) == set()
+
     # Idempotency keys
 
     async def test_an_equal_request_with_the_same_key_is_the_first_job(self, store: Store):

@@ -313,6 +313,7 @@ class StoresAgree(RuleBasedStateMachine):
     def blocklists_agree(self):
         for account in map(AccountId, ACCOUNTS):
             self.ask(lambda store, account=account: store.find_blocked(account, 0, 100))
+            self.ask(lambda store, account=account: store.blocked_among(account, PHONES))
 
     @invariant()
     def accounts_agree(self):

@@ -9,7 +9,7 @@ from typing import Any
 
 from heliograph.api.answers import Answer, json_answer
 from heliograph.clock import Clock
-from heliograph.flow.accept import Acceptor
+from heliograph.flow.accept import Acceptor, is_large
 from heliograph.flow.arrivals import Arrivals
 from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.cancel import Canceller
@@ -20,7 +20,9 @@ from heliograph.jobs.accounts import Account
 from heliograph.jobs.addresses import e164
 from heliograph.jobs.errors import FieldFault, RequestInvalid
 from heliograph.jobs.naming import JobId, is_job_id
+from heliograph.jobs.preview import Preview
 from heliograph.jobs.records import StoredJob
+from heliograph.jobs.request import JobRequest
 from heliograph.jobs.search import Criteria
 from heliograph.jobs.webhooks import EventType, WebhookId
 from heliograph.store.interface import InboundQuery, JobQuery, SmsQuery
@@ -29,6 +31,7 @@ from heliograph.wire.bodies import decode_body
 from heliograph.wire.headers import IDEMPOTENCY_KEY, parse_idempotency_key
 from heliograph.wire.operations import BASE_PATH, LONGEST_LISTING_DAYS, Operation
 from heliograph.wire.polling import ASK_AGAIN_S, STATE, format_heard, parse_heard
+from heliograph.wire.previews import job_preview
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
     JobResponse,
@@ -113,6 +116,7 @@ class Handlers:
         self._version = version
         self.by_operation: dict[Operation, Handler] = {
             operations.SEND_SMS_JOB: self.send_sms_job,
+            operations.PREVIEW_JOB: self.preview_job,
             operations.GET_JOB_STATUS: self.get_job_status,
             operations.CANCEL_JOB: self.cancel_job,
             operations.GET_ALL_JOBS: self.get_all_jobs,
@@ -136,15 +140,16 @@ class Handlers:
         }
 
     async def send_sms_job(self, call: Call) -> Answer:
-        key = parse_idempotency_key(call.values[IDEMPOTENCY_KEY])
-        if len(call.body) > PARSE_ASIDE_OCTETS:
-            request, ignored = await asyncio.to_thread(_job_request, call, key)
-        else:
-            request, ignored = _job_request(call, key)
-        call.ignored += ignored
+        request = await _read_job_request(call, parse_idempotency_key(call.values[IDEMPOTENCY_KEY]))
         job_id = await self._acceptor.accept(request, call.account)
         location = f"{BASE_PATH}/jobs/{job_id}"
         return json_answer(JobResponse(job_id), HTTPStatus.CREATED, ("Location", location))
+
+    async def preview_job(self, call: Call) -> Answer:
+        preview = await self._acceptor.preview(await _read_job_request(call, None), call.account)
+        if is_large(preview.request):
+            return await asyncio.to_thread(_shown_preview, preview)
+        return _shown_preview(preview)
 
     async def get_job_status(self, call: Call) -> Answer:
         return json_answer(job_report(await self._reports.job(call.account, _job_id(call))))
@@ -283,6 +288,19 @@ class Handlers:
 
     async def get_version(self, call: Call) -> Answer:
         return json_answer(self._version)
+
+
+async def _read_job_request(call: Call, idempotency_key: str | None) -> JobRequest:
+    if len(call.body) > PARSE_ASIDE_OCTETS:
+        request, ignored = await asyncio.to_thread(_job_request, call, idempotency_key)
+    else:
+        request, ignored = _job_request(call, idempotency_key)
+    call.ignored += ignored
+    return request
+
+
+def _shown_preview(preview: Preview) -> Answer:
+    return json_answer(job_preview(preview))
 
 
 def _job_request(call: Call, idempotency_key: str | None) -> ParsedRequest:

@@ -1,6 +1,7 @@
 """A request comes in: planned, kept, acknowledged."""
 
 import asyncio
+from datetime import datetime
 
 import msgspec
 
@@ -9,7 +10,8 @@ from heliograph.ids import Ids
 from heliograph.jobs.accounts import Account, AccountId
 from heliograph.jobs.errors import IdempotencyKeyBusy
 from heliograph.jobs.naming import RANDOM_SPACE, JobId, job_id
-from heliograph.jobs.plan import plan_job
+from heliograph.jobs.plan import plan_job, with_blocked
+from heliograph.jobs.preview import Preview, preview_job
 from heliograph.jobs.request import JobRequest
 from heliograph.jobs.routing import Routing
 from heliograph.metrics import Metrics
@@ -61,14 +63,22 @@ class Acceptor:
         finally:
             self._under_way.remove(key)
 
-    async def _accept(self, request: JobRequest, account: Account, sms_per_hour: int | None) -> Added:
+    async def preview(self, request: JobRequest, account: Account) -> Preview:
+        """What accepting a request now would make of it; nothing is kept."""
+        arguments = request, account, self._routing, *self._identity()
+        preview = await asyncio.to_thread(preview_job, *arguments) if is_large(request) else preview_job(*arguments)
+        blocked = await self._store.blocked_among(account.id, {sms.dst for sms in preview.plan.sms})
+        return msgspec.structs.replace(preview, plan=with_blocked(preview.plan, blocked))
+
+    def _identity(self) -> tuple[JobId, datetime]:
+        """A new job's id, and the instant at which it came in."""
         now = self._clock.now()
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        new_id = job_id(now, self._ids.number(RANDOM_SPACE))
-        if _is_large(request):
-            plan = await asyncio.to_thread(plan_job, request, account, self._routing, new_id, now)
-        else:
-            plan = plan_job(request, account, self._routing, new_id, now)
+        return job_id(now, self._ids.number(RANDOM_SPACE)), now
+
+    async def _accept(self, request: JobRequest, account: Account, sms_per_hour: int | None) -> Added:
+        arguments = request, account, self._routing, *self._identity()
+        plan = await asyncio.to_thread(plan_job, *arguments) if is_large(request) else plan_job(*arguments)
         if sms_per_hour is not None:
             plan = msgspec.structs.replace(plan, sms_per_hour=sms_per_hour)
         added = await self._store.add_job(plan)
@@ -83,7 +93,8 @@ class Acceptor:
             self._metrics.sms_finished(status.value, count)
 
 
-def _is_large(request: JobRequest) -> bool:
+def is_large(request: JobRequest) -> bool:
+    """Whether to read a request in detail would hold up others."""
     recipient_count = sum(len(message.recipients) for message in request.messages)
     return recipient_count > PLAN_ASIDE_RECIPIENTS or (
         sum(len(message.text) for message in request.messages) > PLAN_ASIDE_CHARACTERS

@@ -4,7 +4,7 @@ Every call is one transaction: when it returns, what it wrote survives a crash o
 another is being written share its commit with each other. `now` is always given, so nothing here reads a clock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
@@ -428,6 +428,10 @@ class Store(Protocol):
 
     async def blocked(self, account: AccountId, dst: str) -> BlockedNumber | None:
         """A number on the account's blocklist."""
+        ...
+
+    async def blocked_among(self, account: AccountId, dsts: Collection[str]) -> set[str]:
+        """Those of some numbers, up to thousands, that are on the account's blocklist."""
         ...
 
     async def find_blocked(self, account: AccountId, offset: int, limit: int) -> list[BlockedNumber]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -579,6 +579,9 @@ class MemoryStore:
 
     async def blocked(self, account: AccountId, dst: str) -> BlockedNumber | None:
         return self._blocked.get((account, dst))
+
+    async def blocked_among(self, account: AccountId, dsts: Collection[str]) -> set[str]:
+        return {dst for dst in dsts if (account, dst) in self._blocked}
 
     async def find_blocked(self, account: AccountId, offset: int, limit: int) -> list[BlockedNumber]:
         entries = [entry for (of, _), entry in sorted(self._blocked.items()) if of == account]

@@ -12,6 +12,7 @@ from heliograph.jobs.options import OPTIONS, Option
 from heliograph.jobs.request import MAX_RECIPIENTS
 from heliograph.jobs.webhooks import EventType
 from heliograph.wire.operations import BASE_PATH, MAX_BODY_OCTETS, OPERATIONS, Credentials, Group, Operation
+from heliograph.wire.previews import JobPreview
 from heliograph.wire.shapes import (
     EXAMPLE_INBOUND_ID,
     EXAMPLE_JOB_ID,
@@ -96,6 +97,7 @@ def openapi_document(version: str) -> Json:
             TriggerRemoval,
             *POSTED.values(),
             VersionInfoResponse,
+            JobPreview,
             ErrorResponse,
         ],
         ref_template="#/components/schemas/{name}",
@@ -646,6 +648,28 @@ _ANSWER_EXAMPLES: dict[type, Json] = {
         "dst": "+4915735982222",
         "text": "Please leave it with the neighbours.",
         "receivedTs": "2022-11-16T10:27:31.204Z",
+    },
+    JobPreview: {
+        "refused": False,
+        "messages": [
+            {
+                "encoding": "STANDARD",
+                "parts": 1,
+                "truncated": False,
+                "replaced": [{"character": "ë", "replacement": "e", "positions": [3]}],
+                "recipients": [
+                    {
+                        "dst": "0176 12345678",
+                        "e164": "+4917612345678",
+                        "valid": True,
+                        "country": "DE",
+                        "carrier": "acme",
+                        "dueTs": "2022-09-29T05:00:00.000Z",
+                        "reason": "it is a blackout period until then",
+                    }
+                ],
+            }
+        ],
     },
     BlocklistEntry: {"dst": "+4917612345678", "createdTs": "2022-11-16T10:30:00.000Z"},
     VersionInfoResponse: {

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from heliograph.jobs.status import ProcessStatus, Status
 from heliograph.wire.headers import IDEMPOTENCY_KEY
+from heliograph.wire.previews import JobPreview
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
     BlocklistEntry,
@@ -123,6 +124,24 @@ SEND_SMS_JOB = Operation(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
+    ),
+)
+
+PREVIEW_JOB = Operation(
+    name="PreviewJob",
+    method="POST",
+    path="/jobs/preview",
+    summary="Preview job",
+    description="Tells what would become of a job if it were sent now: how its texts would travel, and where, when and "
+    "by whom each SMS would be sent, or why not. Nothing is sent and nothing remembered. What sending would refuse "
+    "with a 400 is one here, too.",
+    group=Group.JOBS,
+    response=JobPreview,
+    body=True,
+    errors=(
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ),
 )
 
@@ -478,6 +497,7 @@ REMOVE_TRIGGER = Operation(
 
 OPERATIONS = (
     SEND_SMS_JOB,
+    PREVIEW_JOB,  # Before those on /jobs/{jobId}: the first path that fits is it.
     GET_JOB_STATUS,
     CANCEL_JOB,
     GET_ALL_JOBS,

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime
@@ -287,6 +287,14 @@ class SqliteStore:
     async def blocked(self, account: AccountId, dst: str) -> BlockedNumber | None:
         rows = self._read(lambda db: db.query("blocked", account, dst), self._reader)
         return blocked_number(rows[0]) if rows else None
+
+    async def blocked_among(self, account: AccountId, dsts: Collection[str]) -> set[str]:
+        def read(db: Connection) -> set[str]:
+            return {row[1] for row in db.query_rows("blocked_among", [(account, dst) for dst in dsts])}
+
+        if len(dsts) <= READ_AT_ONCE_ROWS:
+            return self._read(read, self._reader)
+        return await self._read_far(read)
 
     async def find_blocked(self, account: AccountId, offset: int, limit: int) -> list[BlockedNumber]:
         def read(db: Connection) -> list[BlockedNumber]:
