@@ -96,13 +96,11 @@ class Outbox:
         self._events = [event for event in self._events if event.tell() is not None]
         enabled = [each for each in self._webhooks.values() if each.disabled_at is None]
         enabled.sort(key=lambda each: (self._places[each.id] <= self._last_served, self._places[each.id]))
+        due = self._due(now)
         taken: list[DueEvent] = []
         for webhook in enabled:
-            due = sorted(
-                (event for event in self._events if event.webhook == webhook.id and self._is_due(event, now)),
-                key=lambda event: (event.due_at, event.number),
-            )
-            for each in due[: max(0, min(rooms.get(webhook.id, room), limit - len(taken)))]:
+            room_left = max(0, min(rooms.get(webhook.id, room), limit - len(taken)))
+            for each in sorted(due.get(webhook.id, ()), key=lambda each: (each.due_at, each.number))[:room_left]:
                 event = each.tell()
                 assert event is not None, "those with nothing to tell have just been left out"
                 each.due_at = until
@@ -110,15 +108,15 @@ class Outbox:
                 self._last_served = self._places[webhook.id]
         return taken
 
-    def _is_due(self, event: _Kept, now: datetime) -> bool:
-        if event.failed_at is not None or event.due_at > now:
-            return False
-        return event.type is not EventType.JOB_FINISHED or not any(
-            each.type is EventType.SMS_FINISHED
-            and (each.webhook, each.job_id) == (event.webhook, event.job_id)
-            and each.failed_at is None
-            for each in self._events
-        )
+    def _due(self, now: datetime) -> dict[WebhookId, list[_Kept]]:
+        waiting = [event for event in self._events if event.failed_at is None]
+        unfinished = {(event.webhook, event.job_id) for event in waiting if event.type is EventType.SMS_FINISHED}
+        due: dict[WebhookId, list[_Kept]] = {}
+        for event in waiting:
+            is_held = event.type is EventType.JOB_FINISHED and (event.webhook, event.job_id) in unfinished
+            if event.due_at <= now and not is_held:
+                due.setdefault(event.webhook, []).append(event)
+        return due
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         for each in settlements:

@@ -26,6 +26,11 @@ class Endpoint:
         return 0 if now_s < self._paused_until_s else max(0, self._allowed - self._under_way)
 
     @property
+    def paused_until_s(self) -> float:
+        """Until when it is given nothing."""
+        return self._paused_until_s
+
+    @property
     def is_idle(self) -> bool:
         """Whether it has no POST under way."""
         return not self._under_way
@@ -70,6 +75,11 @@ class Endpoints:
     def rooms(self, now_s: float) -> dict[WebhookId, int]:
         """The room of each that something is known of."""
         return {webhook: endpoint.room(now_s) for webhook, endpoint in self._by_webhook.items()}
+
+    def next_pause_over_s(self, now_s: float) -> float:
+        """In how many seconds the first pause is over; LONGEST_PAUSE_S if there is none."""
+        ends = (endpoint.paused_until_s - now_s for endpoint in self._by_webhook.values())
+        return min((end for end in ends if end > 0), default=LONGEST_PAUSE_S)
 
     def forget_some(self) -> None:
         """Forget what was used longest ago, beyond those that can be remembered; never one with POSTs under way."""

@@ -101,7 +101,8 @@ class Sender:
             for due in leased:
                 tasks.create_task(self._tell(due))
             if not leased:
-                await self._clock.wait(self._wake, IDLE_POLL_S)
+                # `_listen` sees to it that nothing else is waited for longer than it may be.
+                await self._clock.wait(self._wake, self._endpoints.next_pause_over_s(self._clock.monotonic()))
 
     async def _lease_events(self, limit: int) -> list[DueEvent]:
         self._leasing = True
