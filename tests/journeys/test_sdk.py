@@ -14,6 +14,7 @@ from heliograph import (
     BlocklistEntry,
     Client,
     Duplicate,
+    Encoding,
     EventType,
     InvalidRequest,
     Message,
@@ -190,6 +191,27 @@ def test_a_job_whose_answer_is_lost_is_sent_once(server):
         assert network.lost_count == 12
         assert again == sent[-2:]
         assert sorted(client.job_ids()) == sorted(sent)
+
+
+def test_a_job_is_previewed(client):
+    preview = client.preview("Grüße 日", to=[MOBILE, "12"], invalid_characters="TRANSLITERATE")
+    (message,) = preview.messages
+    assert (preview.refused, message.encoding, message.parts) == (False, Encoding.STANDARD, 1)
+    assert [(each.character, each.replacement, each.positions) for each in message.replaced] == [("日", " ", (6,))]
+    good, bad = message.recipients
+    assert (good.e164, good.country, good.valid, good.due_ts is not None) == (MOBILE, "DE", True, True)
+    assert (bad.e164, bad.valid, bad.due_ts) == ("", False, None)
+
+
+def test_sms_are_found(client):
+    job_id = client.send("Hello", to=["+447700900777", MOBILE], billcode="found")
+    assert [sms.dst for sms in client.find_sms(billcode="found", job_id=job_id)] in (
+        ["+447700900777", MOBILE],
+        [MOBILE, "+447700900777"],
+    )
+    assert [sms.dst for sms in client.find_sms(dst="+447700900777", limit=1)] == ["+447700900777"]
+    with pytest.raises(InvalidRequest, match="status"):
+        list(client.find_sms(status="FINE"))
 
 
 def test_a_job_is_cancelled(client):

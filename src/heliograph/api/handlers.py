@@ -30,8 +30,8 @@ from heliograph.wire import operations
 from heliograph.wire.bodies import decode_body
 from heliograph.wire.headers import IDEMPOTENCY_KEY, parse_idempotency_key
 from heliograph.wire.operations import BASE_PATH, LONGEST_LISTING_DAYS, Operation
+from heliograph.wire.planned import job_preview
 from heliograph.wire.polling import ASK_AGAIN_S, STATE, format_heard, parse_heard
-from heliograph.wire.previews import job_preview
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
     JobResponse,

@@ -135,14 +135,16 @@ class Replacement:
 class PreviewedRecipient:
     """How the number of a recipient is read, and when, and by which carrier, the SMS would be sent.
 
-    e164, country, carrier, due_ts: None where there is none. reason: why it would not be sent.
+    e164, country, carrier: empty where there is none.
+    due_ts: None if it would never be sent.
+    reason: why it would not be sent, or only later.
     """
 
     dst: str
-    e164: str | None = None
+    e164: str = ""
     valid: bool = False
-    country: str | None = None
-    carrier: str | None = None
+    country: str = ""
+    carrier: str = ""
     due_ts: datetime | None = None
     reason: str = ""
 
