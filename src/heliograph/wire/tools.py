@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from heliograph.jobs.accounts import Account
-from heliograph.jobs.addresses import e164
 from heliograph.jobs.errors import FieldFault, RequestInvalid
 from heliograph.jobs.naming import JobId, is_job_id
 from heliograph.jobs.options import OPTIONS, Option
@@ -361,6 +360,8 @@ def _checked(arguments: Mapping[str, object]) -> dict[str, object]:
 
 def _number_faults(request: JobRequest) -> list[FieldFault]:
     """A model that leaves out the plus may mean any country, so a national number is not read here."""
+    from heliograph.jobs.addresses import e164  # the connector's package is built without number metadata
+
     wrong = (
         "must be a phone number in E.164, such as +4917612345678: a plus sign, the country code, and the number "
         "without its leading zero; it is none, so nothing was sent"
