@@ -472,6 +472,16 @@ class JobsConformance:
         found = await search(store, since=after(1), until=after(3))
         assert [each.job_id for each in found] == [plans[1].job_id, plans[0].job_id]
 
+    async def test_a_search_passes_over_what_others_sent_in_between(self, store: Store):
+        plans = [a_plan(a_planned_sms("+491"), a_planned_sms("+492"), at=after(at), billcode=f"{at}") for at in (0, 9)]
+        await store.add_job(plans[0])
+        await store.add_job(a_plan(*(a_planned_sms("+491") for _ in range(2000)), at=after(5), account=2))
+        await store.add_job(plans[1])
+        assert [each.job_id for each in await search(store, dst="+491")] == [plans[1].job_id, plans[0].job_id]
+        assert [each.sms.dst for each in await search(store, billcode="9")] == ["+491", "+492"]
+        opened = await search(store, billcode="0", process_status=ProcessStatus.OPEN, dst="+492")
+        assert [each.job_id for each in opened] == [plans[0].job_id]
+
     async def test_a_search_goes_through_many_jobs(self, store: Store):
         rare = [a_plan(a_planned_sms("+49999"), at=after(at)) for at in (0, 700)]
         await store.add_job(rare[0])

@@ -562,3 +562,59 @@ async def test_parts_of_sms_from_phones_are_forgotten_when_they_need_not_be_know
         await store.record_inbound("acme", [an_arrival(f"{minute}", owner=1, at=after(60 * minute))])
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT count(*) FROM inbound_part").fetchone()[0] < 5
+
+
+# Jobs cancelled, and sent again
+
+
+async def test_what_is_killed_has_its_receipts_told_after_a_restart(path):
+    async with open_sqlite(path, NOW) as store:
+        plan = await a_submitted_sms(store)
+        await store.cancel_job(plan.account, plan.job_id, NOW)
+    async with open_sqlite(path, after(1)) as store:
+        assert await lease(store, at=1000) == []
+        await store.record_receipts("acme", [delivered("m1", at=2)])
+        assert [each.reason for each in await progress_of(store, plan)] == ["yes"]
+
+
+async def test_a_key_is_remembered_after_a_restart(path):
+    first = a_plan(idempotency=("key", b"same"))
+    async with open_sqlite(path, NOW) as store:
+        await store.add_job(first)
+    async with open_sqlite(path, after(1)) as store:
+        assert (await store.add_job(a_plan(idempotency=("key", b"same"), at=after(1)))).job_id == first.job_id
+
+
+async def test_what_was_killed_long_ago_takes_no_room(store, path):
+    for at in range(30):
+        plan, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [submitted(part, receipt_due_at=after(60))])
+        await store.cancel_job(plan.account, plan.job_id, after(at))
+    assert count_of(path, "late") == 30
+    plan = a_plan(at=after(60))
+    await store.add_job(plan)
+    for _ in range(3):
+        await store.add_job(plan := a_plan(at=after(60)))
+        await store.cancel_job(plan.account, plan.job_id, after(60))
+    assert count_of(path, "late") == 0
+
+
+async def test_retention_forgets_what_was_killed_and_keys(store, path):
+    plan = await a_submitted_sms(store)
+    await store.cancel_job(plan.account, plan.job_id, NOW)
+    await store.add_job(a_plan(idempotency=("key", b"same")))
+    await store.forget_jobs(after(100_000), 10)
+    assert (count_of(path, "late"), count_of(path, "idempotency")) == (0, 0)
+
+
+async def test_keys_that_have_had_their_time_go_by_and_by(store, path):
+    for number in range(20):
+        await store.add_job(a_plan(idempotency=(f"{number}", b"same")))
+    for number in range(10):
+        await store.add_job(a_plan(idempotency=(f"new {number}", b"same"), at=after(86_400)))
+    assert count_of(path, "idempotency") == 10
+
+
+def count_of(path: Path, table: str) -> int:
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]

@@ -73,6 +73,27 @@ WHERE (wanted.dst IS NULL OR sms.dst = wanted.dst)
     OR ((wanted.process_status IS NULL OR sms.process_status = wanted.process_status)
     AND (wanted.status IS NULL OR sms.status = wanted.status)))
 
+-- name: span_of_jobs
+-- The last jobs of an account in a span: how many, the lowest number, from which SMS to which, and how many SMS.
+SELECT count(*), min(id), min(first_sms), max(first_sms + sms_count), coalesce(sum(sms_count), 0) FROM (
+  SELECT id, first_sms, sms_count FROM job INDEXED BY job_by_account
+  WHERE account = ? AND id >= ? AND id < ? ORDER BY id DESC LIMIT ?)
+
+-- name: jobs_of_billcode
+SELECT id, public_id, first_sms, sms_count, options, finished FROM job INDEXED BY job_by_account
+WHERE account = ? AND id >= ? AND id < ? AND json_extract(CAST(options AS TEXT), '$.billcode') = ? ORDER BY id DESC
+
+-- name: sms_of_span
+-- Of SMS between two, of jobs between two, those that meet criteria, as in sms_that_fit.
+SELECT id, dst, customer_ref, process_status, status, reason, sent, finished, job FROM sms
+WHERE id >= ? AND id < ? AND job >= ? AND job < ? AND (? IS NULL OR dst = ?) AND (? IS NULL OR customer_ref = ?)
+  AND (process_status IS NULL OR ((? IS NULL OR process_status = ?) AND (? IS NULL OR status = ?)))
+
+-- name: jobs_by_number
+WITH wanted (id, account) AS (VALUES :rows)
+SELECT job.id, job.public_id, job.first_sms, job.sms_count, job.options, job.finished FROM wanted
+CROSS JOIN job ON job.id = wanted.id AND job.account = wanted.account
+
 -- name: live_of_sms
 WITH wanted (sms) AS (VALUES :rows)
 SELECT live.id, live.state, live.status, live.reason, live.sent FROM wanted
