@@ -6,10 +6,13 @@ needs. Standard: RFC 9112.
 """
 
 import asyncio
+import errno
+import os
+import socket
 import ssl
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -104,10 +107,11 @@ class HttpPoster:
             return NotAnswered(f"its certificate can't be trusted: {error.verify_message}")
         except ssl.SSLError as error:
             return NotAnswered(f"it can't be spoken to over TLS: {error.reason or 'no handshake'}")
-        except UnicodeError:
+        except (socket.gaierror, UnicodeError):
             return NotAnswered("its name can't be resolved")
         except OSError as error:
-            return NotAnswered(f"it can't be connected to: {error.strerror or type(error).__name__}")
+            # Not the error's own words: they hold the address, which isn't everybody's to know.
+            return NotAnswered(f"it can't be connected to: {os.strerror(error.errno) if error.errno else 'it hung up'}")
         except asyncio.CancelledError:
             if connection is not None:
                 connection.close()
@@ -144,7 +148,7 @@ class HttpPoster:
     async def _connect(self, target: _Target) -> "_Connection":
         addresses = await callable_addresses(target.host, self._resolver, allow_private=self._allow_private)
         loop = asyncio.get_running_loop()
-        failure: OSError = OSError("its name has no address")
+        failure: OSError = socket.gaierror()
         tried = addresses[:TRIED_ADDRESSES]
         for place, address in enumerate(tried):
             # Those that come after one which doesn't answer must have their turn before the time is up.
@@ -160,7 +164,7 @@ class HttpPoster:
                     )
                 return connection
             except TimeoutError:
-                failure = OSError("no answer from one of its addresses")
+                failure = OSError(errno.ETIMEDOUT, "")
             except ssl.SSLError:
                 raise
             except OSError as error:
@@ -212,8 +216,7 @@ class _Connection(asyncio.Protocol):
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "a stream's"
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance.
 
     def data_received(self, data: bytes) -> None:
         if self._result is None or self._result.done():
