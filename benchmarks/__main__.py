@@ -1,6 +1,7 @@
 """Run all measurements, or those named: `python -m benchmarks accept lifecycle`."""
 
 import os
+import socket
 import statistics
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import kannel as peer
 from benchmarks.load import Client, Result, poll
-from benchmarks.service import PASSWORD, Service, job, json_of, service, smsc
+from benchmarks.service import PASSWORD, Service, job, json_of, receiver, service, smsc
 
 
 def _load(running: Service, requests: list[bytes], connections: int = 32, *, keep_bodies: bool = False) -> Result:
@@ -136,6 +137,33 @@ def _over_smpp(recipients: int, count: int, binds: int, window: int) -> tuple[fl
             return sms / wall_s, cpu_ms
 
 
+def webhooks() -> None:
+    """Events delivered a second, beside the SMS that they tell of; and what a webhook that hangs costs the others."""
+    for recipients, count, hanging in ((1, 5000, 0), (100, 200, 0), (100, 200, 20)):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            receiver() as port,
+            socket.create_server(("127.0.0.1", 0), backlog=100) as silent,
+            service(Path(folder), more="[webhooks]\nallow_private = true") as running,
+        ):
+            client = Client(running.port, "bench", PASSWORD)
+            urls = [f"http://127.0.0.1:{port}/"] + [f"http://127.0.0.1:{silent.getsockname()[1]}/"] * hanging
+            for url in urls:
+                hook = {"url": url, "events": ["sms.finished"]}
+                client.run([client.request("POST", "/rest/v1/webhooks", hook)], 1)
+            request = _post(running, job("Your code is 123456", recipients))
+            cpu_s, started = running.cpu_s, time.perf_counter()
+            _load(running, [request] * count)
+            sms = count * recipients
+            running.wait_for('heliograph_webhook_attempts_total{outcome="delivered"}', sms, 120)
+            wall_s = time.perf_counter() - started
+            _report(
+                f"webhooks, {recipients} recipients a job" + (f", {hanging} that hang" if hanging else ""),
+                f"{sms / wall_s:8.0f} events/s   CPU {(running.cpu_s - cpu_s) / sms * 1e3:6.3f} ms an SMS and its event"
+                f"   memory {running.memory_mb:.0f} MB",
+            )
+
+
 def waiting() -> None:
     """Memory and disk of SMS that wait."""
     tomorrow = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
@@ -200,7 +228,7 @@ def reading_under_load() -> None:
 
 
 MEASUREMENTS: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (accept, lifecycle, smpp, kannel, waiting, reading_under_load, history)
+    each.__name__: each for each in (accept, lifecycle, smpp, kannel, webhooks, waiting, reading_under_load, history)
 }
 
 

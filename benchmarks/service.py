@@ -76,14 +76,31 @@ def smsc(folder: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def service(folder: Path, *, accounts: tuple[str, ...] = ("bench",), carrier: str = SANDBOX) -> Iterator[Service]:
-    """Start the service on a folder; stop it at the end. carrier: its lines in the configuration."""
+def receiver() -> Iterator[int]:
+    """Start a receiver of webhooks; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.receiver", str(port)], stdout=subprocess.PIPE)
+    try:
+        process.stdout.readline()
+        yield port
+    finally:
+        process.kill()
+        process.wait(60)
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def service(
+    folder: Path, *, accounts: tuple[str, ...] = ("bench",), carrier: str = SANDBOX, more: str = ""
+) -> Iterator[Service]:
+    """Start the service on a folder; stop it at the end. carrier: its lines in the configuration; more: others."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     config = folder / "heliograph.toml"
     config.write_text(
         f'[server]\nlisten = "127.0.0.1:{port}"\n[database]\nurl = "sqlite:///{folder}/bench.db"\n'
-        f"[[carriers]]\n{carrier}\n"
+        f"{more}\n[[carriers]]\n{carrier}\n"
     )
     program = [sys.executable, "-m", "heliograph"]
     for name in accounts:
