@@ -14,10 +14,13 @@ from heliograph.jobs.errors import FieldFault, HeliographError, Overloaded, Requ
 from heliograph.jobs.options import OPTIONS
 from heliograph.jobs.status import MEANINGS, ProcessStatus, Status
 from heliograph.wire.operations import BASE_PATH, OPERATIONS
+from heliograph.wire.tools import TOOLS
 
 ROOT = Path(__file__).parents[1]
 API_REFERENCE = (ROOT / "docs/reference/api.md").read_text("utf-8")
 SETTINGS_REFERENCE = (ROOT / "docs/reference/settings.md").read_text("utf-8")
+TOOLS_REFERENCE = (ROOT / "docs/reference/mcp-tools.md").read_text("utf-8")
+AGENTS_JOURNEY = (ROOT / "tests/journeys/test_mcp.py").read_text("utf-8")
 OPENAPI = json.loads((ROOT / "tests/golden/openapi.json").read_text("utf-8"))
 EXCHANGES = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests/golden/http").glob("*.http"))
 
@@ -66,6 +69,12 @@ def test_an_error_has_an_answer_of_its_own(kind):
     else:
         error = kind("it")
     assert answer_to(error).status != 500
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_a_tool_is_described_and_an_agent_uses_it(tool):
+    assert f"## {tool.name}\n" in TOOLS_REFERENCE
+    assert f'used(client, "{tool.name}"' in AGENTS_JOURNEY
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -13,7 +13,7 @@ from heliograph.jobs.routing import Routing
 from heliograph.metrics import Metrics
 from heliograph.store.memory import MemoryStore
 from heliograph.wire.shapes import EXAMPLE_JOB_ID
-from heliograph.wire.tools import TOOLS
+from heliograph.wire.tools import DEFAULT_SHOWN, SHOWN_POSITIONS, TOOLS
 from tests.fakes.builders import an_account, numbers
 from tests.fakes.clock import ManualClock
 from tests.fakes.ids import SeededIds
@@ -75,6 +75,34 @@ async def test_what_is_sent_is_read_back(agent):
     answer = await agent.use("get_recipients", jobId=sent["jobId"])
     assert [each["dst"] for each in answer["recipients"]] == numbers(2)
     assert answer["summary"][0]["meaning"] == "waiting: scheduled, in a blackout period, or queued"
+
+
+async def test_a_preview_tells_what_sending_would_do_and_sends_nothing(agent):
+    await agent.store.block(AccountId(1), numbers(1)[0], agent.clock.now())
+    answer = await agent.use("preview_sms", text="x" * 161, recipients=numbers(3))
+    assert (answer["refused"], answer["encoding"], answer["parts"], answer["truncated"]) == (
+        False,
+        "STANDARD",
+        2,
+        False,
+    )
+    assert (answer["smsCount"], answer["countedSms"]) == (2, 4)
+    assert [each["reason"] for each in answer["recipients"]] == ["the number is on the account's blocklist", "", ""]
+    assert agent.job_count == 0
+    assert not (await agent.use("send_sms", text="x" * 161, recipients=numbers(2)))["alreadyAccepted"]
+
+
+async def test_a_preview_says_what_would_be_refused(agent):
+    answer = await agent.use("preview_sms", **{**TO_ONE, "text": "日本" * 20}, invalidCharacters="REFUSE")
+    assert (answer["refused"], answer["smsCount"], answer["countedSms"]) == (True, 0, 0)
+    assert answer["replaced"][0]["character"] == "日"
+    assert len(answer["replaced"][0]["positions"]) == SHOWN_POSITIONS
+    assert "E.164" in await agent.told("preview_sms", text="Hello", recipients=["0176"])
+
+
+async def test_a_preview_shows_the_first_of_many(agent):
+    answer = await agent.use("preview_sms", text="Hello", recipients=numbers(PARSE_ASIDE_RECIPIENTS + 1))
+    assert (answer["smsCount"], len(answer["recipients"])) == (PARSE_ASIDE_RECIPIENTS + 1, DEFAULT_SHOWN)
 
 
 async def test_a_call_that_is_repeated_sends_once(agent):

@@ -114,6 +114,13 @@ async def test_an_agent_sends_and_learns_what_became_of_it(server, mode, header)
         assert again == {"jobId": sent["jobId"], "alreadyAccepted": True}
 
 
+async def test_an_agent_asks_before_it_sends(server):
+    async with agent(server) as client:
+        answer = await used(client, "preview_sms", text="Grüße 😀", recipients=RECIPIENTS)
+        assert (answer["encoding"], answer["smsCount"], answer["countedSms"]) == ("UTF-16", 2, 2)
+        assert {each["country"] for each in answer["recipients"]} == {"DE"}
+
+
 async def test_an_agent_calls_back_what_waits(server):
     async with agent(server) as client:
         tomorrow = (SystemClock().now() + timedelta(days=1)).isoformat()
@@ -136,7 +143,7 @@ async def test_wrong_arguments_and_unknown_tools_are_told(server):
     async with agent(server) as client:
         told = await failure(client, "send_sms", text="Hello", recipients=["0176"], validityMin=3)
         assert "validityMin must be a whole number from 5 to 2880" in told
-        with pytest.raises(MCPError, match="there is no tool of that name; there are send_sms, get_job"):
+        with pytest.raises(MCPError, match="there is no tool of that name; there are send_sms, preview_sms"):
             await client.call_tool("send_fax", {})
 
 

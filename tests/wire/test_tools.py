@@ -78,6 +78,11 @@ def test_what_sending_costs_is_said_where_a_model_reads_it():
         assert "E.164" in SEND_SMS.description
 
 
+def test_what_is_sent_and_what_is_previewed_take_the_same_arguments():
+    sending, preview = SEND_SMS.input_schema["properties"], tools.PREVIEW_SMS.input_schema["properties"]
+    assert preview == {name: schema for name, schema in sending.items() if name != "idempotencyKey"}
+
+
 def test_every_option_is_an_argument_with_its_own_range():
     properties = SEND_SMS.input_schema["properties"]
     for option in OPTIONS:

@@ -19,6 +19,7 @@ from heliograph.jobs.errors import (
     RequestInvalid,
     StoreUnavailable,
 )
+from heliograph.jobs.request import JobRequest
 from heliograph.wire import tools
 from heliograph.wire.tools import (
     Json,
@@ -27,6 +28,7 @@ from heliograph.wire.tools import (
     parse_job_id,
     parse_recipients,
     parse_send,
+    preview_answer,
     recipients_answer,
     sent,
     summary_answer,
@@ -53,6 +55,7 @@ class Toolbox:
         self._reports = reports
         self.by_tool: dict[Tool, Call] = {
             tools.SEND_SMS: self.send_sms,
+            tools.PREVIEW_SMS: self.preview_sms,
             tools.GET_JOB: self.get_job,
             tools.GET_RECIPIENTS: self.get_recipients,
             tools.CANCEL_JOB: self.cancel_job,
@@ -70,11 +73,7 @@ class Toolbox:
             raise ToolFailed(_told(error)) from error
 
     async def send_sms(self, account: Account, arguments: Mapping[str, object]) -> Json:
-        recipients = arguments.get("recipients")
-        if isinstance(recipients, list) and len(cast("list[object]", recipients)) > PARSE_ASIDE_RECIPIENTS:
-            request = await asyncio.to_thread(parse_send, arguments, account)
-        else:
-            request = parse_send(arguments, account)
+        request = await _read(arguments, account)
         assert account.mcp is not None, "an agent was let in for it"
         try:
             added = await self._acceptor.accept_from_agent(request, account, account.mcp.sms_per_hour)
@@ -84,6 +83,12 @@ class Toolbox:
             sms_count = len(request.messages[0].recipients)
             log.info("agents.sent", account=account.name, job_id=added.job_id, sms_count=sms_count)
         return sent(added.job_id, already_accepted=not added.is_new)
+
+    async def preview_sms(self, account: Account, arguments: Mapping[str, object]) -> Json:
+        preview = await self._acceptor.preview(await _read(arguments, account), account)
+        if len(preview.plan.sms) > PARSE_ASIDE_RECIPIENTS:
+            return await asyncio.to_thread(preview_answer, preview)
+        return preview_answer(preview)
 
     async def get_job(self, account: Account, arguments: Mapping[str, object]) -> Json:
         return job_answer(await self._reports.job(account, parse_job_id(arguments)))
@@ -96,6 +101,13 @@ class Toolbox:
         job = await self._canceller.cancel(account, parse_job_id(arguments))
         log.info("agents.cancelled", account=account.name, job_id=job.job_id)
         return summary_answer(job.job_id, await self._reports.sms_of_job(account, job.job_id))
+
+
+async def _read(arguments: Mapping[str, object], account: Account) -> JobRequest:
+    recipients = arguments.get("recipients")
+    if isinstance(recipients, list) and len(cast("list[object]", recipients)) > PARSE_ASIDE_RECIPIENTS:
+        return await asyncio.to_thread(parse_send, arguments, account)
+    return parse_send(arguments, account)
 
 
 def _told(error: Exception) -> str:

@@ -19,11 +19,13 @@ from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import FieldFault, RequestInvalid
 from heliograph.jobs.naming import JobId, is_job_id
 from heliograph.jobs.options import OPTIONS, Option
+from heliograph.jobs.preview import Preview
 from heliograph.jobs.records import StoredJob, StoredSms
 from heliograph.jobs.request import MAX_RECIPIENTS, JobRequest
 from heliograph.jobs.status import MEANINGS
 from heliograph.wire.bodies import decode_body
 from heliograph.wire.headers import LONGEST_KEY, parse_idempotency_key
+from heliograph.wire.previews import JobPreview, MessagePreview, RecipientPreview, ReplacedCharacter, job_preview
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
     JobReport,
@@ -41,6 +43,8 @@ MCP_PATH = "/mcp"
 E164_PATTERN = r"^\+[1-9][0-9]{6,14}$"
 DEFAULT_SHOWN, MAX_SHOWN = 50, 500
 """Recipients in one answer: a model has to read them."""
+SHOWN_POSITIONS = 10
+"""Of a character that occurs again and again."""
 
 INSTRUCTIONS = """\
 Sends SMS to phones, and tells what became of them. An SMS costs money and can't be taken back once it is out: send
@@ -186,11 +190,12 @@ SEND_SMS = Tool(
     description="Sends one text as an SMS to one or more phones. Use it only when a person asked for this text to go "
     "to these numbers: SMS cost money, and can't be recalled once they are out. Never guess a number. Numbers are in "
     "E.164: a plus sign, the country code, and the number without its leading zero, such as +4917612345678; if one is "
-    "none, nothing is sent at all. It answers at once with a jobId, when the SMS are safely stored and not yet "
-    "delivered; get_recipients tells afterwards what became of each. The same call again within 10 minutes sends "
-    "nothing and answers the first jobId with alreadyAccepted true, so it is safe to repeat a call whose answer was "
-    "lost. How many SMS may be sent in an hour is limited; at the limit nothing is sent, and the error says when there "
-    "is room again: tell the person, don't work around it.",
+    "none, nothing is sent at all. When in doubt about text, numbers or cost, call preview_sms first. It answers at "
+    "once with a jobId, when the SMS are safely stored and not yet delivered; get_recipients tells afterwards what "
+    "became of each. The same call again within 10 minutes sends nothing and answers the first jobId with "
+    "alreadyAccepted true, so it is safe to repeat a call whose answer was lost. How many SMS may be sent in an hour "
+    "is limited; at the limit nothing is sent, and the error says when there is room again: tell the person, don't "
+    "work around it.",
     input_schema=_arguments(
         {
             **_MESSAGE,
@@ -217,6 +222,38 @@ SEND_SMS = Tool(
         ["jobId", "alreadyAccepted"],
     ),
     reads=False,
+)
+
+PREVIEW_SMS = Tool(
+    name="preview_sms",
+    title="Preview SMS",
+    description="Tells what send_sms would do with the same arguments, and sends nothing: in how many SMS the text "
+    "would travel, which characters would be replaced, whether it would be cut, how many SMS would count against the "
+    "hourly limit, and for each recipient whether and when it would be sent, or why not. Use it before send_sms when "
+    "unsure, and for long texts, emoji or many recipients. It costs nothing, and doesn't reserve anything.",
+    input_schema=_arguments({**_MESSAGE, **_OPTIONS}, ["text", "recipients"]),
+    output_schema=_answer(
+        {
+            **{name: _properties(JobPreview)[name] for name in ("refused",)},
+            **{name: _properties(MessagePreview)[name] for name in ("encoding", "parts", "truncated")},
+            "replaced": {
+                "type": "array",
+                "description": _properties(MessagePreview)["replaced"]["description"],
+                "items": _answer(_properties(ReplacedCharacter), [*_properties(ReplacedCharacter)]),
+            },
+            "smsCount": _integer("How many recipients it would be sent to."),
+            "countedSms": _integer("How many SMS that is for the hourly limit: each part, for each of them."),
+            "recipients": {
+                "type": "array",
+                "description": f"What would become of each, the first {DEFAULT_SHOWN} of them.",
+                "items": _answer(
+                    _properties(RecipientPreview), [name for name in _properties(RecipientPreview) if name != "dueTs"]
+                ),
+            },
+        },
+        ["refused", "encoding", "parts", "truncated", "replaced", "smsCount", "countedSms", "recipients"],
+    ),
+    reads=True,
 )
 
 GET_JOB = Tool(
@@ -273,14 +310,14 @@ CANCEL_JOB = Tool(
     destroys=True,
 )
 
-TOOLS = (SEND_SMS, GET_JOB, GET_RECIPIENTS, CANCEL_JOB)
+TOOLS = (SEND_SMS, PREVIEW_SMS, GET_JOB, GET_RECIPIENTS, CANCEL_JOB)
 
 
 # Arguments
 
 
 def parse_send(arguments: Mapping[str, object], account: Account) -> JobRequest:
-    """What `send_sms` is asked for, as the job that it makes. Raises RequestInvalid with every argument at fault."""
+    """What `send_sms` and `preview_sms` are asked for, as a job. Raises RequestInvalid with every argument at fault."""
     given = _checked(arguments)
     faults: list[FieldFault] = []
     key = given.pop("idempotencyKey", None)
@@ -395,6 +432,22 @@ def _argument_of(field: str) -> str:
 def sent(job_id: str, *, already_accepted: bool) -> Json:
     """What `send_sms` answers."""
     return {"jobId": job_id, "alreadyAccepted": already_accepted}
+
+
+def preview_answer(preview: Preview) -> Json:
+    """What `preview_sms` answers."""
+    shown = job_preview(preview)
+    (message,) = shown.messages
+    answer = cast(Json, msgspec.to_builtins(message))
+    going = 0 if shown.refused else sum(bool(recipient.carrier) for recipient in message.recipients)
+    return {
+        "refused": shown.refused,
+        **answer,
+        "replaced": [{**each, "positions": each["positions"][:SHOWN_POSITIONS]} for each in answer["replaced"]],
+        "smsCount": going,
+        "countedSms": going * message.parts,
+        "recipients": answer["recipients"][:DEFAULT_SHOWN],
+    }
 
 
 def job_answer(job: StoredJob) -> Json:
