@@ -122,10 +122,12 @@ def test_an_idempotency_key_says_instead_what_is_a_repetition():
     request = parse_send({**TO_ONE, "idempotencyKey": "a-b"}, ACCOUNT)
     assert (request.idempotency_key, request.options.duplicate_detection) == ("a-b", False)
     assert request.fingerprint == parse_send({**TO_ONE, "idempotencyKey": "c"}, ACCOUNT).fingerprint
-    assert parse_send(TO_ONE, ACCOUNT).idempotency_key is None
+    for none in ({}, {"idempotencyKey": None}, {"idempotencyKey": ""}):
+        without = parse_send({**TO_ONE, **none}, ACCOUNT)
+        assert (without.idempotency_key, without.options.duplicate_detection) == (None, True)
 
 
-@pytest.mark.parametrize("key", ["", "ä", "a b", "x" * 256, 7, ["a"], True])
+@pytest.mark.parametrize("key", ["ä", "a b", "x" * 256, 7, ["a"], True])
 def test_what_is_no_idempotency_key_is_told_by_argument(key):
     assert list(faults({**TO_ONE, "idempotencyKey": key})) == ["idempotencyKey"]
 
