@@ -4,6 +4,7 @@ import ssl
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from heliograph.cli.client_flags import PASSWORD_VARIABLE, USERNAME_VARIABLE, ClientFlags
@@ -58,11 +59,16 @@ def with_json(call: Call[T]) -> Call[tuple[Any, T]]:
 
 def _client(flags: ClientFlags, clock: BlockingClock | None) -> Client:
     url, username = flags.named()
-    verify = True if flags.ca_file is None else flags.ca_file
+    return Client(url, username, flags.password(username), verify=_verify(flags.ca_file), clock=clock)
+
+
+def _verify(ca_file: Path | None) -> bool | ssl.SSLContext:
+    if ca_file is None:
+        return True
     try:
-        return Client(url, username, flags.password(username), verify=verify, clock=clock)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsInvalid(f"--ca-file {flags.ca_file} can't be used: {error}") from error
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # Among them ssl.SSLError.
+        raise SettingsInvalid(f"--ca-file {ca_file} can't be used: {error}") from error
 
 
 def failure(error: ClientError, name_of: NameOfField | None = None) -> HeliographError:

@@ -109,9 +109,8 @@ def preview_tables(preview: Preview) -> list[Table]:
     for column in ("message", "encoding", "parts", "cut off", "replaced"):
         messages.add_column(column, no_wrap=column != "replaced", overflow="fold")
     recipients = _table()
-    for column in ("message", "dst", "read as", "country", "carrier", "due (UTC)"):
-        recipients.add_column(column, no_wrap=True, overflow="ellipsis")
-    recipients.add_column("would not be sent", overflow="fold")
+    for column, most in (("message", None), ("dst", 17), ("read as", 21), ("due (UTC)", None)):
+        recipients.add_column(column, no_wrap=True, overflow="ellipsis", max_width=most)
     for number, message in enumerate(preview.messages, start=1):
         replaced = [f"{each.character!r} → {each.replacement!r}" for each in message.replaced]
         more = len(replaced) - MOST_SHOWN_REPLACEMENTS
@@ -119,13 +118,22 @@ def preview_tables(preview: Preview) -> list[Table]:
         row = (number, message.encoding, message.parts, "yes" if message.truncated else "no", told or "nothing")
         messages.add_row(*map(_cell, row))
         for recipient in message.recipients:
-            recipients.add_row(str(number), *_previewed(recipient), style=None if recipient.valid else "red")
+            told = (recipient.dst, _read_as(recipient), _when(recipient))
+            recipients.add_row(str(number), *map(_cell, told), style="red" if recipient.due_ts is None else None)
     return [messages, recipients]
 
 
-def _previewed(recipient: PreviewedRecipient) -> list[Text]:
-    told = (recipient.dst, recipient.e164, recipient.country, recipient.carrier, _time(recipient.due_ts))
-    return [_cell(each or "") for each in (*told, recipient.reason)]
+def _read_as(recipient: PreviewedRecipient) -> str:
+    country = f" ({recipient.country})" if recipient.country else ""
+    return f"{recipient.e164}{country}" if recipient.e164 else ""
+
+
+def _when(recipient: PreviewedRecipient) -> str:
+    """When the SMS would be sent and by which carrier, or why not."""
+    if recipient.due_ts is None:
+        return f"never: {recipient.reason}"
+    by = f" by {recipient.carrier}" if recipient.carrier else ""
+    return f"{_time(recipient.due_ts)}{by}{f', {recipient.reason}' if recipient.reason else ''}"
 
 
 def _style(report: RecipientReport) -> str | None:
