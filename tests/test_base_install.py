@@ -87,6 +87,23 @@ def test_a_command_of_the_server_says_in_one_line_what_to_install(arguments, tmp
     assert "pip install 'heliograph[server]'" in ran.stderr
 
 
+def test_the_client_commands_send_and_read(tmp_path):
+    program = "from heliograph.cli.main import main; main()"
+    (tmp_path / "x.csv").write_text("dst,text\n+4917612345678,Hello\n")
+    with running_server(tmp_path) as server:
+        environ = {"HELIOGRAPH_URL": server.url, "HELIOGRAPH_USERNAME": "acme", "HELIOGRAPH_PASSWORD": PASSWORD}
+        sent = without_server(program, "send", "--csv", "x.csv", "--wait", cwd=tmp_path, **environ)
+        listed = without_server(program, "jobs", "--ids-only", cwd=tmp_path, **environ)
+    assert (sent.returncode, sent.stdout.splitlines()[0]) == (0, listed.stdout.strip())
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_what_can_be_run(shell, tmp_path):
+    ran = command("completion", shell, cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "validity-min" in ran.stdout
+
+
 def test_heliograph_is_imported_without_its_sdk(tmp_path):
     program = """
 import json, sys, heliograph

@@ -499,7 +499,7 @@ def test_a_refused_row_is_told_by_its_line_and_the_rest_can_be_resumed(heliograp
         resumed = heliograph("send", *flags, "--resume")
     assert (ran.code, ran.out) == (Exit.USAGE, "")
     assert ran.err == (
-        "heliograph: line 5: dst is wrong. 0 of 3 rows are sent for sure; the same command with --resume --results "
+        "heliograph: line 5: dst is wrong. 0 of 3 rows sent for sure; the same command with --resume --results "
         "x.csv.results.csv sends the rest\n"
     )
     assert (resumed.code, resumed.out) == (Exit.OK, "J.2\n")
@@ -516,7 +516,7 @@ def test_a_second_run_is_refused_and_a_resumed_one_sends_nothing_twice(heliograp
         assert "give --resume" in ran.err
         ran = heliograph("send", *flags, "--resume")
         assert (ran.code, ran.out) == (Exit.OK, "J.1\n")
-        assert "Nothing was left to send: 1 rows were sent before" in ran.err
+        assert "Nothing was left to send: x.csv.results.csv has 1 row as sent." in ran.err
     assert len(jobs.sent) == 1
 
 

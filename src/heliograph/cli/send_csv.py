@@ -76,16 +76,26 @@ def send_csv(run: CsvRun) -> Exit:
     """Send the rows of a CSV file, and print the ids of the jobs."""
     run.check()
     interrupts = Interrupts()
-    clock = InterruptibleClock(BlockingSystemClock(), interrupts)
+    clock = BlockingSystemClock()
     with source(run.path, run.text, run.rows_per_job) as rows:
         plan = _looked_through(rows, skip_invalid=run.skip_invalid)
         path = run.results_path(SystemClock().now())
-        with connected(run.client, clock=clock) as service:
+        with connected(run.client, clock=InterruptibleClock(clock, interrupts, told=True)) as service:
             safety, options = _safety(service, run.options)
             opened = earlier_results(path) if run.resume else new_results(path)
             with opened as results, interrupts.noticed():
                 _begin(results, run, plan, options, rows.name)
-                _send(service, rows, plan, results, safety, options, run, clock, interrupts)
+                _send(
+                    service,
+                    rows,
+                    plan,
+                    results,
+                    safety,
+                    options,
+                    run,
+                    InterruptibleClock(clock, interrupts),
+                    interrupts,
+                )
             if run.wait_timeout_s is None:
                 return Exit.OK
             return _wait(service, results.job_ids, plan.rows, run.wait_timeout_s, as_json=run.as_json)
@@ -138,7 +148,7 @@ def _looked_through(rows: Source, *, skip_invalid: bool) -> Plan:
         plan = look_through(found, rows.most, tell_bad)
     if plan.bad_rows and not skip_invalid:
         raise UsageInvalid(
-            f"{plan.bad_rows} of {plan.bad_rows + plan.rows} rows of {rows.name} can't be sent, and nothing was; "
+            f"{plan.bad_rows:,} of {_rows(plan.bad_rows + plan.rows)} of {rows.name} can't be sent, and nothing was; "
             "mend them, or give --skip-invalid to leave them out"
         )
     if not plan.rows:
@@ -177,7 +187,7 @@ def _begin(results: Results, run: CsvRun, plan: Plan, options: Options, name: st
     then = results.run
     if then.content != now.content:
         raise CommandFailed(
-            f"{name} is not what it was when this run began: it had {then.rows} rows, and has {now.rows}, or other "
+            f"{name} is not what it was when this run began: it had {_rows(then.rows)}, and has {now.rows:,}, or other "
             f"ones; put it back as it was. What was sent is in {results.path}, by its lines"
         )
     if then.request != now.request:
@@ -240,18 +250,22 @@ def _send(
     took_s = clock.monotonic() - began_s
     count = results.rows_sent - sent_before
     if not count:
-        say(f"Nothing was left to send: {sent_before:,} rows were sent before, by {results.path}.")
+        say(f"Nothing was left to send: {results.path} has {_rows(sent_before)} as sent.")
         return
     again = f", after {sent_before:,} by an earlier run" if sent_before else ""
     say(
-        f"{count:,} rows sent in {took_s:.1f} s ({count / max(took_s, 0.001):,.0f}/s){again}; "
+        f"{_rows(count)} sent in {took_s:.1f} s ({count / max(took_s, 0.001):,.0f}/s){again}; "
         f"which job has which lines is in {results.path}."
     )
 
 
+def _rows(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
+
+
 def _how_far(results: Results, plan: Plan) -> str:
     return (
-        f"{results.rows_sent:,} of {plan.rows:,} rows are sent for sure; the same command with --resume --results "
+        f"{results.rows_sent:,} of {_rows(plan.rows)} sent for sure; the same command with --resume --results "
         f"{results.path} sends the rest"
     )
 

@@ -51,16 +51,23 @@ class Interrupts:
         say("Stopping after the job under way; Ctrl-C once more stops at once.")
 
 
-class InterruptibleClock:
-    """A clock whose sleep Ctrl-C ends, and which tells of long ones."""
+LONG_S = 1.0
+"""A pause that a person wonders about."""
 
-    def __init__(self, clock: BlockingClock, interrupts: Interrupts) -> None:
+
+class InterruptibleClock:
+    """A clock whose sleep Ctrl-C ends. told: whether long ones are told of, for who sleeps doesn't say why."""
+
+    def __init__(self, clock: BlockingClock, interrupts: Interrupts, *, told: bool = False) -> None:
         self._clock = clock
         self._interrupts = interrupts
+        self._told = told
 
     def monotonic(self) -> float:
         return self._clock.monotonic()
 
     def sleep(self, seconds: float) -> None:
+        if self._told and seconds >= LONG_S:
+            say(f"The service is away, or the account's calls are used up: trying again in {seconds:.0f} s.")
         with self._interrupts.waiting():
             self._clock.sleep(seconds)

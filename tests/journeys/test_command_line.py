@@ -1,0 +1,227 @@
+"""The client commands as they are started, against a whole server."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+
+from heliograph import Client
+from heliograph.jobs.accounts import RateLimit
+from tests.fakes.builders import an_account
+from tests.fakes.service import PASSWORD, password_hash, running_server
+
+PROGRAM = [sys.executable, "-m", "heliograph"]
+MOBILE = 4917612001000
+"""The first of 9000 numbers that the sandbox delivers to."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    accounts = [
+        an_account(name, password_hash=password_hash(), rate_limit=limit)
+        for name, limit in (("acme", None), ("killed", None), ("limited", RateLimit(4, 3)))
+    ]
+    with running_server(tmp_path_factory.mktemp("server"), *accounts) as running:
+        yield running
+
+
+@pytest.fixture
+def environ(server):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HELIOGRAPH_", "FORCE_COLOR"))}
+    return clean | {
+        "HELIOGRAPH_URL": server.url,
+        "HELIOGRAPH_USERNAME": "acme",
+        "HELIOGRAPH_PASSWORD": PASSWORD,
+        "TERM": "xterm",
+        "COLUMNS": "80",
+    }
+
+
+@pytest.fixture
+def heliograph(environ, tmp_path):
+    def run(*arguments, **more):
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            cwd=tmp_path,
+            env=environ | more,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def a_file(path, count):
+    rows = [f"+{MOBILE + number},text {number % 7},ref {number}\n" for number in range(count)]
+    path.write_text("dst,text,customerRef\n" + "".join(rows))
+
+
+def metric(server, name):
+    with build_opener(ProxyHandler({})).open(f"{server.url}/metrics", timeout=10) as answer:
+        found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", answer.read().decode(), re.MULTILINE)
+    return sum(map(float, found))
+
+
+def test_a_job_is_sent_followed_read_and_cancelled(heliograph):
+    sent = heliograph("send", "Hello", "--to", f"+{MOBILE}", "--status-requested", "--wait")
+    assert (sent.returncode, sent.stderr) == (0, "")
+    job_id = sent.stdout.splitlines()[0]
+    assert "SUC_FIN" in sent.stdout
+    assert job_id in heliograph("jobs").stdout
+    assert re.search(r"^statusRequested +yes$", heliograph("job", job_id).stdout, re.MULTILINE)
+    assert f"+{MOBILE}" in heliograph("sms", job_id).stdout
+    later = heliograph("send", "Later", "--to", f"+{MOBILE}", "--job-period", "2090-01-01T08:00").stdout.strip()
+    assert heliograph("cancel", later).returncode == 0
+    assert "CANCELED" in heliograph("sms", later).stdout
+    assert later not in heliograph("jobs", "--open").stdout
+
+
+def test_a_key_makes_a_job_safe_to_send_again(heliograph):
+    command = ("send", "Once", "--to", f"+{MOBILE}", "--idempotency-key", "order-1")
+    first, again = heliograph(*command), heliograph(*command)
+    assert first.stdout == again.stdout != ""
+
+
+def test_a_run_that_is_killed_again_and_again_sends_each_row_once(heliograph, environ, server, tmp_path):
+    count, rows_per_job = 1200, 40
+    a_file(tmp_path / "x.csv", count)
+    command = ["send", "--csv", "x.csv", "--rows-per-job", str(rows_per_job), "--username", "killed"]
+    parts_before = metric(server, "heliograph_submit_outcomes_total")
+    killed = 0
+    for number, delay_s in enumerate((0, 0.01, 0.02, 0.004, 0.03, 0.015)):
+        program = subprocess.Popen(
+            [*PROGRAM, *command, *(["--resume"] if number else [])],
+            cwd=tmp_path,
+            env=environ | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for _ in range(3 + 4 * number):  # Ids of earlier runs are printed again.
+            program.stdout.readline()
+        time.sleep(delay_s)  # another program, in real time
+        program.kill()
+        program.communicate()
+        killed += program.returncode == -signal.SIGKILL
+    assert killed >= 5
+    ran = heliograph(*command, "--resume", "--wait")
+    assert ran.returncode == 0, ran.stderr
+    ids = [line for line in ran.stdout.splitlines() if line.startswith("J.")]
+    assert len(ids) == count // rows_per_job
+    with Client(server.url, "killed", PASSWORD) as client:
+        assert sorted(client.job_ids()) == sorted(ids)
+        references = Counter(sms.customer_ref for job_id in ids for sms in client.sms(job_id))
+    assert references == Counter(f"ref {number}" for number in range(count))
+    assert metric(server, "heliograph_submit_outcomes_total") - parts_before == count
+
+
+def test_ctrl_c_finishes_the_job_under_way_and_says_how_to_go_on(heliograph, environ, tmp_path):
+    a_file(tmp_path / "x.csv", 30_000)
+    program = subprocess.Popen(
+        [*PROGRAM, "send", "--csv", "x.csv", "--rows-per-job", "100"],
+        cwd=tmp_path,
+        env=environ | {"PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    program.stdout.readline()
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=30)
+    assert program.returncode == 130
+    assert "Traceback" not in err
+    sent = 100 * (1 + out.count("\n"))
+    assert f"{sent:,} of 30,000 rows sent for sure; the same command with --resume" in err
+    assert "sending" not in (tmp_path / "x.csv.results.csv").read_text().splitlines()[-1]
+
+
+def test_the_rate_limit_is_waited_for_and_that_is_said(heliograph, tmp_path):
+    a_file(tmp_path / "x.csv", 6)
+    ran = heliograph("send", "--csv", "x.csv", "--rows-per-job", "1", "--username", "limited")
+    assert (ran.returncode, ran.stdout.count("\n")) == (0, 6), ran.stderr
+    assert "the account's calls are used up: trying again in" in ran.stderr
+
+
+# On a terminal
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, *arguments, cwd, env, stdout=None):
+        self.seen = ""
+        self._ours, theirs = pty.openpty()
+        self.program = subprocess.Popen(
+            [*PROGRAM, *arguments], cwd=cwd, env=env, stdin=theirs, stdout=stdout or theirs, stderr=theirs,
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
+
+    def until(self, pattern, seconds=30):
+        """Read until the pattern was seen, or, where it is None, to the end."""
+        deadline = time.monotonic() + seconds  # noqa: TID251
+        while pattern is None or not re.search(pattern, self.seen):
+            left_s = deadline - time.monotonic()  # noqa: TID251
+            assert left_s > 0, f"no {pattern} in {self.seen!r}"
+            if select.select([self._ours], [], [], left_s)[0]:
+                try:
+                    octets = os.read(self._ours, 65_536)
+                except OSError:  # How Linux says that nobody writes any more.
+                    octets = b""
+                if not octets:
+                    assert pattern is None, self.seen
+                    break
+                self.seen += octets.decode()
+        return self.seen
+
+    def types(self, text):
+        os.write(self._ours, text.encode())
+
+    def ends(self):
+        self.until(None)
+        os.close(self._ours)
+        return self.program.wait(30)
+
+
+def test_a_password_is_asked_for_and_not_shown(environ, tmp_path):
+    del environ["HELIOGRAPH_PASSWORD"]
+    terminal = Terminal("version", cwd=tmp_path, env=environ)
+    terminal.until("Password of acme: ")
+    terminal.types(f"{PASSWORD}\n")
+    assert terminal.ends() == 0
+    assert "service    heliograph" in terminal.seen
+    assert PASSWORD not in terminal.seen
+
+
+def test_there_is_a_bar_on_a_terminal_and_ids_go_where_stdout_goes(environ, tmp_path):
+    a_file(tmp_path / "x.csv", 9000)
+    with (tmp_path / "ids").open("wb") as ids:
+        terminal = Terminal("send", "--csv", "x.csv", cwd=tmp_path, env=environ, stdout=ids)
+        assert terminal.ends() == 0
+    assert re.search(r"Sending .*━.*/9000.*/s", terminal.seen)
+    assert "9,000 rows sent in" in terminal.seen
+    assert re.fullmatch(r"(J\.\S+\n){3}", (tmp_path / "ids").read_text())
+
+
+def test_colours_are_for_terminals(environ, heliograph, tmp_path):
+    job_id = heliograph("send", "Hello", "--to", f"+{MOBILE}", "--wait").stdout.splitlines()[0]
+    terminal = Terminal("sms", job_id, cwd=tmp_path, env=environ)
+    assert terminal.ends() == 0
+    assert "\x1b[32m" in terminal.seen
+    assert "\x1b" not in heliograph("sms", job_id).stdout
+    plain = Terminal("sms", job_id, cwd=tmp_path, env=environ | {"NO_COLOR": "1"})
+    assert plain.ends() == 0
+    assert "\x1b[32m" not in plain.seen
