@@ -19,13 +19,12 @@ from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import FieldFault, RequestInvalid
 from heliograph.jobs.naming import JobId, is_job_id
 from heliograph.jobs.options import OPTIONS, Option
-from heliograph.jobs.preview import Preview
 from heliograph.jobs.records import StoredJob, StoredSms
 from heliograph.jobs.request import MAX_RECIPIENTS, JobRequest
 from heliograph.jobs.status import MEANINGS
 from heliograph.wire.bodies import decode_body
 from heliograph.wire.headers import LONGEST_KEY, parse_idempotency_key
-from heliograph.wire.previews import JobPreview, MessagePreview, RecipientPreview, ReplacedCharacter, job_preview
+from heliograph.wire.previews import JobPreview, MessagePreview, RecipientPreview, ReplacedCharacter
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
     JobReport,
@@ -434,9 +433,8 @@ def sent(job_id: str, *, already_accepted: bool) -> Json:
     return {"jobId": job_id, "alreadyAccepted": already_accepted}
 
 
-def preview_answer(preview: Preview) -> Json:
+def preview_answer(shown: JobPreview) -> Json:
     """What `preview_sms` answers."""
-    shown = job_preview(preview)
     (message,) = shown.messages
     answer = cast(Json, msgspec.to_builtins(message))
     going = 0 if shown.refused else sum(bool(recipient.carrier) for recipient in message.recipients)
