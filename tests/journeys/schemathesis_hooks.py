@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import schemathesis
 from hypothesis import strategies as st
 
+from heliograph.jobs.arrivals import MARK_OCTETS, Heard
 from heliograph.wire.openapi import INTERVAL_FORMAT
 from heliograph.wire.operations import PHONE_NUMBER_FORMAT
+from heliograph.wire.polling import STATE_FORMAT, format_heard
 
 INSTANTS = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 # as hypothesis wants it
 
@@ -22,4 +24,9 @@ schemathesis.openapi.format(
 schemathesis.openapi.format(
     PHONE_NUMBER_FORMAT,
     st.builds(lambda plus, last: f"{plus}49176{last}", st.sampled_from(("+", "00", "")), st.integers(10**6, 10**8 - 1)),
+)
+
+MARKS = st.frozensets(st.binary(min_size=MARK_OCTETS, max_size=MARK_OCTETS), max_size=3)
+schemathesis.openapi.format(
+    STATE_FORMAT, st.builds(lambda since, marks: format_heard(Heard(since, marks)), INSTANTS, MARKS)
 )

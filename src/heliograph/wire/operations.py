@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from heliograph.jobs.status import ProcessStatus, Status
 from heliograph.wire.headers import IDEMPOTENCY_KEY
+from heliograph.wire.polling import STATE, STATE_FORMAT
 from heliograph.wire.previews import JobPreview
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
@@ -114,7 +115,7 @@ SEND_SMS_JOB = Operation(
             "request sent again with it, within 24 hours, sends nothing and answers the id of the first job; another "
             "request with it is 409, and so is the same one while the first is under way. What is refused uses up no "
             "key.",
-            pattern=r"^[!-~]+$",
+            pattern=r"^[!-~]*$",
             example="8e03978e-40d5-43dd-bc93-6894a57f9324",
         ),
     ),
@@ -471,7 +472,7 @@ POLL_INBOUND = Operation(
     response=InboundReport,
     array=True,
     nothing_yet="Nothing has come. `Retry-After` says when to ask again, and `Location` where.",
-    query_parameters=(Parameter("state", str, "What the `Location` of the answer before held."),),
+    query_parameters=(Parameter(STATE, str, "What the `Location` of the answer before held.", format=STATE_FORMAT),),
 )
 
 REMOVE_TRIGGER = Operation(

@@ -7,6 +7,8 @@ from heliograph.jobs.arrivals import MARK_OCTETS, MAX_REMEMBERED, Heard
 from heliograph.jobs.errors import FieldFault, RequestInvalid
 
 STATE = "state"
+STATE_FORMAT = "polling-state"
+"""The `format` of what `format_heard` makes: no pattern says which texts are one."""
 ASK_AGAIN_S = 60
 """What somebody is told who asked for news and there are none."""
 
