@@ -6,7 +6,7 @@ import msgspec
 
 from heliograph.jobs.accounts import AccountId
 from heliograph.jobs.arrivals import MAX_REMEMBERED, OVERLAP, heard_in_part, heard_until, unheard
-from heliograph.jobs.inbound import InboundSms
+from heliograph.jobs.records import InboundSms
 from tests.fakes.builders import NOW, after
 
 LONG_AGO = NOW - timedelta(days=1)

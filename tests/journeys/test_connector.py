@@ -89,6 +89,22 @@ def test_a_number_in_a_path_is_encoded_once(heliograph):
     assert heliograph.call("UnblockNumber", dst="+447700900666").status == 200
 
 
+def test_a_job_is_previewed_and_nothing_sent(heliograph):
+    previewed = heliograph.call("PreviewJob", body=a_job("ë" * 200, customerRef="only previewed"))
+    assert previewed.status == 200
+    described = heliograph.definition["definitions"]["JobPreview"]["properties"]
+    assert previewed.json().keys() == described.keys()
+    assert jobs_of(heliograph, "only previewed") == []
+
+
+def test_sms_are_looked_for_without_their_job(heliograph):
+    job = a_job("Hello", "+447700900321")
+    job["messages"][0]["recipients"][0]["customerRef"] = "parcel 17"
+    job_id = heliograph.call("SendSmsJob", body=job).json()["jobId"]
+    (sms,) = heliograph.call("GetRecipientStatus", customerRef="parcel 17").json()
+    assert sms == heliograph.call("GetRecipientStatus", jobId=job_id).json()[0]
+
+
 def test_a_job_that_waits_is_called_back(heliograph):
     job_id = heliograph.call("SendSmsJob", body=a_job(jobPeriod="2099-01-01T00:00:00Z")).json()["jobId"]
     assert "finishedTs" in heliograph.call("CancelJob", jobId=job_id).json()

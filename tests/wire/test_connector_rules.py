@@ -331,7 +331,7 @@ def test_a_connection_is_tested_with_a_get_that_needs_nothing(swagger):
 PUBLISHED = {
     "heliograph": {
         *("SendSmsJob", "GetJobStatus", "GetAllJobs", "GetRecipientStatus", "GetVersion", "GetInboundSms"),
-        *("GetBlocklist", "GetBlocklistEntry", "BlockNumber", "UnblockNumber", "CancelJob"),
+        *("GetBlocklist", "GetBlocklistEntry", "BlockNumber", "UnblockNumber", "CancelJob", "PreviewJob"),
         *("OnSmsFinished", "OnJobFinished", "OnSmsReceived", "OnSmsReceivedPolled", "RemoveTrigger"),
     },
     "retarus": {"SendSmsJob", "GetJobStatus", "GetAllJobs", "GetRecipientStatus", "GetVersion"},

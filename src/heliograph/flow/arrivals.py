@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from heliograph.clock import Clock
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.arrivals import OVERLAP, Heard, heard_in_part, heard_until, unheard
-from heliograph.jobs.inbound import InboundSms
+from heliograph.jobs.records import InboundSms
 from heliograph.store.interface import InboundQuery, Store
 
 PAGE = 1000

@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from heliograph.jobs.inbound import InboundSms
+from heliograph.jobs.records import InboundSms
 
 OVERLAP = timedelta(minutes=15)
 """How much later than it came an SMS may be stored, and be told all the same."""

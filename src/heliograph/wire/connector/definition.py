@@ -94,7 +94,7 @@ class _Operations:
         written: Json = {
             "operationId": raw["operationId"],
             "summary": raw["summary"],
-            "description": presentation.description,
+            "description": self._target.overrides.get(raw["operationId"]) or presentation.description,
         }
         if presentation.visibility is not None:
             written["x-ms-visibility"] = presentation.visibility.value

@@ -116,6 +116,7 @@ CALLBACK_FIELD = "url"
 PARAMETER_DESCRIPTIONS = {
     "jobIdsOnly": "Whether to list the ids of the jobs alone, instead of whole reports.",
     "open": "Whether to list only jobs with an SMS that is not final yet.",
+    "status": "SMS of which this became.",
     "dst": "The number in any usual spelling, best in E.164, such as +4917612345678.",
     "Idempotency-Key": "A key of your own for this job, such as the number of an order, of up to 255 characters "
     "without blanks. The same job with the same key is sent once within 24 hours. It keeps a call that is repeated "

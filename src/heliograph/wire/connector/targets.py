@@ -34,8 +34,8 @@ class Target:
     host: where it reads, unless somebody gives another; sending_host: where it sends, if not there.
     asks_for_host: the host is a parameter of the connection. connector_id, schema_name: under these an import finds
     the connector that an earlier one made. brand_colour: behind the icon, `#rrggbb`.
-    overrides: descriptions of parameters where this service differs, by name. parameters: of an operation that has
-    fewer here than in heliograph, by its name, those there are, and whether they are required.
+    overrides: descriptions of operations and parameters where this service differs, by name. parameters: of an
+    operation that has fewer here than in heliograph, by its name, those there are, and whether they are required.
     """
 
     name: TargetName
@@ -85,6 +85,11 @@ HELIOGRAPH = Target(
     schema_name="helio_heliographsms",
     solution_name="HeliographSms",
     brand_colour="#12395b",
+    overrides={
+        GET_RECIPIENT_STATUS.name: "Reads what became of each SMS of a job, one report for every recipient; or, "
+        "without a jobId, of the SMS of any job that meet the other criteria. Give at least one of them. An SMS is "
+        "final when its processStatus is DONE, CANCELED or KILL; it was delivered if the status is SUC_FIN.",
+    },
 )
 
 RETARUS = Target(
