@@ -1,5 +1,6 @@
 """The client commands as they are started, against a whole server."""
 
+import json
 import os
 import pty
 import re
@@ -85,6 +86,26 @@ def test_a_job_is_sent_followed_read_and_cancelled(heliograph):
     assert heliograph("cancel", later).returncode == 0
     assert "CANCELED" in heliograph("sms", later).stdout
     assert later not in heliograph("jobs", "--open").stdout
+
+
+def test_sms_of_any_job_are_found(heliograph):
+    heliograph("send", "Hello", "--to", f"+{MOBILE + 17}", "--to", "12", "--wait")
+    found = heliograph("sms", "--dst", f"+{MOBILE + 17}", "--process-status", "done", "--json")
+    assert [sms["dst"] for sms in json.loads(found.stdout)] == [f"+{MOBILE + 17}"]
+    assert "INVALID_DST" in heliograph("sms", "--status", "INVALID_DST").stdout
+
+
+def test_a_preview_tells_of_texts_and_numbers_and_sends_nothing(heliograph, tmp_path):
+    ids = heliograph("jobs", "--ids-only").stdout
+    told = heliograph("preview", "Hello 🎉", "--to", f"+{MOBILE}", "--to", "12")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "UTF-16" in told.stdout
+    assert "never: not a possible number" in told.stdout
+    (tmp_path / "x.csv").write_text(f"dst,text\n+{MOBILE},Hello 🎉\n12,Hello\n+{MOBILE},{'x' * 161}\n", "utf-8")
+    told = heliograph("preview", "--csv", "x.csv")
+    assert told.stderr == "line 3: not a possible number\n"
+    assert re.search(r"^parts of these SMS +3$", told.stdout, re.MULTILINE)
+    assert heliograph("jobs", "--ids-only").stdout == ids
 
 
 def test_a_key_makes_a_job_safe_to_send_again(heliograph):

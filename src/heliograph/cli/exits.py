@@ -77,4 +77,5 @@ def tell(message: str) -> None:
 
 def say(message: str) -> None:
     """A line on stderr that is no error: what a person at the terminal wants to know, and no script."""
+    sys.stdout.flush()  # In a file of both, lines stand in their order.
     print(message, file=sys.stderr)

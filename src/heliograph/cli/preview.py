@@ -52,5 +52,7 @@ def preview(
         return
     if found.refused:
         print("The job would be refused: a text holds characters that STANDARD can't carry.")
-    for table in preview_tables(found):
-        stdout().print(table)
+    texts, numbers = preview_tables(found)
+    stdout().print(texts)
+    print()
+    stdout().print(numbers)

@@ -103,7 +103,7 @@ def status_table(counts: Mapping[tuple[str, str], int]) -> Table:
     return table
 
 
-def preview_tables(preview: Preview) -> list[Table]:
+def preview_tables(preview: Preview) -> tuple[Table, Table]:
     """How texts would travel, and how numbers are read."""
     messages = _table()
     for column in ("message", "encoding", "parts", "cut off", "replaced"):
@@ -120,7 +120,7 @@ def preview_tables(preview: Preview) -> list[Table]:
         for recipient in message.recipients:
             told = (recipient.dst, _read_as(recipient), _when(recipient))
             recipients.add_row(str(number), *map(_cell, told), style="red" if recipient.due_ts is None else None)
-    return [messages, recipients]
+    return messages, recipients
 
 
 def _read_as(recipient: PreviewedRecipient) -> str:
