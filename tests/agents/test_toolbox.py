@@ -13,7 +13,8 @@ from heliograph.jobs.routing import Routing
 from heliograph.metrics import Metrics
 from heliograph.store.memory import MemoryStore
 from heliograph.wire.shapes import EXAMPLE_JOB_ID
-from heliograph.wire.tools import DEFAULT_SHOWN, SHOWN_POSITIONS, TOOLS
+from heliograph.wire.tool_calls import SHOWN_POSITIONS
+from heliograph.wire.tools import DEFAULT_SHOWN, TOOLS
 from tests.fakes.builders import an_account, numbers
 from tests.fakes.clock import ManualClock
 from tests.fakes.ids import SeededIds

@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import httpx2
 import msgspec
@@ -20,6 +21,7 @@ from heliograph.wire.tools import INSTRUCTIONS, TOOLS
 from tests.fakes.builders import NOW, an_account
 from tests.fakes.service import basic, in_real_time, password_hash, running_server
 
+ROOT = Path(__file__).parents[2]
 SECRET = "0123456789abcdefghij"
 RECIPIENTS = ["+4917612345678", "+4917612340001"]
 TIMEOUT_S = 20
@@ -137,6 +139,26 @@ async def test_what_an_agent_sent_is_its_account_s_in_the_api_too(server):
         assert (await http.get(url, headers={"Authorization": basic("poor")})).status_code == 404
     async with agent(server, "poor") as other:
         assert "no such job" in await failure(other, "get_job", jobId=sent["jobId"])
+
+
+async def test_the_connector_s_one_operation_is_where_agents_are_answered(server):
+    definition = json.loads((ROOT / "connector/mcp/apiDefinition.swagger.json").read_text("utf-8"))
+    ((path, methods),) = definition["paths"].items()
+    (security,) = definition["securityDefinitions"].values()
+    (method,) = methods
+    url = server.url + definition["basePath"].rstrip("/") + path
+    # As Copilot Studio begins, whatever the connector's gateway makes of the headers.
+    body = {
+        "jsonrpc": "2.0",
+        "id": "1",
+        "method": "initialize",
+        "params": {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}},
+    }
+    async with httpx2.AsyncClient(headers={security["name"]: key("acme"), "Accept": "*/*"}) as http:
+        reply = await http.request(method, url, json=body)
+    assert reply.status_code == 200
+    assert reply.json()["result"]["protocolVersion"] == "2024-11-05"
+    assert "mcp-session-id" not in reply.headers
 
 
 async def test_wrong_arguments_and_unknown_tools_are_told(server):

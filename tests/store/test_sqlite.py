@@ -37,6 +37,7 @@ from tests.store.conformance import (
     listed,
     progress_of,
     sms_of,
+    spent,
     submitted,
 )
 from tests.store.jobs_conformance import JobsConformance
@@ -618,3 +619,13 @@ async def test_keys_that_have_had_their_time_go_by_and_by(store, path):
 def count_of(path: Path, table: str) -> int:
     with closing(sqlite3.connect(path)) as database:
         return database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+async def test_what_agents_spent_outlives_the_process_and_is_forgotten_after_its_hour(path):
+    async with open_sqlite(path, NOW) as store:
+        assert await spent(store, 5)
+    async with open_sqlite(path, after(60)) as store:
+        assert not await spent(store, 1, at=60)
+        assert await spent(store, 5, at=3600)
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT count(*), sum(parts) FROM spent").fetchone() == (1, 5)

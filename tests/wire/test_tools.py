@@ -16,10 +16,11 @@ from heliograph.jobs.options import OPTIONS
 from heliograph.jobs.records import StoredJob, StoredSms
 from heliograph.jobs.request import MAX_RECIPIENTS
 from heliograph.jobs.status import MEANINGS, ProcessStatus, SmsProgress, Status
-from heliograph.wire import tools
+from heliograph.wire import tool_calls, tools
 from heliograph.wire.bodies import fingerprint
 from heliograph.wire.shapes import EXAMPLE_JOB_ID
-from heliograph.wire.tools import SEND_SMS, TOOLS, RecipientsArguments, parse_job_id, parse_recipients, parse_send
+from heliograph.wire.tool_calls import RecipientsArguments, parse_job_id, parse_recipients, parse_send
+from heliograph.wire.tools import SEND_SMS, TOOLS
 from tests.fakes.builders import NOW, after, an_account
 from tests.wire.test_shapes import JSON
 from tools import tools_reference
@@ -230,11 +231,11 @@ def test_what_is_wrong_with_them_is_told_at_once():
 
 def test_a_job_is_told_without_the_ids_of_its_sms():
     job = StoredJob(JobId(EXAMPLE_JOB_ID), NOW, None, 3000, ACCOUNT.defaults)
-    answer = tools.job_answer(job)
+    answer = tool_calls.job_answer(job)
     assert (answer["smsCount"], answer["finished"]) == (3000, False)
     assert "recipientIds" not in answer
     assert conforms(answer, tools.GET_JOB)
-    finished = tools.job_answer(msgspec.structs.replace(job, finished_at=after(1)))
+    finished = tool_calls.job_answer(msgspec.structs.replace(job, finished_at=after(1)))
     assert finished["finished"]
     assert conforms(finished, tools.GET_JOB)
 
@@ -245,7 +246,7 @@ def test_recipients_come_in_pages_under_a_summary_of_all():
         StoredSms(place, f"+4917600000{place:03}", "ref", SmsProgress(*pair, "reason"))
         for place, pair in enumerate(pairs)
     ]
-    answer = tools.recipients_answer(RecipientsArguments(JobId(EXAMPLE_JOB_ID), 5, 4), sms)
+    answer = tool_calls.recipients_answer(RecipientsArguments(JobId(EXAMPLE_JOB_ID), 5, 4), sms)
     assert conforms(answer, tools.GET_RECIPIENTS)
     assert answer["smsCount"] == len(sms)
     assert [each["dst"] for each in answer["recipients"]] == [each.dst for each in sms[5:9]]
@@ -257,7 +258,7 @@ def test_recipients_come_in_pages_under_a_summary_of_all():
 
 def test_what_cancelling_answers_is_the_summary():
     sms = [StoredSms(0, "+4917612345678", "", SmsProgress(ProcessStatus.CANCELED))]
-    answer = tools.summary_answer(JobId(EXAMPLE_JOB_ID), sms)
+    answer = tool_calls.summary_answer(JobId(EXAMPLE_JOB_ID), sms)
     assert conforms(answer, tools.CANCEL_JOB)
     assert answer["summary"] == [
         {"processStatus": "CANCELED", "status": "", "meaning": "cancelled before the first try", "count": 1}
@@ -265,4 +266,4 @@ def test_what_cancelling_answers_is_the_summary():
 
 
 def test_what_sending_answers_is_as_described():
-    assert conforms(tools.sent(EXAMPLE_JOB_ID, already_accepted=True), SEND_SMS)
+    assert conforms(tool_calls.sent(EXAMPLE_JOB_ID, already_accepted=True), SEND_SMS)

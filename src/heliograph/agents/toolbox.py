@@ -21,10 +21,7 @@ from heliograph.jobs.errors import (
 )
 from heliograph.jobs.request import JobRequest
 from heliograph.wire import tools
-from heliograph.wire.planned import job_preview
-from heliograph.wire.tools import (
-    Json,
-    Tool,
+from heliograph.wire.tool_calls import (
     job_answer,
     parse_job_id,
     parse_recipients,
@@ -34,6 +31,7 @@ from heliograph.wire.tools import (
     sent,
     summary_answer,
 )
+from heliograph.wire.tools import Json, Tool
 
 PARSE_ASIDE_RECIPIENTS = 200
 """Numbers take tens of microseconds each to read: more of them would hold up everybody else's requests."""
@@ -88,8 +86,8 @@ class Toolbox:
     async def preview_sms(self, account: Account, arguments: Mapping[str, object]) -> Json:
         preview = await self._acceptor.preview(await _read(arguments, account), account)
         if len(preview.plan.sms) > PARSE_ASIDE_RECIPIENTS:
-            return preview_answer(await asyncio.to_thread(job_preview, preview))
-        return preview_answer(job_preview(preview))
+            return await asyncio.to_thread(preview_answer, preview)
+        return preview_answer(preview)
 
     async def get_job(self, account: Account, arguments: Mapping[str, object]) -> Json:
         return job_answer(await self._reports.job(account, parse_job_id(arguments)))
