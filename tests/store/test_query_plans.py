@@ -11,7 +11,7 @@ from heliograph.store.sqlite.connection import _QUERIES, Connection, _many
 MAY_SCAN = {
     "accounts", "awaiting_receipts", "forget_fingerprints", "forget_parked", "free_leases", "live_count",
     "last_sms_number", "parked_count", "waiting_for", "blocking_accounts", "forget_inbound", "gathered",
-    "keep_gathered", "webhook_accounts", "free_event_leases", "forget_events", "events_waiting", "forget_idempotency",
+    "keep_gathered", "webhook_accounts", "free_event_leases", "old_events", "events_waiting", "forget_idempotency",
 }  # fmt: skip
 TABLES = (
     "account|job|message|sms|live|parked|fingerprint|inbound|inbound_part|last_writer|blocked|gathered|webhook|event|"

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,31 @@ from heliograph.jobs.options import Qos
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.search import Criteria
 from heliograph.jobs.status import FINAL, ProcessStatus, SmsProgress, Status
+from heliograph.jobs.webhooks import EventType, Webhook
 from heliograph.store.interface import (
     PART_BITS,
     Added,
+    DueEvent,
     DuePart,
     Ended,
+    EventDelivered,
+    EventGivenUp,
+    EventPostponed,
     InboundQuery,
     JobQuery,
     Moved,
     Outcome,
     Postponed,
     ReceiptNews,
+    Settlement,
     SmsQuery,
     Store,
     Submitted,
+    WebhookGone,
 )
 from heliograph.store.memory import MemoryStore
 from heliograph.store.sqlite.store import open_sqlite
-from tests.fakes.builders import NOW, a_plan, a_planned_sms, an_account, an_arrival, numbers
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, a_webhook, an_account, an_arrival, numbers
 
 ACCOUNTS = (1, 2, 3)
 PHONES = numbers(4)
@@ -67,6 +74,7 @@ class StoresAgree(RuleBasedStateMachine):
         self.now = NOW
         self.plans = []
         self.leased: dict[str, list[DuePart]] = {carrier: [] for carrier in CARRIERS}
+        self.webhooks = []
         self.finals: dict[tuple[str, int], SmsProgress] = {}
 
     def teardown(self) -> None:
@@ -257,6 +265,65 @@ class StoresAgree(RuleBasedStateMachine):
         self.ask(lambda store: store.blank_texts(before, limit))
         self.ask(lambda store: store.forget_jobs(before, limit - 1 if limit else 0))
         self.ask(lambda store: store.forget_inbound(before, limit))
+        if limit == 3:
+            self.ask(lambda store: store.forget_events(before, 1000))
+
+    @precondition(lambda self: len(self.webhooks) < 5)
+    @rule(account=st.sampled_from(ACCOUNTS), events=st.sets(st.sampled_from(EventType), min_size=1))
+    def a_webhook_is_added(self, account, events):
+        webhook = a_webhook(account=account, events=[each for each in EventType if each in events], at=self.now)
+        self.webhooks.append(webhook)
+        self.ask(lambda store: store.add_webhook(webhook))
+
+    @precondition(lambda self: self.webhooks)
+    @rule(
+        data=st.data(),
+        for_s=seconds,
+        verdicts=st.lists(
+            st.sampled_from(("delivered", "delivered", "postponed", "given up", "gone", "nothing")), min_size=1
+        ),
+    )
+    def webhooks_are_told(self, data, for_s, verdicts):
+        """All that is due: in which order a store numbers what one call made happen is its own affair."""
+        until, later = self.now + timedelta(seconds=for_s), self.now + timedelta(seconds=data.draw(seconds))
+        leased = []
+        for store in self.stores:
+            due = self.loop.run(store.lease_events(1000, 1000, {}, until, self.now))
+            leased.append({(each.webhook.id, each.event.type.value, each.event.subject): each for each in due})
+        memory, sqlite = leased
+        assert {key: (each.event, each.attempt_count) for key, each in sqlite.items()} == {
+            key: (each.event, each.attempt_count) for key, each in memory.items()
+        }
+        for store, due in zip(self.stores, leased, strict=True):
+            settlements = [
+                settlement
+                for place, (_, each) in enumerate(sorted(due.items()))
+                for settlement in self._settled(each, verdicts[place % len(verdicts)], later)
+            ]
+            self.loop.run(store.settle_events(settlements))
+
+    def _settled(self, due: DueEvent, verdict: str, later: datetime) -> list[Settlement]:
+        attempts = due.attempt_count + 1
+        match verdict:
+            case "delivered":
+                return [EventDelivered(due.number)]
+            case "postponed":
+                return [EventPostponed(due.number, due.leased_until, later, attempts, "500")]
+            case "given up":
+                return [EventGivenUp(due.number, due.leased_until, attempts, "500", self.now)]
+            case "gone":
+                return [WebhookGone(due.webhook.id, self.now)]
+            case _:
+                return []
+
+    @precondition(lambda self: self.webhooks)
+    @rule(data=st.data(), what=st.sampled_from(("replayed", "replayed", "removed")))
+    def a_webhook_is_replayed_or_removed(self, data, what):
+        webhook = data.draw(st.sampled_from(self.webhooks))
+        if what == "replayed":
+            self.ask(lambda store: store.replay_events(webhook.account, webhook.id, 1000, self.now))
+        else:
+            self.ask(lambda store: store.remove_webhook(webhook.account, webhook.id))
 
     @rule(
         account=st.sampled_from(ACCOUNTS),
@@ -301,7 +368,8 @@ class StoresAgree(RuleBasedStateMachine):
                     if told.process_status is ProcessStatus.KILL:
                         told = msgspec.structs.replace(told, reason=final.reason)
                     assert told == final, "a final status never changes, and the reason of a KILL alone"
-        counts = [await store.counts(self.now) for store in self.stores]
+        # When what there is nothing to tell of any more stops being counted is each store's own affair.
+        counts = [msgspec.structs.replace(await store.counts(self.now), events_waiting=0) for store in self.stores]
         assert counts[1] == counts[0]
 
     @invariant()
@@ -316,8 +384,23 @@ class StoresAgree(RuleBasedStateMachine):
             self.ask(lambda store, account=account: store.blocked_among(account, PHONES))
 
     @invariant()
+    def webhooks_agree(self):
+        for account in map(AccountId, ACCOUNTS):
+            self.ask(lambda store, account=account: store.webhooks(account))
+        for webhook in self.webhooks:
+            failed = [self.loop.run(_failed(store, webhook)) for store in self.stores]
+            assert failed[1] == failed[0]
+
+    @invariant()
     def accounts_agree(self):
         self.ask(lambda store: store.accounts())
+
+
+async def _failed(store: Store, webhook: Webhook) -> list[tuple[object, ...]] | None:
+    found = await store.find_failed_events(webhook.account, webhook.id, 0, 1000)
+    if found is None:
+        return None
+    return sorted((each.event.type.value, each.event.subject, each.attempt_count, each.failed_at) for each in found)
 
 
 async def _answer(question: Callable[[Store], Awaitable[object]], store: Store) -> object:

@@ -369,6 +369,17 @@ class WebhookConformance:
         assert await store.forget_events(after(21), 1) == 1
         assert [each.event.at for each in await told(store, at=1_000_000)] == [after(20)]
 
+    async def test_a_job_waits_for_no_event_that_was_forgotten(self, store: Store):
+        await a_kept_webhook(store)
+        await store.add_job(a_plan(a_planned_sms(), a_planned_sms()))
+        first, second = await lease(store)
+        await store.record_outcomes("acme", [ended(first, at=0)])
+        await store.record_outcomes("acme", [ended(second, at=9)])
+        (_, of_second) = await told(store, at=9)
+        await store.settle_events([EventDelivered(of_second.number)])
+        assert await store.forget_events(after(5), 100) == 1
+        assert [each.event.type for each in await told(store, at=9)] == [JOB_FINISHED]
+
     async def test_an_event_of_a_forgotten_job_is_dropped(self, store: Store):
         webhook = await a_kept_webhook(store)
         await a_finished_job(store)

@@ -192,6 +192,14 @@ class Events:
         self._db.run_rows("give_up_events", given_up)
         self.due_count += self._db.run_rows("release_jobs", of_sms)
 
+    def forget(self, happened_before: datetime, limit: int) -> int:
+        """See `store.interface`."""
+        old = self._db.query("old_events", limit, instant_ms_up(happened_before))
+        self._db.run_rows("delete_events", [(number,) for number, _, _, _ in old])
+        of_sms = [(webhook, ref) for _, webhook, kind, ref in old if kind == _SMS]
+        self.due_count += self._db.run_rows("release_jobs", of_sms)
+        return len(old)
+
     def _disable(self, gone: WebhookGone) -> None:
         for number, _, content in self._db.query("webhook", gone.webhook):
             webhook = webhook_of(content)

@@ -580,8 +580,9 @@ WHERE webhook = ? AND state = 2 ORDER BY id LIMIT ? OFFSET ?
 UPDATE event SET state = 0, due = ?, attempts = 0, reason = '' WHERE id IN (
   SELECT id FROM event INDEXED BY event_given_up WHERE webhook = ? AND state = 2 ORDER BY id LIMIT ?)
 
--- name: forget_events
-DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT ?) AND at < ?
+-- name: old_events
+-- Those among the first that happened before an instant.
+SELECT id, webhook, type, ref FROM (SELECT id, webhook, type, ref, at FROM event ORDER BY id LIMIT ?) WHERE at < ?
 
 -- name: events_waiting
 SELECT count(*) FROM event WHERE state < 2

@@ -421,7 +421,7 @@ class Writer:
             case ReplayEvents():
                 return self.events.replay(write.account, write.webhook, write.limit, write.now)
             case ForgetEvents():
-                return self._db.run("forget_events", write.limit, instant_ms_up(write.happened_before))
+                return self.events.forget(write.happened_before, write.limit)
             case PutAccount():
                 return self._put_account(write.account)
             case ForgetJobs():
