@@ -26,9 +26,10 @@ from heliograph.flow.retention import forget_old_jobs
 from heliograph.jobs.accounts import Account, OnUnknown
 from heliograph.jobs.carriage import MessageState, Permanence, Segment, SegmentId
 from heliograph.jobs.errors import JobDuplicate, JobUnknown, StoreUnavailable
-from heliograph.jobs.naming import JobId
+from heliograph.jobs.naming import JobId, sms_id
 from heliograph.jobs.options import JobOptions, Qos
 from heliograph.jobs.plan import JobPlan
+from heliograph.jobs.records import StoredJob
 from heliograph.jobs.request import JobRequest, Message, Recipient
 from heliograph.jobs.routing import Route, Routing
 from heliograph.jobs.schedule import Period
@@ -37,11 +38,18 @@ from heliograph.metrics import Metrics
 from heliograph.store.interface import Added, Store
 from heliograph.store.memory import MemoryStore
 from heliograph.store.sqlite.store import SqliteStore, open_sqlite
-from tests.fakes.builders import an_account
+from heliograph.webhooks.retrying import RetryPolicy as WebhookRetryPolicy
+from heliograph.webhooks.sender import Sender
+from tests.fakes.builders import a_webhook, an_account
 from tests.fakes.carrier import Play, ScriptedCarrier, refused, taken, unanswered, unreachable
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.ids import SeededIds
+from tests.fakes.receivers import Play as Reception
+from tests.fakes.receivers import Receivers, down, hanging
+from tests.fakes.receivers import refused as not_taken
+from tests.fakes.receivers import taken as received
 from tests.flow.stores import ALL, StoreOnClock
+from tests.webhooks.stores import EventStore
 
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86_400.0
 LEASES_S = (60.0, 20.0)
@@ -60,6 +68,11 @@ SLACK_S = 5 * MINUTE_S
 SLOWEST_STORE_S = 0.1
 """How long a lease may be under way: what is killed meanwhile still goes out."""
 SHORTEST_LOOK_S = 20 * MINUTE_S
+WEBHOOK_RETRIES = WebhookRetryPolicy((1, 5, *(60,) * 60))
+TOLD_WITHIN_S = 30 * MINUTE_S
+"""How late a webhook may be told something, while its receiver is away now and then."""
+MOST_REFUSALS = 4
+"""How often a receiver doesn't take what it is told, besides."""
 
 
 class InlineExecutor(Executor):
@@ -167,6 +180,15 @@ class World:
             an_account("careful", id=1, on_unknown=OnUnknown.GIVE_UP),
             an_account("insistent", id=2, on_unknown=OnUnknown.RESEND),
         ]
+        self.webhooks = {
+            account.id: a_webhook(account=account.id, url=f"https://{account.name}.example/")
+            for account in self._accounts
+        }
+        self.receivers = Receivers(self.clock)
+        self._refusals: Counter[str] = Counter()
+        self._whim = random.Random(f"{seed} receivers")
+        for webhook in self.webhooks.values():
+            self.receivers.scripts[webhook.url] = self._receive
         self._memory = MemoryStore()
         self._process: Process | None = None
         self._number = 0
@@ -337,9 +359,11 @@ class World:
         seconds = round(self._random.uniform(0.1, 200), 3)
         self.say(f"the store is away for {seconds} s" if not unsaid else f"{unsaid} seem to fail for {seconds} s")
         self._store.unsaid, self._store.away = unsaid, () if unsaid else self._random.choice([ALL, ("record",)])
+        self._events_store.unsaid, self._events_store.away = self._store.unsaid, self._store.away
         self.away_s += seconds + 2
         await self.clock.advance(seconds)
         self._store.unsaid = self._store.away = ()
+        self._events_store.unsaid = self._events_store.away = ()
 
     async def _crash(self) -> None:
         await self.clock.advance(self._random.choice([0, 0.001, 0.003, 0.01, 0.02, 0.05]))
@@ -392,6 +416,10 @@ class World:
         self._store = SimulatedStore(inner, self.clock, self._look_before_forgetting)
         self._store.plans = self._plans = known
         self._store.latency_s = lambda: self._random.choice([0, 0, 0.001, 0.004, SLOWEST_STORE_S / 5])
+        self._events_store = EventStore(inner, self.clock)
+        for webhook in self.webhooks.values():
+            if webhook not in await inner.webhooks(webhook.account):
+                await inner.add_webhook(webhook)
         metrics = Metrics()
         dispatchers = [self._dispatcher(carrier, metrics) for carrier in self.carriers.values()]
         acceptor = Acceptor(self._store, ROUTING, self.clock, self._ids, metrics)
@@ -400,10 +428,32 @@ class World:
             *(dispatcher.run() for dispatcher in dispatchers),
             *(follow_receipts(carrier, self._store, self.clock, metrics) for carrier in self.carriers.values()),
             forget_old_jobs(self._store, self.clock, days=KEPT_DAYS, text_days=TEXT_KEPT_DAYS),
+            self._sender(metrics).run(),
         ]
         process.tasks += [asyncio.create_task(each) for each in work]
         self._process = process
         await settle()
+
+    def _sender(self, metrics: Metrics) -> Sender:
+        return Sender(
+            self._events_store,
+            self.receivers,
+            self.clock,
+            metrics,
+            policy=WEBHOOK_RETRIES,
+            concurrency=5,
+            lease_s=LEASES_S[0],
+        )
+
+    def _receive(self, headers: dict[str, str]) -> Reception:
+        """What a receiver answers: away for five minutes of each thirty-five, and moody."""
+        if self.clock.monotonic() // 300 % 7 == 3:
+            return down()
+        luck, number = self._whim.random(), headers["webhook-id"]
+        if luck < 0.7 or self._refusals[number] == MOST_REFUSALS:
+            return received(self._whim.choice([0, 0.01, 1, 5]))
+        self._refusals[number] += 1
+        return hanging() if luck < 0.8 else not_taken(500)
 
     def _dispatcher(self, carrier: Carrier, metrics: Metrics) -> Dispatcher:
         return Dispatcher(
@@ -565,10 +615,28 @@ class World:
                 )
                 late_s = (now - sms.window.expires).total_seconds() - HOUR_S - SLACK_S - self.away_s
                 assert late_s <= 0, f"{what} should have come to its end {late_s:.0f} s ago, and is {progress}"
+        self._look_at_what_was_told(job, account)
         all_final = all((job_id, index) in self.final for index in range(len(plan.sms)))
         assert (job.finished_at is not None) == all_final, f"{job_id} finished at {job.finished_at}, {all_final=}"
         if all_final:
             self._finished.add(job_id)
+
+    def _look_at_what_was_told(self, job: StoredJob, account: Account) -> None:
+        """What is final for long enough was told, with its status, and its job after it."""
+        told: dict[str, tuple[int, str]] = {}
+        for place, post in enumerate(self.receivers.told(self.webhooks[account.id].url)):
+            subject = post.data.get("smsId") or post.data["jobId"]
+            told.setdefault(subject, (place, post.data.get("status", "")))
+        late = self.clock.now() - timedelta(seconds=TOLD_WITHIN_S + self.away_s)
+        all_sms = [(index, sms_id(job.job_id, index)) for index in range(job.sms_count)]
+        for index, sms in all_sms:
+            final = self.final.get((job.job_id, index))
+            if final is not None and final.finished_at is not None and final.finished_at < late:
+                assert sms in told, f"nobody was told of {sms}, final since {final.finished_at}"
+                assert told[sms][1] == final.status.value, f"{sms} is {final}, and that isn't what was told"
+        if job.finished_at is not None and job.finished_at < late:
+            assert job.job_id in told, f"nobody was told of {job.job_id}, finished since {job.finished_at}"
+            assert told[job.job_id][0] > max(told[sms][0] for _, sms in all_sms), f"{job.job_id} came before its SMS"
 
     def _check_verdict(self, what: str, job_id: JobId, dst: str, part_count: int, progress: SmsProgress) -> None:
         segments = self._segments.get((job_id, dst), set())
