@@ -6,6 +6,7 @@ import schemathesis
 from hypothesis import strategies as st
 
 from heliograph.jobs.arrivals import MARK_OCTETS, Heard
+from heliograph.jobs.targets import LONGEST_URL
 from heliograph.wire.openapi import INTERVAL_FORMAT
 from heliograph.wire.operations import PHONE_NUMBER_FORMAT
 from heliograph.wire.polling import STATE_FORMAT, format_heard
@@ -29,4 +30,13 @@ schemathesis.openapi.format(
 MARKS = st.frozensets(st.binary(min_size=MARK_OCTETS, max_size=MARK_OCTETS), max_size=3)
 schemathesis.openapi.format(
     STATE_FORMAT, st.builds(lambda since, marks: format_heard(Heard(since, marks)), INSTANTS, MARKS)
+)
+
+schemathesis.openapi.format(
+    "uri",
+    st.builds(
+        lambda host, path: f"https://{host}/{path}",
+        st.sampled_from(("example.com", "sms.example.org:8443", "192.0.46.9")),
+        st.text("abcdefghijklmnopqrstuvwxyz0123456789-._~/", max_size=LONGEST_URL - 40),
+    ),
 )

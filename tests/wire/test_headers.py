@@ -1,9 +1,11 @@
 """wire/headers.py: the Idempotency-Key (contract, section 2)."""
 
+import re
+
 import pytest
 
 from heliograph.jobs.errors import RequestInvalid
-from heliograph.wire.headers import parse_idempotency_key
+from heliograph.wire.headers import KEY_PATTERN, parse_idempotency_key
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,7 @@ from heliograph.wire.headers import parse_idempotency_key
 )
 def test_a_key_may_be_quoted_or_not(sent, key):
     assert parse_idempotency_key([sent]) == key
+    assert re.match(KEY_PATTERN, sent.strip())
 
 
 @pytest.mark.parametrize("sent", [[], [""], [" "], ["", ""]])
@@ -48,6 +51,7 @@ def test_without_the_header_or_with_nothing_in_it_there_is_no_key(sent):
     ],
 )
 def test_what_is_no_key_is_told_as_a_fault_of_the_header(sent, told):
+    assert len(sent) > 1 or not re.match(KEY_PATTERN, sent[0])
     with pytest.raises(RequestInvalid, match=told) as refused:
         parse_idempotency_key(sent)
     assert [fault.field for fault in refused.value.faults] == ["Idempotency-Key"]

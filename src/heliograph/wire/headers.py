@@ -8,6 +8,9 @@ from heliograph.jobs.errors import FieldFault, RequestInvalid
 IDEMPOTENCY_KEY = "Idempotency-Key"
 LONGEST_KEY = 255
 
+KEY_PATTERN = rf'^(|[!#-~][!-~]{{0,{LONGEST_KEY - 1}}}|"([!#-\[\]-~]|\\["\\]){{1,{LONGEST_KEY}}}")$'
+"""What the header looks like: a key, bare or quoted, or nothing, which is no key."""
+
 _KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 

@@ -6,7 +6,7 @@ from enum import Enum
 from http import HTTPStatus
 
 from heliograph.jobs.status import ProcessStatus, Status
-from heliograph.wire.headers import IDEMPOTENCY_KEY
+from heliograph.wire.headers import IDEMPOTENCY_KEY, KEY_PATTERN
 from heliograph.wire.polling import STATE, STATE_FORMAT
 from heliograph.wire.previews import JobPreview
 from heliograph.wire.shapes import (
@@ -115,7 +115,7 @@ SEND_SMS_JOB = Operation(
             "request sent again with it, within 24 hours, sends nothing and answers the id of the first job; another "
             "request with it is 409, and so is the same one while the first is under way. What is refused uses up no "
             "key.",
-            pattern=r"^[!-~]*$",
+            pattern=KEY_PATTERN,
             example="8e03978e-40d5-43dd-bc93-6894a57f9324",
         ),
     ),
