@@ -70,9 +70,12 @@ class Api:
         self._log_requests = log_requests
         self._mcp = mcp
         self._paths: dict[tuple[str, ...], dict[str, Operation]] = {}
+        self._exact: dict[tuple[str, str], _Found] = {}
         for operation in OPERATIONS if serves_operations else ():
             segments = tuple((BASE_PATH + operation.path).strip("/").split("/"))
             self._paths.setdefault(segments, {})[operation.method] = operation
+            if not operation.path_parameters:
+                self._exact[operation.method, BASE_PATH + operation.path] = _Found(operation, {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -130,6 +133,9 @@ class Api:
     def _route(self, request: Request) -> "_Found | Page":
         raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
         path = raw_path.decode("latin-1")
+        exact = self._exact.get((request.method, path))
+        if exact is not None:
+            return exact
         segments = [unquote(segment) for segment in path.strip("/").split("/")]
         page = self._pages.get("/" + "/".join(segments))
         if page is not None:
@@ -160,7 +166,9 @@ class Api:
         for parameter in operation.header_parameters:
             values[parameter.name] = request.headers.getlist(parameter.name)
         try:
-            return await self._handlers[operation](Call(account, values, body, strict, ignored, _origin(request)))
+            return await self._handlers[operation](
+                Call(account, values, body, strict, ignored, lambda: _origin(request))
+            )
         finally:
             if ignored:
                 headers.append(("Heliograph-Ignored", _listed(ignored)))

@@ -75,8 +75,8 @@ _LONGEST = timedelta(days=LONGEST_LISTING_DAYS)
 class Call:
     """One request that has passed its account's limit.
 
-    strict: what means nothing is refused. ignored: what meant nothing, added to as the request is read. origin: the
-    scheme and host that it came to; empty if it didn't say.
+    strict: what means nothing is refused. ignored: what meant nothing, added to as the request is read. origin: tells
+    the scheme and host that it came to; empty if it didn't say.
     """
 
     account: Account
@@ -84,7 +84,7 @@ class Call:
     body: bytes
     strict: bool
     ignored: list[str]
-    origin: str = ""
+    origin: Callable[[], str]
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -245,7 +245,7 @@ class Handlers:
         asked = parse_webhook_request(raw, allow_private=self._webhooks.allow_private, strict=call.strict)
         call.ignored += asked.ignored
         webhook = await self._webhooks.add(call.account, asked.url, asked.events)
-        location = f"{call.origin}{BASE_PATH}/webhooks/{webhook.id}"
+        location = f"{call.origin()}{BASE_PATH}/webhooks/{webhook.id}"
         return json_answer(new_webhook(webhook), HTTPStatus.CREATED, ("Location", location))
 
     async def get_webhooks(self, call: Call) -> Answer:
@@ -269,7 +269,7 @@ class Handlers:
             url, ignored = parse_trigger_request(raw, allow_private=self._webhooks.allow_private, strict=call.strict)
             call.ignored += ignored
             webhook = await self._webhooks.add(call.account, url, [event], trigger=True)
-            location = f"{call.origin}{BASE_PATH}/triggers/{webhook.token}"
+            location = f"{call.origin()}{BASE_PATH}/triggers/{webhook.token}"
             return json_answer(webhook_report(webhook), HTTPStatus.CREATED, ("Location", location))
 
         return subscribe
@@ -278,7 +278,7 @@ class Handlers:
         state: str | None = call.values[STATE]
         news, heard = await self._arrivals.since(call.account, None if state is None else parse_heard(state))
         path = f"{BASE_PATH}{operations.POLL_INBOUND.path}?{STATE}={format_heard(heard)}"
-        location = "Location", f"{call.origin}{path}"
+        location = "Location", f"{call.origin()}{path}"
         if news:
             return json_answer([inbound_report(sms) for sms in news], HTTPStatus.OK, location)
         return json_answer([], HTTPStatus.ACCEPTED, location, ("Retry-After", str(ASK_AGAIN_S)))

@@ -449,7 +449,8 @@ class Writer:
         added: list[Added] = []
         for plan in self._blocklists.applied_to(new):
             self._add_rows(plan, jobs, messages, sms, live)
-            added.append(Added(plan.job_id, True, Counter(each.verdict for each in plan.sms if each.carrier is None)))
+            verdicts = [each.verdict for each in plan.sms if each.carrier is None]
+            added.append(Added(plan.job_id, True, Counter(verdicts) if verdicts else {}))
         self._db.run_rows("insert_jobs", jobs)
         self._db.run_rows("insert_messages", messages)
         self._db.run_rows("insert_sms", sms)
