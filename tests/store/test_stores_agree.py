@@ -1,4 +1,4 @@
-"""SQLite answers like memory, whatever is asked of them and in whatever order."""
+"""SQLite and PostgreSQL answer like memory, whatever is asked of them and in whatever order."""
 
 import asyncio
 import tempfile
@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -42,8 +43,11 @@ from heliograph.store.interface import (
     WebhookGone,
 )
 from heliograph.store.memory import MemoryStore
+from heliograph.store.postgresql.store import open_postgresql
+from heliograph.store.postgresql.url import PostgresqlUrl
 from heliograph.store.sqlite.store import open_sqlite
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, a_webhook, an_account, an_arrival, numbers
+from tests.fakes.postgresql import PostgresServer
 
 ACCOUNTS = (1, 2, 3)
 PHONES = numbers(4)
@@ -68,9 +72,7 @@ class StoresAgree(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.Runner()
         self.resources = AsyncExitStack()
-        folder = self.resources.enter_context(tempfile.TemporaryDirectory())
-        opening = self.resources.enter_async_context(open_sqlite(Path(folder, "heliograph.db"), NOW))
-        self.stores: tuple[Store, Store] = (MemoryStore(), self.loop.run(opening))
+        self.stores: tuple[Store, Store] = (MemoryStore(), self.loop.run(self.open_store()))
         self.now = NOW
         self.plans = []
         self.leased: dict[str, list[DuePart]] = {carrier: [] for carrier in CARRIERS}
@@ -80,14 +82,19 @@ class StoresAgree(RuleBasedStateMachine):
             self.ask(lambda store, webhook=webhook: store.add_webhook(webhook))
         self.finals: dict[tuple[str, int], SmsProgress] = {}
 
+    async def open_store(self) -> Store:
+        """The one that is to answer like memory."""
+        folder = self.resources.enter_context(tempfile.TemporaryDirectory())
+        return await self.resources.enter_async_context(open_sqlite(Path(folder, "heliograph.db"), NOW))
+
     def teardown(self) -> None:
         self.loop.run(self.resources.aclose())
         self.loop.close()
 
     def ask(self, question: Callable[[Store], Awaitable[Any]]) -> Any:
         """What both stores answer, be it an error."""
-        memory, sqlite = (self.loop.run(_answer(question, store)) for store in self.stores)
-        assert sqlite == memory
+        memory, other = (self.loop.run(_answer(question, store)) for store in self.stores)
+        assert other == memory
         return memory
 
     # What happens
@@ -417,11 +424,29 @@ async def _answer(question: Callable[[Store], Awaitable[object]], store: Store) 
         return type(error), str(error)
 
 
-StoresAgree.TestCase.settings = settings(
+class StoresAgreeOnPostgresql(StoresAgree):
+    server: ClassVar[PostgresServer]
+
+    async def open_store(self) -> Store:
+        name = await self.server.new_database()
+        self.resources.push_async_callback(self.server.drop, name)
+        opening = open_postgresql(PostgresqlUrl.parse(self.server.url(name)))
+        return await self.resources.enter_async_context(opening)
+
+
+@pytest.fixture
+def server_for_machines(postgres):
+    StoresAgreeOnPostgresql.server = postgres
+
+
+AGREEMENT = settings(
     max_examples=50,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+StoresAgree.TestCase.settings = AGREEMENT
+StoresAgreeOnPostgresql.TestCase.settings = settings(AGREEMENT, max_examples=25)
 TestStoresAgree = StoresAgree.TestCase
+TestStoresAgreeOnPostgresql = pytest.mark.usefixtures("server_for_machines")(StoresAgreeOnPostgresql.TestCase)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from heliograph.jobs.errors import HeliographError, Overloaded
+from heliograph.jobs.errors import HeliographError, Overloaded, StoreUnavailable
 
 MAX_ROWS_A_COMMIT = 2000
 """Of small jobs; a big one, and what dispatch writes, come on top. Keeps any wait in tens of milliseconds."""
@@ -23,19 +23,20 @@ Write = TypeVar("Write")
 
 
 class GroupCommit(Generic[Write]):
-    """Collects writes and hands them over in batches, one batch at a time."""
+    """Collects writes and hands them over in batches, so many batches at a time as there are writers."""
 
-    def __init__(self, commit: Callable[[list[Write]], "asyncio.Future[Sequence[Any]]"]) -> None:
+    def __init__(self, commit: Callable[[list[Write]], "asyncio.Future[Sequence[Any]]"], *, writers: int = 1) -> None:
         """commit: writes a batch durably; its future gives one result each, an exception as a value where one failed.
 
         It may raise a HeliographError if it can't even begin.
         """
+        self._idle = writers
         self._commit = commit
         self._urgent: deque[tuple[Write, asyncio.Future[Any]]] = deque()
         self._small: deque[tuple[Write, int, asyncio.Future[Any]]] = deque()
         self._big: deque[tuple[Write, int, asyncio.Future[Any]]] = deque()
         self._rows_waiting = 0
-        self._under_way = False
+        self._begins_soon = False
 
     async def write(self, write: Write) -> Any:
         """Write something that dispatch or a receipt waits for: it goes before all jobs. Returns its result."""
@@ -55,12 +56,13 @@ class GroupCommit(Generic[Write]):
         return await future
 
     def _soon(self) -> None:
-        if not self._under_way:
-            self._under_way = True
+        if self._idle and not self._begins_soon:
+            self._begins_soon = True
             # Not at once: whoever else writes in this turn of the event loop comes along.
             asyncio.get_running_loop().call_soon(self._start)
 
     def _start(self) -> None:
+        self._begins_soon = False
         # Whoever has given up waiting is left out: neither a lease nor a job should be there for nobody.
         batch = [each for each in self._urgent if not each[1].done()]
         self._urgent.clear()
@@ -70,8 +72,8 @@ class GroupCommit(Generic[Write]):
         if self._big:
             self._take(self._big, batch)
         if not batch:
-            self._under_way = False
             return
+        self._idle -= 1
         futures = [future for _, future in batch]
         try:
             done = self._commit([write for write, _ in batch])
@@ -91,7 +93,8 @@ class GroupCommit(Generic[Write]):
         return row_count
 
     def _finish(self, futures: list[asyncio.Future[Any]], done: "asyncio.Future[Sequence[Any]]") -> None:
-        error = done.exception()
+        self._idle += 1
+        error = StoreUnavailable("the database has been closed") if done.cancelled() else done.exception()
         results = done.result() if error is None else [error] * len(futures)
         for future, result in zip(futures, results, strict=True):
             if future.done():  # Cancelled: what it asked for is written all the same.
@@ -102,5 +105,3 @@ class GroupCommit(Generic[Write]):
                 future.set_result(result)
         if self._urgent or self._small or self._big:
             self._start()
-        else:
-            self._under_way = False

@@ -15,10 +15,22 @@ class SlidingWindow:
     def __init__(self) -> None:
         self._taken_at: deque[float] = deque()
 
+    def __len__(self) -> int:
+        return len(self._taken_at)
+
+    @property
+    def newest(self) -> float:
+        """When the last call was, in seconds since 1970. There must be one."""
+        return self._taken_at[-1]
+
+    def add(self, at: float) -> None:
+        """Another process has counted a call, the last one so far."""
+        self._taken_at.append(at)
+
     def take(self, limit: RateLimit, now: datetime) -> Quota:
-        """Count a call at `now`, unless the window is full."""
-        instant = now.timestamp()
+        """Count a call at `now`, or at the last one's instant if another's clock has been ahead of ours; if it fits."""
         taken = self._taken_at
+        instant = max(now.timestamp(), taken[-1]) if taken else now.timestamp()
         while taken and taken[0] <= instant - limit.period_s:
             taken.popleft()
         allowed = len(taken) < limit.calls

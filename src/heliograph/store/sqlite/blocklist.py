@@ -6,8 +6,8 @@ from datetime import datetime
 from heliograph.jobs.accounts import AccountId
 from heliograph.jobs.plan import JobPlan, with_blocked
 from heliograph.jobs.records import BlockedNumber
+from heliograph.store.rows import blocked_number, instant_ms
 from heliograph.store.sqlite.connection import Connection
-from heliograph.store.sqlite.rows import blocked_number, instant_ms
 
 
 class Blocklists:

@@ -30,8 +30,8 @@ from heliograph.store.interface import (
     Settlement,
     WebhookGone,
 )
+from heliograph.store.rows import inbound_sms, instant_ms, instant_ms_up, instant_of, stored_job, stored_sms
 from heliograph.store.sqlite.connection import Connection
-from heliograph.store.sqlite.rows import inbound_sms, instant_ms, instant_ms_up, instant_of, stored_job, stored_sms
 
 WEBHOOKS_A_LEASE = 1000
 """How many webhooks one lease looks at; the next one goes on where it stopped."""

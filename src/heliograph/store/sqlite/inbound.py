@@ -19,10 +19,10 @@ from heliograph.jobs.inbound import (
 )
 from heliograph.jobs.naming import inbound_id
 from heliograph.store.interface import Arrival
+from heliograph.store.rows import instant_ms
 from heliograph.store.sqlite.blocklist import Blocklists
 from heliograph.store.sqlite.connection import Connection
 from heliograph.store.sqlite.events import Events
-from heliograph.store.sqlite.rows import instant_ms
 
 KEPT_PARTS = 1000
 """How many parts of one phone with one reference are looked at: an SMS has 255 at most, and few are unfinished."""

@@ -8,8 +8,8 @@ from heliograph.jobs.naming import JobId
 from heliograph.jobs.search import FoundSms
 from heliograph.jobs.status import ProcessStatus
 from heliograph.store.interface import PART_BITS, SmsQuery
+from heliograph.store.rows import first_job_number, stored_job, stored_sms
 from heliograph.store.sqlite.connection import Connection
-from heliograph.store.sqlite.rows import first_job_number, stored_job, stored_sms
 
 STEP_JOBS = 1000
 STEP_SMS = 10_000

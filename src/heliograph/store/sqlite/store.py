@@ -36,9 +36,7 @@ from heliograph.store.interface import (
     Settlement,
     SmsQuery,
 )
-from heliograph.store.sqlite.connection import SCHEMA_VERSION, Connection, FileLock
-from heliograph.store.sqlite.events import failed_events, webhook_of
-from heliograph.store.sqlite.rows import (
+from heliograph.store.rows import (
     account_of,
     blocked_number,
     first_job_number,
@@ -49,6 +47,8 @@ from heliograph.store.sqlite.rows import (
     stored_job,
     stored_sms,
 )
+from heliograph.store.sqlite.connection import SCHEMA_VERSION, Connection, FileLock
+from heliograph.store.sqlite.events import failed_events, webhook_of
 from heliograph.store.sqlite.search import Search
 from heliograph.store.sqlite.writer import (
     AddJob,

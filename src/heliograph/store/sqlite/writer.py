@@ -40,11 +40,7 @@ from heliograph.store.interface import (
     Settlement,
     Submitted,
 )
-from heliograph.store.sqlite.blocklist import Blocklists
-from heliograph.store.sqlite.connection import Connection
-from heliograph.store.sqlite.events import DELETED_EVENTS, Events
-from heliograph.store.sqlite.inbound import Inbound
-from heliograph.store.sqlite.rows import (
+from heliograph.store.rows import (
     COUNTER_BITS,
     due_parts,
     first_job_number,
@@ -53,6 +49,10 @@ from heliograph.store.sqlite.rows import (
     instant_of,
     names_row,
 )
+from heliograph.store.sqlite.blocklist import Blocklists
+from heliograph.store.sqlite.connection import Connection
+from heliograph.store.sqlite.events import DELETED_EVENTS, Events
+from heliograph.store.sqlite.inbound import Inbound
 
 ACCOUNTS_A_LEASE = 64
 """How many accounts one lease looks at; the next one goes on where it stopped."""

@@ -1,4 +1,4 @@
-"""Rows as they are kept, and the values that the steps speak of."""
+"""Rows as the stores on disk keep them, and the values that the steps speak of."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta

@@ -1,0 +1,1 @@
+"""The Store in a PostgreSQL database that many nodes share."""

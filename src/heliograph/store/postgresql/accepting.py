@@ -1,0 +1,132 @@
+"""How jobs are kept: one statement a table for all jobs that come together."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+
+from heliograph.jobs.accounts import AccountId, OnUnknown
+from heliograph.jobs.errors import JobDuplicate
+from heliograph.jobs.plan import JobPlan, with_blocked
+from heliograph.store.interface import DUPLICATE_WINDOW, PART_BITS
+from heliograph.store.postgresql.connection import Connection, Row
+from heliograph.store.postgresql.texts import kept, told
+from heliograph.store.rows import COUNTER_BITS, instant_ms, instant_ms_up, names_row
+
+SMS_BLOCK = 16_384
+"""How many SMS numbers are taken from the database at once, as the sequence in the schema says."""
+_DUPLICATE_WINDOW_MS = DUPLICATE_WINDOW // timedelta(milliseconds=1)
+
+
+class SmsNumbers:
+    """The numbers that this node may give to SMS. One that a failed transaction was to use is not used again."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._end = 0
+
+    async def take(self, db: Connection, count: int) -> int:
+        """The first of so many numbers that follow one another."""
+        assert count <= SMS_BLOCK, "a job has fewer SMS than a block has numbers"
+        if self._next + count > self._end:
+            self._next = await db.value("next_sms_block")
+            self._end = self._next + SMS_BLOCK
+        first = self._next
+        self._next += count
+        return first
+
+
+async def add_jobs(db: Connection, numbers: SmsNumbers, plans: Sequence[JobPlan]) -> list[JobDuplicate | None]:
+    """Keep jobs, but those that are duplicates."""
+    duplicates = await _keep_fingerprints(db, plans)
+    added = [plan for plan, duplicate in zip(plans, duplicates, strict=True) if duplicate is None]
+    rows = _Rows()
+    for plan in await _with_blocked(db, added):
+        rows.add(plan, await numbers.take(db, len(plan.sms)))
+    await db.run_rows("insert_jobs", rows.jobs)
+    await db.run_rows("insert_ungathered", rows.ungathered)
+    await db.run_rows("insert_messages", rows.messages)
+    await db.run_rows("insert_sms", rows.sms)
+    await db.run_rows("insert_live", rows.live)
+    return duplicates
+
+
+async def _keep_fingerprints(db: Connection, plans: Sequence[JobPlan]) -> list[JobDuplicate | None]:
+    first: dict[tuple[int, bytes], JobPlan] = {}
+    for plan in plans:
+        if plan.fingerprint is not None:
+            first.setdefault((plan.account, plan.fingerprint), plan)
+    if not first:
+        return [None] * len(plans)
+    # In order, so that of two transactions with the same two neither waits for the other.
+    new = [(*key, plan.job_id, instant_ms(plan.received_at)) for key, plan in sorted(first.items())]
+    won = {(row[0], row[1]) for row in await db.query_rows("keep_fingerprints", new, _DUPLICATE_WINDOW_MS)}
+    lost = [row[:2] for row in new if row[:2] not in won]
+    jobs = {key: plan.job_id for key, plan in first.items()}
+    jobs.update({(row[0], row[1]): row[2] for row in await db.query_rows("fingerprints", lost)})
+    oldest = max(row[3] for row in new) - _DUPLICATE_WINDOW_MS
+    await db.run("forget_fingerprints", 4 * len(new), oldest)
+    return [
+        None
+        if plan.fingerprint is None or jobs[plan.account, plan.fingerprint] == plan.job_id
+        else JobDuplicate(jobs[plan.account, plan.fingerprint])
+        for plan in plans
+    ]
+
+
+async def _with_blocked(db: Connection, plans: Sequence[JobPlan]) -> Sequence[JobPlan]:
+    """The plans with the SMS to blocked numbers final from the start."""
+    accounts = sorted({plan.account for plan in plans})
+    blocking = {row[0] for row in await db.query("accounts_that_block", accounts)} if accounts else set[int]()
+    concerned = [plan for plan in plans if plan.account in blocking]
+    if not concerned:
+        return plans
+    wanted = sorted({(plan.account, kept(sms.dst)) for plan in concerned for sms in plan.sms})
+    blocked: dict[AccountId, set[str]] = {}
+    for account, dst in await db.query_rows("blocked_among", wanted):
+        blocked.setdefault(account, set()).add(told(dst))
+    return [with_blocked(plan, blocked.get(plan.account, ())) for plan in plans]
+
+
+class _Rows:
+    """The rows of jobs, table by table."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Row] = []
+        self.ungathered: list[Row] = []
+        self.messages: list[Row] = []
+        self.sms: list[Row] = []
+        self.live: list[Row] = []
+
+    def add(self, plan: JobPlan, first_sms: int) -> None:
+        received = instant_ms(plan.received_at)
+        job = received << COUNTER_BITS | first_sms & (1 << COUNTER_BITS) - 1
+        lane = plan.lane
+        window, due, expires = None, 0, 0
+        periods, blackouts = (), None
+        is_open = False
+        for number, planned in enumerate(plan.sms, first_sms):
+            common = (number, job, planned.message, kept(planned.dst), kept(planned.customer_ref), planned.parts)
+            if planned.carrier is None:
+                self.sms.append((*common, "DONE", planned.verdict.value, kept(planned.reason), None, received))
+                continue
+            is_open = True
+            self.sms.append((*common, None, None, None, None, None))
+            if planned.window is not window:
+                window = planned.window
+                expires = instant_ms(window.expires)
+                due = instant_ms_up(window.due)
+            if planned.blackouts is not periods:
+                periods = planned.blackouts
+                blackouts = msgspec.json.encode(periods) if periods else None
+            rest = (planned.carrier, lane, plan.account, due, expires, blackouts, names_row(planned.others))
+            self.live += [(number << PART_BITS | part, *rest) for part in range(planned.parts)]
+        give_up = plan.on_unknown is OnUnknown.GIVE_UP
+        options = msgspec.json.encode(plan.options)
+        finished = None if is_open else received
+        sms_count = len(plan.sms)
+        self.jobs.append((job, plan.job_id, plan.account, first_sms, sms_count, give_up, options, False, finished))
+        self.ungathered.append((job, plan.account, first_sms, sms_count))
+        for place, message in enumerate(plan.messages):
+            parts = None if message.parts == (message.text,) else msgspec.json.encode(message.parts).decode()
+            self.messages.append((job, place, kept(message.text), message.encoding.value, parts))

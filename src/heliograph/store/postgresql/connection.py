@@ -1,0 +1,259 @@
+"""Connections to the database: named queries, transactions, and what its errors mean to us."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar, cast
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs] # It has none; `Database` is all that sees it.
+
+from heliograph.jobs.errors import StoreUnavailable
+from heliograph.store.postgresql.url import PostgresqlUrl
+from heliograph.store.sql import load_queries
+
+_QUERIES = load_queries("heliograph.store.postgresql")
+_driver: Any = asyncpg
+
+CONNECT_TIMEOUT_S = 10.0
+ACQUIRE_TIMEOUT_S = 10.0
+"""How long to wait for a connection that is free."""
+STATEMENT_TIMEOUT_S = 30.0
+"""When the server gives a statement up; we do a little later, should it have gone without a word."""
+LOCK_TIMEOUT_S = 10.0
+"""How long a statement waits for rows that another node is writing: far longer than any of them writes."""
+TRIES = 4
+"""How often a transaction is tried that got in another's way. They sort what they lock, so this is rare."""
+WRITE_CONNECTIONS = 4
+READ_CONNECTIONS = 4
+
+_COMMON = {
+    "application_name": "heliograph",
+    # A plan made while a queue was empty is a bad one for a full queue.
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+    "statement_timeout": f"{STATEMENT_TIMEOUT_S * 1000:.0f}",
+    "lock_timeout": f"{LOCK_TIMEOUT_S * 1000:.0f}",
+    # Should this process be stopped in the middle of a transaction, others needn't wait for it for ever.
+    "idle_in_transaction_session_timeout": f"{STATEMENT_TIMEOUT_S * 1000:.0f}",
+    # A machine that has gone without a word is noticed in half a minute, and its leases are given to others.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+# Rows are written by their keys, whatever the statistics of a table that fills and empties may say just now.
+_WRITING = {**_COMMON, "enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+
+Result = TypeVar("Result")
+Row = Sequence[Any]
+
+
+class Connection:
+    """One connection that speaks in named queries."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+
+    async def query(self, name: str, *parameters: object) -> Sequence[Row]:
+        """The rows of a query."""
+        return await self.raw.fetch(_QUERIES[name], *parameters)
+
+    async def value(self, name: str, *parameters: object) -> Any:
+        """The only value of a query's only row; None if there is no row."""
+        return await self.raw.fetchval(_QUERIES[name], *parameters)
+
+    async def run(self, name: str, *parameters: object) -> int:
+        """Run a query for its effect; how many rows it changed."""
+        status: str = await self.raw.execute(_QUERIES[name], *parameters)
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdecimal() else 0
+
+    async def run_rows(self, name: str, rows: Sequence[Row], *parameters: object) -> None:
+        """Run a query for its effect that takes rows, column by column; `parameters` come after them."""
+        if rows:
+            await self.raw.execute(_QUERIES[name], *columns(rows), *parameters)
+
+    async def query_rows(self, name: str, rows: Sequence[Row], *parameters: object) -> Sequence[Row]:
+        """The rows of a query that takes rows, column by column; `parameters` come after them."""
+        return await self.raw.fetch(_QUERIES[name], *columns(rows), *parameters) if rows else ()
+
+    async def script(self, sql: str) -> None:
+        """Run several statements."""
+        await self.raw.execute(sql)
+
+
+def columns(rows: Sequence[Row]) -> list[list[Any]]:
+    """Rows as `unnest` takes them."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+class _WorthAnotherTry(StoreUnavailable):
+    """Another transaction was in the way."""
+
+
+class Database:
+    """A pool of connections that write, and one of those that read, so that no list of jobs holds up a receipt."""
+
+    def __init__(self, url: PostgresqlUrl, *, connections: int = WRITE_CONNECTIONS) -> None:
+        self.url = url
+        self._write_pool = self._pool(_WRITING, connections)
+        self._read_pool = self._pool({**_COMMON, "default_transaction_read_only": "on"}, READ_CONNECTIONS)
+
+    def _pool(self, settings: dict[str, str], size: int) -> Any:
+        return _driver.create_pool(
+            self.url.dsn,
+            min_size=0,
+            max_size=size,
+            max_inactive_connection_lifetime=0,
+            reset=_leave_as_it_is,
+            **self._arguments(settings),
+        )
+
+    def _arguments(self, settings: dict[str, str]) -> dict[str, Any]:
+        return {
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": STATEMENT_TIMEOUT_S + 5,
+            "max_cached_statement_lifetime": 0,
+            "max_cacheable_statement_size": 0,
+            "server_settings": settings,
+            "target_session_attrs": self.url.target_session_attrs,
+            **({"password": self.url.password} if self.url.password is not None else {}),
+        }
+
+    async def open(self) -> None:
+        """Begin. Raises StoreUnavailable if the server can't be reached."""
+        with translated():
+            await self._write_pool
+            await self._read_pool
+        async with self.writing():
+            pass
+
+    async def close(self) -> None:
+        """Let the connections go; those that don't within seconds are broken off."""
+        for pool in (self._write_pool, self._read_pool):
+            try:
+                async with asyncio.timeout(5):
+                    await pool.close()
+            except (TimeoutError, OSError, _driver.PostgresError, _driver.InterfaceError):
+                pool.terminate()
+
+    async def connect(self) -> Connection:
+        """A connection outside the pools, to be closed with `raw.terminate()`. Raises StoreUnavailable."""
+        with translated():
+            return Connection(await _driver.connect(self.url.dsn, **self._arguments(_COMMON)))
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[Connection]:
+        """A connection on which each statement sees what is committed when it begins."""
+        async with self._from(self._read_pool) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[Connection]:
+        """A connection on which each statement is a transaction of its own."""
+        async with self._from(self._write_pool) as connection:
+            yield connection
+
+    async def write(self, body: Callable[[Connection], Awaitable[Result]], *, durably: bool = True) -> Result:
+        """Run a body in one transaction, again where another was in its way.
+
+        durably: wait until it is on disk; otherwise a crash of the server may undo its last second.
+        Raises StoreUnavailable when the database can't be used, or when others were in the way too often.
+        """
+        tries = 1
+        while True:
+            try:
+                async with self._from(self._write_pool) as connection:
+                    await connection.raw.execute("BEGIN" if durably else "BEGIN; SET LOCAL synchronous_commit = off")
+                    try:
+                        result = await body(connection)
+                        await connection.raw.execute("COMMIT")
+                    except BaseException:
+                        await _roll_back(connection.raw)
+                        raise
+                    return result
+            except _WorthAnotherTry as error:
+                if tries == TRIES:
+                    raise StoreUnavailable(f"the database can't be written: {error}") from error
+                tries += 1
+
+    @asynccontextmanager
+    async def _from(self, pool: Any) -> AsyncGenerator[Connection]:
+        with translated():
+            raw = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+            try:
+                yield Connection(raw)
+            except BaseException as error:
+                if _tells_of_another_primary(error):
+                    # This server may write no more: let go of all connections to it, and look for the one that may.
+                    await self._forget_connections()
+                raise
+            finally:
+                await asyncio.shield(pool.release(raw))
+
+    async def _forget_connections(self) -> None:
+        for pool in (self._write_pool, self._read_pool):
+            await pool.expire_connections()
+
+
+async def _leave_as_it_is(_: object) -> None:
+    """What is done to a connection that goes back to its pool: nothing, for we never change its settings."""
+
+
+async def _roll_back(raw: Any) -> None:
+    if raw.is_closed():
+        return
+    try:
+        await raw.execute("ROLLBACK")
+    except (OSError, _driver.PostgresError, _driver.InterfaceError, TimeoutError):
+        raw.terminate()  # So that it doesn't go back to the pool.
+
+
+_AWAY = cast(
+    "tuple[type[Exception], ...]",
+    (
+        OSError,  # TimeoutError is one as well.
+        asyncpg.InterfaceError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.exceptions.OperatorInterventionError,
+        asyncpg.exceptions.InsufficientResourcesError,
+        asyncpg.exceptions.InvalidAuthorizationSpecificationError,
+        asyncpg.exceptions.InvalidCatalogNameError,
+        asyncpg.exceptions.ReadOnlySQLTransactionError,
+        asyncpg.exceptions.InsufficientPrivilegeError,
+        asyncpg.exceptions.PostgresSystemError,
+        asyncpg.exceptions.InvalidTransactionStateError,
+        asyncpg.exceptions.UndefinedTableError,
+        asyncpg.exceptions.TargetServerAttributeNotMatched,
+        asyncpg.exceptions.DiskFullError,
+    ),
+)
+_IN_THE_WAY = cast(
+    "tuple[type[Exception], ...]",
+    (
+        asyncpg.exceptions.TransactionRollbackError,  # Serialization failures and deadlocks.
+        asyncpg.exceptions.LockNotAvailableError,
+    ),
+)
+
+
+def _tells_of_another_primary(error: BaseException) -> bool:
+    return isinstance(error, asyncpg.exceptions.ReadOnlySQLTransactionError)
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Errors of the database become ours, here and nowhere else. What we ask wrongly stays what it is: a bug."""
+    try:
+        yield
+    except _IN_THE_WAY as error:
+        raise _WorthAnotherTry(_said(error)) from error
+    except asyncpg.DataError:
+        raise
+    except _AWAY as error:
+        raise StoreUnavailable(f"the database can't be used: {_said(error)}") from error
+
+
+def _said(error: BaseException) -> str:
+    """What the server or the network says, in one line. It names hosts and users, never passwords."""
+    text = " ".join(str(error).split())
+    return text or type(error).__name__

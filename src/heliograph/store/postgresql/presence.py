@@ -1,0 +1,152 @@
+"""A node among others: it says that it lives, hears when there is work, and frees what those have leased that don't.
+
+All of it on one connection of its own: its advisory lock is the sign of life, for the server drops it when the process
+is gone, however it went.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from heliograph.jobs.errors import StoreUnavailable
+from heliograph.store.in_process import WorkBell
+from heliograph.store.postgresql.connection import Connection, Database, translated
+from heliograph.store.postgresql.locks import NODES
+
+CHANNEL = "heliograph_work"
+LOOK_EVERY_S = 1.0
+"""How often to look whether other nodes live, and whether our own connection does."""
+SILENT_LOOKS = 5
+"""A node is gone when it has been seen without its lock so many times in a row: after a failover of the database every
+node has lost its own, and needs a moment to be back."""
+NOTIFY_EVERY_S = 0.05
+"""Other nodes are told of work at most this often; what they aren't told of they find when they next look."""
+
+log = structlog.get_logger()
+
+
+class Presence:
+    """This node's. node: its number, which its leases bear."""
+
+    def __init__(self, database: Database, bell: WorkBell) -> None:
+        self._database = database
+        self._bell = bell
+        self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
+        self._is_known = False
+        self._silent: dict[int, int] = {}
+        self._untold: set[str] = set()
+        self._news = asyncio.Event()
+        self.node = 0
+
+    async def begin(self) -> None:
+        """Become a node. Raises StoreUnavailable."""
+        async with self._database.writing() as db:
+            self.node = await db.value("insert_node")
+        await self._connect()
+
+    async def end(self) -> None:
+        """Be one no longer."""
+        try:
+            async with self._database.writing() as db:
+                await db.run("delete_node", self.node)
+        except StoreUnavailable as error:
+            log.warning("store.node_not_deleted", node=self.node, error=str(error))
+        self._drop()
+
+    def tell(self, carriers: Iterable[str]) -> None:
+        """Have the other nodes know that there is work for carriers."""
+        self._untold.update(carriers)
+        if self._untold:
+            self._news.set()
+
+    async def tell_others(self) -> None:
+        """Do so, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            carriers, self._untold = sorted(self._untold), set()
+            # Not in the transactions that bring the work: there a notification makes their commits wait in a queue.
+            await self._guarded(lambda db, carriers=carriers: db.query("notify", carriers))
+            await _pause(NOTIFY_EVERY_S)
+
+    async def look_around(self) -> None:
+        """See to our own connection, and to nodes that are gone; until cancelled."""
+        while True:
+            if self._connection is None:
+                try:
+                    await self._connect()
+                    log.info("store.reconnected", node=self.node)
+                except StoreUnavailable as error:
+                    log.error("store.unavailable", error=str(error))
+            await self._guarded(self._look)
+            await _pause(LOOK_EVERY_S)
+
+    async def _connect(self) -> None:
+        connection = await self._database.connect()
+        try:
+            with translated():
+                await connection.raw.add_listener(CHANNEL, self._heard)
+        except BaseException:
+            connection.raw.terminate()
+            raise
+        self._connection, self._is_known = connection, False
+        self._silent.clear()
+        await self._guarded(self._announce)
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.raw.terminate()
+            self._connection = None
+
+    async def _guarded(self, action: Callable[[Connection], Awaitable[object]]) -> None:
+        """Do something with our connection, if there is one; one that fails is dropped, and soon replaced."""
+        async with self._turn:
+            if self._connection is None:
+                return
+            try:
+                with translated():
+                    await action(self._connection)
+            except StoreUnavailable as error:
+                log.error("store.unavailable", error=str(error))
+                self._drop()
+
+    def _heard(self, connection: Any, pid: int, _: str, carrier: object) -> None:
+        if pid != connection.get_server_pid():  # Our own bell has rung already.
+            self._bell.set([str(carrier)])
+
+    async def _announce(self, db: Connection) -> None:
+        """Take the lock that says that we live. One of a connection of ours that broke may be there for a moment."""
+        self._is_known = await db.value("lock_node", NODES, self.node)
+        if self._is_known:
+            async with self._database.writing() as writer:
+                await writer.run("keep_node", self.node)
+
+    async def _look(self, db: Connection) -> None:
+        if not self._is_known:
+            await self._announce(db)
+        silent = [row[0] for row in await db.query("silent_nodes", NODES) if row[0] != self.node]
+        self._silent = {node: self._silent.get(node, 0) + 1 for node in silent}
+        for node, looks in self._silent.items():
+            if looks >= SILENT_LOOKS and await db.value("lock_node", NODES, node):
+                try:
+                    await self._bury(node)
+                finally:
+                    await db.value("unlock_node", NODES, node)
+
+    async def _bury(self, node: int) -> None:
+        async def free(db: Connection) -> int:
+            await db.run("delete_node", node)
+            return await db.run("free_leases", node)
+
+        count = await self._database.write(free)
+        log.warning("store.leases_freed", node=node, segment_count=count)
+
+
+async def _pause(seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.Event().wait()

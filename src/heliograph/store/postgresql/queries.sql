@@ -1,0 +1,449 @@
+-- Each query begins with its name. Rows come as columns, one array each. What is locked is locked in order of its id,
+-- and the tables in this order: advisory locks, live, job, fingerprint; so nobody waits for who waits for them.
+
+-- name: lock
+-- Until the transaction's end, each key in turn, alone or shared. A statement of its own, so that the next one sees what
+-- those who had them before have committed.
+SELECT CASE WHEN wanted.alone THEN pg_advisory_xact_lock($1, wanted.key)::text
+  ELSE pg_advisory_xact_lock_shared($1, wanted.key)::text END
+FROM unnest($2::int[], $3::boolean[]) AS wanted (key, alone)
+
+-- Jobs
+
+-- name: next_sms_block
+SELECT nextval('sms_block')
+
+-- name: insert_jobs
+INSERT INTO job (id, public_id, account, first_sms, sms_count, give_up, options, blank, finished)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::int[], $4::bigint[], $5::int[], $6::boolean[], $7::bytea[],
+  $8::boolean[], $9::bigint[])
+
+-- name: insert_ungathered
+INSERT INTO ungathered (job, account, first_sms, sms_count)
+SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[])
+
+-- name: insert_messages
+INSERT INTO message (job, place, text, encoding, parts)
+SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::text[])
+
+-- name: insert_sms
+INSERT INTO sms (id, job, message, dst, customer_ref, parts, process_status, status, reason, sent, finished)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::smallint[], $7::text[],
+  $8::text[], $9::text[], $10::bigint[], $11::bigint[])
+
+-- name: insert_live
+INSERT INTO live (id, carrier, lane, account, due, expires, blackouts, others, state, attempts, status, reason, heard)
+SELECT *, 0, 0, '', '', false
+FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::bytea[], $8::bytea[])
+
+-- name: keep_fingerprints
+-- Gives back those that nobody has kept within the time before; of two transactions with one, the second waits.
+INSERT INTO fingerprint AS kept (account, digest, job, accepted)
+SELECT * FROM unnest($1::int[], $2::bytea[], $3::text[], $4::bigint[])
+ON CONFLICT (account, digest) DO UPDATE SET job = excluded.job, accepted = excluded.accepted
+WHERE kept.accepted <= excluded.accepted - $5::bigint
+RETURNING account, digest
+
+-- name: fingerprints
+SELECT account, digest, job FROM unnest($1::int[], $2::bytea[]) AS wanted (account, digest)
+JOIN fingerprint USING (account, digest)
+
+-- name: forget_fingerprints
+-- Those that have had their time, a few at each call.
+DELETE FROM fingerprint WHERE ctid = ANY (ARRAY(
+  SELECT ctid FROM fingerprint WHERE accepted <= $2 ORDER BY accepted LIMIT $1 FOR UPDATE SKIP LOCKED))
+
+-- name: job
+SELECT id, public_id, first_sms, sms_count, options, finished FROM job
+WHERE id >= $1 AND id < $2 AND public_id = $3 AND account = $4
+
+-- name: jobs
+SELECT id, public_id, first_sms, sms_count, options, finished FROM job
+WHERE account = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4 OFFSET $5
+
+-- name: open_jobs
+SELECT id, public_id, first_sms, sms_count, options, finished FROM job
+WHERE finished IS NULL AND account = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4 OFFSET $5
+
+-- name: sms_range
+SELECT id, dst, customer_ref, process_status, status, reason, sent, finished FROM sms
+WHERE id >= $1 AND id < $2 ORDER BY id
+
+-- name: sms_range_with_parts
+-- In one statement, so that no SMS is read as not final and then found to have no parts any more.
+SELECT sms.id, sms.dst, sms.customer_ref, sms.process_status, sms.status, sms.reason, sms.sent, sms.finished,
+       live.id, live.state, live.status, live.reason, live.sent
+FROM sms LEFT JOIN live ON live.id >> 5 = sms.id AND live.id >= $1 << 5 AND live.id < $2 << 5
+WHERE sms.id >= $1 AND sms.id < $2 ORDER BY sms.id, live.id
+
+-- Leases
+
+-- name: accounts_due
+-- The accounts that have something due in a lane, in turn: those after one by id, then from the lowest on. The index
+-- leads from each account to the next.
+WITH RECURSIVE turn (account, wrapped) AS (
+  SELECT (SELECT min(live.account) FROM live
+          WHERE due IS NOT NULL AND carrier = $1 AND lane = $2 AND live.account > $3::int), false
+  UNION ALL
+  SELECT CASE WHEN turn.account IS NULL
+      THEN (SELECT min(live.account) FROM live WHERE due IS NOT NULL AND carrier = $1 AND lane = $2)
+      ELSE (SELECT min(live.account) FROM live
+            WHERE due IS NOT NULL AND carrier = $1 AND lane = $2 AND live.account > turn.account) END,
+    turn.wrapped OR turn.account IS NULL
+  FROM turn WHERE NOT turn.wrapped OR turn.account < $3
+)
+SELECT account FROM turn WHERE (NOT wrapped OR account <= $3) AND (
+  SELECT min(due) FROM live
+  WHERE due IS NOT NULL AND carrier = $1 AND lane = $2 AND live.account = turn.account) <= $4
+LIMIT $5
+
+-- name: take_due
+-- What is due of some accounts, so much of each, but what another transaction is busy with.
+SELECT turn.account, found.id FROM unnest($1::int[]) WITH ORDINALITY AS turn (account, place)
+CROSS JOIN LATERAL (
+  SELECT id, due FROM live
+  WHERE due IS NOT NULL AND carrier = $2 AND lane = $3 AND live.account = turn.account AND due <= $4
+  ORDER BY due, id LIMIT $5 FOR UPDATE SKIP LOCKED) AS found
+ORDER BY turn.place, found.due, found.id
+
+-- name: leased
+-- Everything about segments that are to be leased, and whether their number is blocked.
+SELECT live.id, live.state, live.attempts, live.status, live.reason, live.heard, live.expires, live.blackouts, sms.dst,
+       sms.parts, message.text, message.encoding, message.parts, job.public_id, job.options, job.give_up, live.others,
+       EXISTS (SELECT FROM blocked WHERE blocked.account = live.account AND blocked.dst = sms.dst)
+FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (id, place)
+JOIN live ON live.id = wanted.id JOIN sms ON sms.id = live.id >> 5 JOIN job ON job.id = sms.job
+JOIN message ON message.job = sms.job AND message.place = sms.message
+ORDER BY wanted.place
+
+-- name: lease
+-- What is awaiting its receipt keeps that state, so that no SMS goes back from RUNNING to OPEN. Of what was leased
+-- nobody knows whether the carrier has it, so it stays there.
+UPDATE live SET state = greatest(live.state, 1), due = $2, node = $3,
+  others = CASE WHEN live.state = 1 THEN NULL ELSE live.others END
+FROM unnest($1::bigint[]) AS wanted (id) WHERE live.id = wanted.id
+
+-- name: free_leases
+-- Of a node that is gone: their end needn't be waited for.
+UPDATE live SET due = 0 WHERE state = 1 AND node = $1
+
+-- What becomes of segments
+
+-- name: hold_parts
+-- The parts of SMS, for us alone until the end of the transaction.
+SELECT live.id, live.state, live.carrier, live.due, live.attempts, live.status, live.reason, live.message_id, live.sent,
+       live.heard, live.others
+FROM unnest($1::bigint[]) AS wanted (sms)
+JOIN live ON live.id >= wanted.sms << 5 AND live.id < (wanted.sms + 1) << 5
+ORDER BY live.id FOR UPDATE OF live
+
+-- name: hold_parts_at_once
+-- The same of those with which nobody else is busy.
+SELECT live.id, live.state, live.carrier, live.due, live.attempts, live.status, live.reason, live.message_id, live.sent,
+       live.heard, live.others
+FROM unnest($1::bigint[]) AS wanted (sms)
+JOIN live ON live.id >= wanted.sms << 5 AND live.id < (wanted.sms + 1) << 5
+ORDER BY live.id FOR UPDATE OF live SKIP LOCKED
+
+-- name: write_parts
+UPDATE live SET state = news.state, carrier = news.carrier, due = news.due, attempts = news.attempts,
+  status = news.status, reason = news.reason, message_id = news.message_id, sent = news.sent, heard = news.heard,
+  others = news.others
+FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::bigint[], $5::int[], $6::text[], $7::text[], $8::text[],
+  $9::bigint[], $10::boolean[], $11::bytea[])
+  AS news (id, state, carrier, due, attempts, status, reason, message_id, sent, heard, others)
+WHERE live.id = news.id
+
+-- name: end_sms
+-- Gives back their jobs.
+WITH news AS (
+  SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
+    AS news (id, process_status, status, reason, sent, finished)
+)
+UPDATE sms SET process_status = news.process_status, status = news.status, reason = news.reason, sent = news.sent,
+  finished = news.finished
+FROM news WHERE sms.id = news.id AND sms.process_status IS NULL
+RETURNING sms.job
+
+-- name: end_live
+DELETE FROM live WHERE id = ANY ($1::bigint[])
+
+-- name: hold_jobs
+-- Those of several SMS, of which two transactions may end the last two: one waits, and finds nothing live any more.
+SELECT id FROM job WHERE id = ANY ($1::bigint[]) AND sms_count > 1 ORDER BY id FOR NO KEY UPDATE
+
+-- name: finish_jobs
+-- Of the jobs to which ended SMS belong, those with nothing live are finished.
+UPDATE job SET finished =
+  (SELECT max(sms.finished) FROM sms WHERE sms.id >= job.first_sms AND sms.id < job.first_sms + job.sms_count)
+WHERE id = ANY ($1::bigint[]) AND finished IS NULL AND NOT EXISTS (
+  SELECT FROM live WHERE live.id >= job.first_sms << 5 AND live.id < (job.first_sms + job.sms_count) << 5)
+
+-- name: by_message_id
+SELECT live.id, live.message_id, live.carrier FROM unnest($1::text[], $2::text[]) AS wanted (message_id, carrier)
+JOIN live ON live.message_id = wanted.message_id AND live.carrier = wanted.carrier
+
+-- name: dsts
+SELECT id, dst FROM sms WHERE id = ANY ($1::bigint[])
+
+-- name: park
+INSERT INTO parked (carrier, message_id, at, content)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[])
+
+-- name: parked
+-- Receipts that came for message ids, not before an instant.
+SELECT parked.id, parked.carrier, parked.content
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS wanted (message_id, carrier, since)
+JOIN parked ON parked.message_id = wanted.message_id AND parked.carrier = wanted.carrier AND parked.at > wanted.since
+ORDER BY parked.id
+
+-- name: unpark
+DELETE FROM parked WHERE id = ANY ($1::bigint[])
+
+-- name: forget_parked
+-- Those that have had their time, a few at each call.
+DELETE FROM parked WHERE id = ANY (ARRAY(
+  SELECT id FROM (SELECT id, at FROM parked ORDER BY id LIMIT $1) AS oldest WHERE at <= $2))
+
+-- name: awaiting_receipts
+SELECT message_id FROM live WHERE carrier = $1 AND state = 2 AND message_id IS NOT NULL ORDER BY id
+
+-- Accounts
+
+-- name: account
+SELECT id, content FROM account WHERE name = $1
+
+-- name: accounts
+SELECT id, content FROM account ORDER BY name
+
+-- name: insert_account
+-- A name that is taken uses up no number, but where two put it there at once.
+INSERT INTO account (name, content) SELECT $1::text, $2::bytea WHERE NOT EXISTS (SELECT FROM account WHERE name = $1)
+ON CONFLICT DO NOTHING RETURNING id
+
+-- name: update_account
+UPDATE account SET name = $2, content = $3
+WHERE id = $1 AND NOT EXISTS (SELECT FROM account AS other WHERE other.name = $2 AND other.id <> $1)
+
+-- name: meet_callers
+INSERT INTO caller (account, last_call) SELECT account, 0 FROM unnest($1::int[]) AS account ON CONFLICT DO NOTHING
+
+-- name: hold_callers
+SELECT account, last_call FROM caller WHERE account = ANY ($1::int[]) ORDER BY account FOR UPDATE
+
+-- name: calls_after
+SELECT call.account, call.number, call.at FROM unnest($1::int[], $2::bigint[]) AS known (account, number)
+JOIN call ON call.account = known.account AND call.number > known.number ORDER BY call.account, call.number
+
+-- name: insert_calls
+INSERT INTO call (account, number, at) SELECT * FROM unnest($1::int[], $2::bigint[], $3::double precision[])
+
+-- name: count_calls
+UPDATE caller SET last_call = news.last_call FROM unnest($1::int[], $2::bigint[]) AS news (account, last_call)
+WHERE caller.account = news.account
+
+-- name: forget_calls
+-- Up to a number each: those that don't count any more.
+DELETE FROM call USING unnest($1::int[], $2::bigint[]) AS old (account, number)
+WHERE call.account = old.account AND call.number <= old.number
+
+-- Retention
+
+-- name: old_jobs
+-- Finished jobs received before an instant, oldest first.
+SELECT id, first_sms, sms_count FROM job WHERE id < $1 AND finished IS NOT NULL ORDER BY id LIMIT $2
+FOR UPDATE SKIP LOCKED
+
+-- name: jobs_with_texts
+SELECT id FROM job WHERE NOT blank AND id < $1 AND finished IS NOT NULL ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+
+-- name: blank_messages
+UPDATE message SET text = '', parts = NULL WHERE job = ANY ($1::bigint[])
+
+-- name: blank_jobs
+UPDATE job SET blank = true WHERE id = ANY ($1::bigint[])
+
+-- name: delete_sms
+DELETE FROM sms USING unnest($1::bigint[], $2::bigint[]) AS old (first, last)
+WHERE sms.id >= old.first AND sms.id < old.last
+
+-- name: delete_messages
+DELETE FROM message WHERE job = ANY ($1::bigint[])
+
+-- name: delete_jobs
+DELETE FROM job WHERE id = ANY ($1::bigint[])
+
+-- Metrics
+
+-- name: live_count
+-- How many SMS are not final, and how many of those have a part to be handed over.
+SELECT count(*), count(*) FILTER (WHERE waiting) FROM (SELECT bool_or(state < 2) AS waiting FROM live GROUP BY id >> 5)
+
+-- name: oldest_due
+-- Since when something is waiting to be sent, by carrier. The index leads from lane to lane and account to account.
+WITH RECURSIVE turn (carrier, lane, account) AS (
+  (SELECT carrier, lane, account FROM live WHERE due IS NOT NULL ORDER BY carrier, lane, account LIMIT 1)
+  UNION ALL
+  SELECT further.carrier, further.lane, further.account FROM turn CROSS JOIN LATERAL (
+    SELECT live.carrier, live.lane, live.account FROM live WHERE due IS NOT NULL
+      AND (live.carrier, live.lane, live.account) > (turn.carrier, turn.lane, turn.account)
+    ORDER BY carrier, lane, account LIMIT 1) AS further
+)
+SELECT turn.carrier, min(oldest.due) FROM turn CROSS JOIN LATERAL (
+  SELECT due FROM live WHERE due IS NOT NULL AND live.carrier = turn.carrier AND live.lane = turn.lane
+    AND live.account = turn.account AND due <= $1 AND state = 0 ORDER BY due LIMIT 1) AS oldest
+GROUP BY turn.carrier
+
+-- SMS from phones
+
+-- name: gather_jobs
+-- Jobs from which it is still to be gathered who wrote to which phones, taken off the list.
+DELETE FROM ungathered WHERE ctid = ANY (ARRAY(SELECT ctid FROM ungathered LIMIT $1))
+RETURNING job, account, first_sms, sms_count
+
+-- name: gather_writers
+-- Who wrote to which phones, from the SMS of jobs, which come in no order.
+INSERT INTO last_writer AS known (phone, account, job)
+SELECT DISTINCT ON (phone) phone, account, job FROM (
+  SELECT substr(sms.dst, 2)::bigint AS phone, news.account, news.job, sms.id
+  FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[]) AS news (job, account, first_sms, sms_count)
+  JOIN sms ON sms.id >= news.first_sms AND sms.id < news.first_sms + news.sms_count
+  WHERE sms.dst ~ '^\+[0-9]{1,15}$') AS wrote
+ORDER BY phone, job DESC
+ON CONFLICT (phone) DO UPDATE SET account = excluded.account, job = excluded.job
+WHERE excluded.job > known.job
+
+-- name: last_writer
+SELECT account FROM last_writer WHERE phone = $1
+
+-- name: last_writers_after
+SELECT max(phone) FROM (SELECT phone FROM last_writer WHERE phone > $1 ORDER BY phone LIMIT $2) AS further
+
+-- name: forget_last_writers
+-- Of the phones between two, those that nobody has written to since a day.
+DELETE FROM last_writer WHERE phone > $1 AND phone <= $2 AND (job >> 20) / 86400000 < $3
+
+-- name: inbound_thread
+-- The last parts of SMS that may be the same one.
+SELECT id, sms, done, content FROM inbound_part
+WHERE src = $1 AND dst = $2 AND reference = $3 AND parts = $4 AND carrier = $5 ORDER BY id DESC LIMIT $6
+
+-- name: next_inbound_part
+SELECT nextval(pg_get_serial_sequence('inbound_part', 'id'))
+
+-- name: insert_inbound_part
+INSERT INTO inbound_part (id, carrier, src, dst, reference, parts, received, sms, done, content)
+OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8, false, $9)
+
+-- name: parts_of_inbound
+SELECT content FROM inbound_part WHERE sms = $1 ORDER BY id
+
+-- name: inbound_done
+UPDATE inbound_part SET done = true WHERE sms = $1
+
+-- name: inbound_overdue
+-- SMS that wait for parts since before an instant.
+SELECT DISTINCT sms FROM inbound_part WHERE NOT done AND received < $1 ORDER BY sms LIMIT $2
+
+-- name: forget_inbound_parts
+-- Those that need not be known any more, a few at each call.
+DELETE FROM inbound_part WHERE id = ANY (ARRAY(
+  SELECT id FROM inbound_part WHERE done AND received <= $1 ORDER BY received LIMIT $2))
+
+-- name: insert_inbound
+INSERT INTO inbound (public_id, account, src, dst, text, received) VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: inbound
+SELECT public_id, account, src, dst, text, received FROM inbound
+WHERE account = $1 AND received >= $2 AND received < $3 ORDER BY received DESC, id DESC LIMIT $4 OFFSET $5
+
+-- name: forget_inbound
+DELETE FROM inbound WHERE id = ANY (ARRAY(
+  SELECT id FROM (SELECT id, received FROM inbound ORDER BY id LIMIT $1) AS oldest WHERE received < $2))
+
+-- The blocklist
+
+-- name: accounts_that_block
+SELECT wanted.account FROM unnest($1::int[]) AS wanted (account)
+WHERE EXISTS (SELECT FROM blocked WHERE blocked.account = wanted.account)
+
+-- name: block
+INSERT INTO blocked (account, dst, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+
+-- name: unblock
+DELETE FROM blocked WHERE account = $1 AND dst = $2 RETURNING dst, created
+
+-- name: blocked
+SELECT dst, created FROM blocked WHERE account = $1 AND dst = $2
+
+-- name: blocklist
+SELECT dst, created FROM blocked WHERE account = $1 ORDER BY dst LIMIT $2 OFFSET $3
+
+-- name: blocked_among
+-- Of numbers to which accounts write, those on their blocklists.
+SELECT blocked.account, blocked.dst FROM unnest($1::int[], $2::text[]) AS wanted (account, dst)
+JOIN blocked ON blocked.account = wanted.account AND blocked.dst = wanted.dst
+
+-- name: waiting_for
+-- SMS of accounts to numbers that wait, by their first part.
+SELECT live.id >> 5 FROM live JOIN sms ON sms.id = live.id >> 5
+WHERE live.id & 31 = 0 AND live.state = 0 AND live.account = ANY ($1::int[])
+  AND (live.account, sms.dst) IN (SELECT * FROM unnest($1::int[], $2::text[]))
+
+-- Nodes
+
+-- name: insert_node
+INSERT INTO node (ready) VALUES ((extract(epoch FROM clock_timestamp()) * 1000)::bigint) RETURNING id
+
+-- name: keep_node
+INSERT INTO node (id, ready) OVERRIDING SYSTEM VALUE
+VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+ON CONFLICT (id) DO UPDATE SET ready = excluded.ready
+
+-- name: delete_node
+DELETE FROM node WHERE id = $1
+
+-- name: lock_node
+SELECT pg_try_advisory_lock($1, $2)
+
+-- name: unlock_node
+SELECT pg_advisory_unlock($1, $2)
+
+-- name: silent_nodes
+-- Those whose lock nobody holds.
+SELECT id FROM node WHERE id NOT IN (
+  SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::bigint AND objsubid = 2 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+
+-- name: notify
+SELECT pg_notify('heliograph_work', carrier) FROM unnest($1::text[]) AS carrier
+
+-- The schema
+
+-- name: has_schema
+SELECT to_regclass('heliograph_schema') IS NOT NULL
+
+-- name: strangers
+-- A table with the name of one of ours.
+SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NOT NULL LIMIT 1
+
+-- name: schema
+SELECT version, compatible_from FROM heliograph_schema
+
+-- name: lock_schema
+SELECT pg_advisory_xact_lock($1::bigint)
+
+-- name: encoding
+SELECT current_setting('server_encoding')
+
+-- name: create_schema
+CREATE TABLE heliograph_schema (version int NOT NULL, compatible_from int NOT NULL)
+
+-- name: insert_schema
+INSERT INTO heliograph_schema VALUES (0, 0)
+
+-- name: update_schema
+UPDATE heliograph_schema SET version = $1, compatible_from = $2
+
+-- name: is_read_only
+SELECT current_setting('transaction_read_only') = 'on'

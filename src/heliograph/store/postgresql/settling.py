@@ -1,0 +1,356 @@
+"""What becomes of segments: the SMS concerned are held, changed in memory as `store.memory` would, and written back."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from heliograph.jobs.carriage import SegmentId, is_same_phone
+from heliograph.jobs.plan import BLOCKED_REASON
+from heliograph.jobs.status import PartState, ProcessStatus, Status
+from heliograph.store.interface import (
+    PARKED_FOR,
+    PART_BITS,
+    Ended,
+    Moved,
+    Outcome,
+    Postponed,
+    ReceiptNews,
+    Submitted,
+)
+from heliograph.store.postgresql.connection import Connection, Row
+from heliograph.store.postgresql.locks import CARRIERS, carrier_key
+from heliograph.store.postgresql.texts import kept, told
+from heliograph.store.postgresql.writes import EndWaiting, RecordOutcomes, RecordReceipts
+from heliograph.store.rows import instant_ms, instant_ms_up, names_row
+
+_WAITING, _LEASED, _SUBMITTED, _DONE = (state.value for state in PartState)
+_PARKED_FOR_MS = PARKED_FOR // timedelta(milliseconds=1)
+_receipt_news = msgspec.json.Decoder(ReceiptNews)
+
+Settling = RecordOutcomes | RecordReceipts | EndWaiting
+
+
+@dataclass(slots=True)
+class _Part:
+    """A row of `live`, but for what never changes."""
+
+    id: int
+    state: int
+    carrier: str
+    due: int | None
+    attempts: int
+    status: str
+    reason: str
+    message_id: str | None
+    sent: int | None
+    heard: bool
+    others: bytes | None
+    is_changed: bool = False
+
+
+class _End(NamedTuple):
+    process_status: ProcessStatus
+    status: Status
+    reason: str
+    sent: int | None
+    at: int
+
+
+@dataclass(slots=True)
+class _Sms:
+    """An SMS that was not final when it was read."""
+
+    number: int
+    parts: dict[int, _Part]
+    end: _End | None = None
+
+
+class SmsAtWork:
+    """SMS that this transaction holds."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+        self._sms: dict[int, _Sms] = {}
+        self._submitted: dict[tuple[str, str], list[_Part]] = {}
+        self._dsts: dict[int, str] = {}
+        self.jobs: set[int] = set()
+        """Those of which SMS have ended; `finish` them last of all."""
+
+    async def hold(self, numbers: Iterable[int]) -> None:
+        """Read SMS, by their numbers, when nobody else is changing them any more, and keep everybody from it."""
+        wanted = sorted(set(numbers))
+        if wanted:
+            self._read(await self._db.query("hold_parts", wanted))
+
+    async def hold_at_once(self, part_counts: Mapping[int, int]) -> set[int]:
+        """The same without waiting: returns those of the SMS, given with how many parts they have, that are busy."""
+        rows = await self._db.query("hold_parts_at_once", sorted(part_counts))
+        held = Counter(row[0] >> PART_BITS for row in rows)
+        busy = {number for number, count in part_counts.items() if held[number] < count}
+        self._read([row for row in rows if row[0] >> PART_BITS not in busy])
+        return busy
+
+    def _read(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            part = _Part(*row)
+            part.reason = told(part.reason)
+            if part.message_id is not None:
+                part.message_id = told(part.message_id)
+            number = part.id >> PART_BITS
+            sms = self._sms.get(number) or self._sms.setdefault(number, _Sms(number, {}))
+            sms.parts[part.id] = part
+            if part.message_id is not None:
+                self._submitted.setdefault((part.carrier, part.message_id), []).append(part)
+
+    # Outcomes
+
+    def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> dict[str, int]:
+        """All outcomes of one call. Returns the ids of messages submitted, and when that was."""
+        submitted: dict[str, int] = {}
+        moved = {outcome.segment for outcome in outcomes if isinstance(outcome, Moved)}
+        for outcome in sorted(outcomes, key=lambda outcome: (isinstance(outcome, Ended), isinstance(outcome, Moved))):
+            sms = self._sms.get(outcome.segment >> PART_BITS)
+            part = sms.parts.get(outcome.segment) if sms else None
+            if sms is None or part is None or sms.end is not None:
+                continue
+            if isinstance(outcome, Postponed | Moved) and part.carrier != carrier:
+                continue  # It comes too late.
+            match outcome:
+                case Ended():
+                    self._end(sms, outcome.status, outcome.reason, instant_ms(outcome.at))
+                case Postponed() if part.state == _LEASED:
+                    _postpone(part, outcome)
+                case Moved() if part.state == _LEASED:
+                    self._move(sms, part, outcome, moved)
+                case Submitted() if part.state in (_WAITING, _LEASED):
+                    at = instant_ms(outcome.at)
+                    part.sent, part.status, part.reason, part.is_changed = at, "", "", True
+                    if outcome.receipt_due_at is None:
+                        self._part_done(sms, part, Status.SUC_ACC, "", at)
+                        continue
+                    part.state, part.due = _SUBMITTED, instant_ms_up(outcome.receipt_due_at)
+                    if outcome.message_id:
+                        part.message_id = outcome.message_id
+                        self._submitted.setdefault((carrier, outcome.message_id), []).append(part)
+                        submitted[outcome.message_id] = at
+                case _:
+                    pass  # It comes too late.
+        return submitted
+
+    def _move(self, sms: _Sms, part: _Part, outcome: Moved, moved: set[SegmentId]) -> None:
+        states = {_WAITING if each.id in moved and each.state == _LEASED else each.state for each in sms.parts.values()}
+        is_held = not all(each.others for each in sms.parts.values()) or states & {_SUBMITTED, _DONE}
+        if not is_held and _LEASED not in states:
+            for each in sms.parts.values():
+                each.carrier, each.state, each.attempts = outcome.carrier, _WAITING, 0
+                each.due, each.others = instant_ms_up(outcome.due_at), names_row(outcome.others)
+                each.status, each.reason, each.is_changed = outcome.status.value, outcome.reason, True
+            return
+        instead = outcome.otherwise if is_held else outcome.waiting()
+        if isinstance(instead, Postponed):
+            _postpone(part, instead)
+        else:
+            self._end(sms, instead.status, instead.reason, instant_ms(instead.at))
+
+    # Receipts
+
+    async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> list[ReceiptNews]:
+        """What receipts say of the SMS that are held; those that are for none of them."""
+        if any(news.spellings for news in receipts):
+            await self._read_dsts()
+        unmatched: list[ReceiptNews] = []
+        for news in receipts:
+            part = self._meant(carrier, news)
+            if part is None:
+                if news.message_id or news.spellings:
+                    unmatched.append(news)
+                continue
+            sms = self._sms[part.id >> PART_BITS]
+            if self._is_done(part):
+                continue  # The first final word holds.
+            if news.status is None:
+                part.heard, part.reason, part.is_changed = True, news.reason, True
+            elif news.status in (Status.SUC_FIN, Status.SUC_ACC):
+                self._part_done(sms, part, news.status, news.reason, instant_ms(news.at))
+            else:
+                self._end(sms, news.status, news.reason, instant_ms(news.at))
+        return unmatched
+
+    def _meant(self, carrier: str, news: ReceiptNews) -> _Part | None:
+        likeliness = {
+            message_id: place for place, message_id in reversed([*enumerate((news.message_id, *news.spellings))])
+        }
+        likeliness.pop("", None)
+        named = [
+            (self._is_other(part, news), self._is_done(part), place, -part.id, part)
+            for message_id, place in likeliness.items()
+            for part in self._submitted.get((carrier, message_id), ())
+        ]
+        # An id is believed outright, another spelling only with its phone. Where a carrier gave one id twice, it means
+        # one that isn't done, and the newest of those.
+        believed = [each for each in named if each[2] == 0 or not each[0]]
+        return min(believed, key=lambda each: each[:4])[4] if believed else None
+
+    def _is_other(self, part: _Part, news: ReceiptNews) -> bool:
+        dst = self._dsts.get(part.id >> PART_BITS, "")
+        return bool(news.spellings) and not any(is_same_phone(dst, phone) for phone in news.phones)
+
+    def _is_done(self, part: _Part) -> bool:
+        return self._sms[part.id >> PART_BITS].end is not None or part.state == _DONE
+
+    async def _read_dsts(self) -> None:
+        numbers = sorted(self._sms.keys() - self._dsts.keys())
+        self._dsts |= {number: told(dst) for number, dst in await self._db.query("dsts", numbers)}
+
+    # Ends
+
+    def end_waiting(self, numbers: Iterable[int], at: datetime) -> set[int]:
+        """SMS to blocked numbers end, unless a part is leased or with the carrier, or they aren't held; which did."""
+        waiting = {
+            number
+            for number in numbers
+            if (sms := self._sms.get(number)) is not None
+            and sms.end is None
+            and all(part.state == _WAITING for part in sms.parts.values())
+        }
+        for number in waiting:
+            self._end(self._sms[number], Status.BLOCKED, BLOCKED_REASON, instant_ms(at))
+        return waiting
+
+    def _part_done(self, sms: _Sms, part: _Part, status: Status, reason: str, at: int) -> None:
+        part.state, part.due, part.reason, part.is_changed = _DONE, None, reason, True
+        if all(each.state == _DONE for each in sms.parts.values()):
+            self._end(sms, status, reason, at)
+
+    def _end(self, sms: _Sms, status: Status, reason: str, at: int) -> None:
+        sent = max((part.sent for part in sms.parts.values() if part.sent is not None), default=None)
+        sms.end = _End(ProcessStatus.DONE, status, reason, sent, at)
+
+    # Writing
+
+    async def write(self) -> None:
+        """Write what has changed, and forget all of it; only the jobs to be finished are remembered."""
+        changed: list[Row] = []
+        ends: list[Row] = []
+        gone: list[int] = []
+        for sms in self._sms.values():
+            if sms.end is not None:
+                end = sms.end
+                ends.append(
+                    (sms.number, end.process_status.value, end.status.value, kept(end.reason), end.sent, end.at)
+                )
+                gone += sms.parts
+                continue
+            changed += [
+                (
+                    part.id, part.state, part.carrier, part.due, part.attempts, part.status, kept(part.reason),
+                    None if part.message_id is None else kept(part.message_id), part.sent, part.heard, part.others,
+                )
+                for part in sms.parts.values()
+                if part.is_changed
+            ]  # fmt: skip
+        await self._db.run_rows("write_parts", changed)
+        if ends:
+            self.jobs.update(row[0] for row in await self._db.query_rows("end_sms", ends))
+            await self._db.run("end_live", gone)
+        self._sms.clear()
+        self._submitted.clear()
+
+
+def _postpone(part: _Part, outcome: Postponed) -> None:
+    part.state, part.due = _WAITING, instant_ms_up(outcome.due_at)
+    part.attempts = outcome.attempt_count
+    part.status, part.reason, part.is_changed = outcome.status.value, outcome.reason, True
+    if outcome.status is Status.SEND_ERR:
+        part.others = None
+
+
+async def settle(db: Connection, work: SmsAtWork, writes: Sequence[Settling]) -> list[int]:
+    """Write what became of segments, of several calls together. Returns, for each, how many SMS it ended as BLOCKED."""
+    outcomes = [write for write in writes if isinstance(write, RecordOutcomes)]
+    receipts = [write for write in writes if isinstance(write, RecordReceipts)]
+    ending = [write for write in writes if isinstance(write, EndWaiting)]
+    numbers = {outcome.segment >> PART_BITS for write in outcomes for outcome in write.outcomes}
+    numbers.update(number for write in ending for number in write.sms)
+    numbers |= await _lock_carriers(db, outcomes, receipts)
+    await work.hold(numbers)
+
+    submitted: list[Row] = []
+    for write in outcomes:
+        ids = work.record_outcomes(write.carrier, write.outcomes)
+        submitted += [(kept(message_id), write.carrier, at - _PARKED_FOR_MS) for message_id, at in ids.items()]
+    if submitted:
+        await _unpark(db, work, submitted)
+    parked: list[Row] = []
+    for write in receipts:
+        for news in await work.record_receipts(write.carrier, write.receipts):
+            content, at = msgspec.json.encode(news), instant_ms(news.at)
+            ids = sorted({news.message_id, *news.spellings} - {""})
+            parked += [(write.carrier, kept(message_id), at, content) for message_id in ids]
+    if parked:
+        await db.run_rows("park", parked)
+        await db.run("forget_parked", 2 * len(parked) + 10, max(row[2] for row in parked) - _PARKED_FOR_MS)
+    ended = {id(write): len(work.end_waiting(write.sms, write.at)) for write in ending}
+    await work.write()
+    return [ended.get(id(write), 0) for write in writes]
+
+
+async def _lock_carriers(
+    db: Connection, outcomes: Sequence[RecordOutcomes], receipts: Sequence[RecordReceipts]
+) -> set[int]:
+    """The SMS that receipts may be about, by their numbers.
+
+    A receipt and the answer to its own submission may come to two nodes at once. Either the one finds the id stored, or
+    the other the receipt: who keeps a receipt waits until nobody is storing ids of that carrier, and looks again.
+    """
+    storing = {carrier_key(write.carrier) for write in outcomes if any(map(_stores_an_id, write.outcomes))}
+    wanted = [
+        (kept(message_id), write.carrier)
+        for write in receipts
+        for news in write.receipts
+        for message_id in {news.message_id, *news.spellings} - {""}
+    ]
+    found = await db.query_rows("by_message_id", wanted)
+    known = {(row[1], row[2]) for row in found}
+    keeping = {
+        carrier_key(write.carrier)
+        for write in receipts
+        for news in write.receipts
+        if (kept(_first_id(news)), write.carrier) not in known
+    }
+    if storing or keeping:
+        keys = sorted(storing | keeping)
+        await db.query("lock", CARRIERS, keys, [key in keeping for key in keys])
+    if keeping:
+        found = await db.query_rows("by_message_id", wanted)
+    return {row[0] >> PART_BITS for row in found}
+
+
+def _stores_an_id(outcome: Outcome) -> bool:
+    return isinstance(outcome, Submitted) and bool(outcome.message_id) and outcome.receipt_due_at is not None
+
+
+def _first_id(news: ReceiptNews) -> str:
+    return news.message_id or next(iter(news.spellings), "")
+
+
+async def _unpark(db: Connection, work: SmsAtWork, submitted: Sequence[Row]) -> None:
+    done: list[int] = []
+    for number, carrier, content in await db.query_rows("parked", submitted):
+        # One that waited under several spellings may be here more than once; said twice, it does no harm.
+        if not await work.record_receipts(carrier, [_receipt_news.decode(content)]):
+            done.append(number)
+    if done:
+        await db.run("unpark", done)
+
+
+async def finish(db: Connection, jobs: Iterable[int]) -> None:
+    """Finish those jobs of which no SMS is left: the last thing that a transaction does to what it holds."""
+    ids = sorted(jobs)
+    if ids:
+        await db.query("hold_jobs", ids)
+        await db.run("finish_jobs", ids)

@@ -1,0 +1,383 @@
+"""The Store in a PostgreSQL database: any number of nodes, each with a few connections, writing in group commits."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from heliograph.jobs.accounts import Account, AccountId, RateLimit
+from heliograph.jobs.errors import AccountExists, StoreUnavailable
+from heliograph.jobs.inbound import InboundSms
+from heliograph.jobs.naming import received_ms
+from heliograph.jobs.plan import JobPlan
+from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
+from heliograph.jobs.status import ProcessStatus
+from heliograph.store.group_commit import GroupCommit
+from heliograph.store.in_process import WorkBell
+from heliograph.store.interface import (
+    Arrival,
+    Counts,
+    DuePart,
+    InboundQuery,
+    JobQuery,
+    Moved,
+    Outcome,
+    Quota,
+    ReceiptNews,
+    Received,
+)
+from heliograph.store.postgresql import inbound, retention
+from heliograph.store.postgresql.accepting import SmsNumbers, add_jobs
+from heliograph.store.postgresql.blocklist import block, unblock
+from heliograph.store.postgresql.connection import Connection, Database, Row
+from heliograph.store.postgresql.leasing import Leasing
+from heliograph.store.postgresql.presence import Presence
+from heliograph.store.postgresql.quotas import Quotas, TakeCall
+from heliograph.store.postgresql.schema import check, schema_of, upgrade
+from heliograph.store.postgresql.settling import SmsAtWork, finish, settle
+from heliograph.store.postgresql.texts import kept, told
+from heliograph.store.postgresql.url import PostgresqlUrl
+from heliograph.store.postgresql.writes import AddJob, EndWaiting, Lease, RecordOutcomes, RecordReceipts, Write
+from heliograph.store.rows import (
+    COUNTER_BITS,
+    account_of,
+    blocked_number,
+    first_job_number,
+    inbound_sms,
+    instant_ms,
+    instant_ms_up,
+    instant_of,
+    stored_job,
+    stored_sms,
+)
+
+WRITERS = 2
+"""Batches under way at once: one computes while the other waits for the disk."""
+
+CLOSE_TIMEOUT_S = 10.0
+"""How long what is being written may still take when the store is closed."""
+
+Result = TypeVar("Result")
+
+
+class PostgresqlStore:
+    """See `store.interface` for what each method promises. Made by `open_postgresql`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._commits_under_way: set[asyncio.Task[Any]] = set()
+        self._watches: set[asyncio.Task[Any]] = set()
+        self._commits = GroupCommit[Write](self._commit, writers=WRITERS)
+        self._calls = GroupCommit[TakeCall](self._count_calls)
+        self._numbers = SmsNumbers()
+        self._leasing = Leasing(None)
+        self._quotas = Quotas()
+        self._work = WorkBell()
+        self._presence: Presence | None = None
+        self._forgotten_writers_to = 0
+        self._closed = False
+
+    async def be_node(self) -> None:
+        """Lease, and be known to other nodes, from now on."""
+        presence = Presence(self._database, self._work)
+        await presence.begin()
+        self._presence = presence
+        self._leasing = Leasing(presence.node)
+        for watch in (presence.tell_others(), presence.look_around()):
+            self._start(watch, self._watches)
+
+    def _start(self, coroutine: Coroutine[Any, Any, Result], owned: "set[asyncio.Task[Any]]") -> "asyncio.Task[Result]":
+        # Their owner is this store: `close` sees to their end.
+        task = asyncio.get_running_loop().create_task(coroutine)
+        owned.add(task)
+        task.add_done_callback(owned.discard)
+        return task
+
+    async def close(self) -> None:
+        """Let the connections go, after what is being written."""
+        self._closed = True
+        if self._commits_under_way:
+            await asyncio.wait(self._commits_under_way, timeout=CLOSE_TIMEOUT_S)
+        left = [*self._commits_under_way, *self._watches]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        if self._presence is not None:
+            await self._presence.end()
+        await self._database.close()
+
+    # Group commits
+
+    def _commit(self, writes: list[Write]) -> "asyncio.Future[Sequence[Any]]":
+        self._check_open()
+        return self._start(self._apply(writes), self._commits_under_way)
+
+    async def _apply(self, writes: Sequence[Write]) -> Sequence[Any]:
+        """Write a batch in one transaction, or each write in its own if that fails; an exception is a result."""
+        try:
+            results, served = await self._database.write(lambda db: self._write(db, writes))
+        except StoreUnavailable as error:
+            return [error] * len(writes)
+        except Exception as error:  # noqa: BLE001 # A bug, told to whoever ran into it; the others can't help it.
+            if len(writes) == 1:
+                return [error]
+            return [result for write in writes for result in await self._apply([write])]
+        self._leasing.last_served.update(served)
+        return results
+
+    async def _write(self, db: Connection, writes: Sequence[Write]) -> tuple[list[Any], dict[str, int]]:
+        """What becomes of segments first, then leases, then jobs: see queries.sql for who locks what when."""
+        results: dict[int, Any] = {}
+        served: dict[str, int] = {}
+        work = SmsAtWork(db)
+        settling = [write for write in writes if isinstance(write, RecordOutcomes | RecordReceipts | EndWaiting)]
+        if settling:
+            for write, count in zip(settling, await settle(db, work, settling), strict=True):
+                results[id(write)] = count
+        for write in writes:
+            if isinstance(write, Lease):
+                results[id(write)], served[write.carrier] = await self._leasing.lease(db, work, write)
+        await finish(db, work.jobs)
+        jobs = [write for write in writes if isinstance(write, AddJob)]
+        if jobs:
+            for write, duplicate in zip(
+                jobs, await add_jobs(db, self._numbers, [write.plan for write in jobs]), strict=True
+            ):
+                results[id(write)] = duplicate
+        return [results[id(write)] for write in writes], served
+
+    def _count_calls(self, calls: list[TakeCall]) -> "asyncio.Future[Sequence[Any]]":
+        self._check_open()
+        return self._start(self._apply_calls(calls), self._commits_under_way)
+
+    async def _apply_calls(self, calls: Sequence[TakeCall]) -> Sequence[Quota]:
+        quotas, windows = await self._database.write(lambda db: self._quotas.take(db, calls), durably=False)
+        self._quotas.keep(windows)
+        return quotas
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the database has been closed")
+
+    async def _in_transaction(self, body: Callable[[Connection], Awaitable[Result]]) -> Result:
+        self._check_open()
+        return await self._database.write(body)
+
+    async def _read(self, name: str, *parameters: object) -> Sequence[Row]:
+        self._check_open()
+        async with self._database.reading() as db:
+            return await db.query(name, *parameters)
+
+    # Jobs
+
+    async def add_job(self, plan: JobPlan) -> None:
+        await self._commits.write_job(AddJob(plan), len(plan.sms))
+        self._work_for(sms.carrier for sms in plan.sms)
+
+    async def job(self, account: AccountId, job_id: str) -> StoredJob | None:
+        row = await self._job_row(account, job_id)
+        return None if row is None else stored_job(tuple(row))
+
+    async def _job_row(self, account: AccountId, job_id: str) -> Row | None:
+        received = received_ms(job_id)
+        if received is None:
+            return None
+        numbers = received << COUNTER_BITS, received + 1 << COUNTER_BITS
+        rows = await self._read("job", *numbers, job_id, account)
+        return rows[0] if rows else None
+
+    async def find_jobs(self, query: JobQuery) -> list[StoredJob]:
+        name = "open_jobs" if query.open_only else "jobs"
+        since, until = first_job_number(query.since), first_job_number(query.until)
+        rows = await self._read(name, query.account, since, until, query.limit, query.offset)
+        return [stored_job(tuple(row)) for row in rows]
+
+    async def sms_of_job(self, account: AccountId, job_id: str) -> list[StoredSms] | None:
+        job = await self._job_row(account, job_id)
+        if job is None:
+            return None
+        _, _, first, count, _, finished = job
+        if finished is None:
+            rows = await self._read("sms_range_with_parts", first, first + count)
+        else:
+            rows = await self._read("sms_range", first, first + count)
+        sms = {row[0]: _sms_as_told(row) for row in rows}
+        parts = [(row[8], row[9], row[10], told(row[11]), row[12]) for row in rows if len(row) > 8 and row[8]]
+        return stored_sms(sms.values(), parts, first) if sms else None  # None: forgotten in this moment.
+
+    # Work that falls due
+
+    async def lease_segments(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[DuePart]:
+        return await self._commits.write(Lease(carrier, limit, until, now))
+
+    async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
+        await self._commits.write(RecordOutcomes(carrier, outcomes))
+        self._work_for(outcome.carrier for outcome in outcomes if isinstance(outcome, Moved))
+
+    async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
+        await self._commits.write(RecordReceipts(carrier, receipts))
+
+    async def awaiting_receipts(self, carrier: str) -> list[str]:
+        return [told(row[0]) for row in await self._read("awaiting_receipts", carrier)]
+
+    async def work_arrived(self, carrier: str, timeout_s: float) -> None:
+        await self._work.wait(carrier, timeout_s)
+
+    def _work_for(self, carriers: Iterable[str | None]) -> None:
+        names = {carrier for carrier in carriers if carrier is not None}
+        self._work.set(names)
+        if self._presence is not None:
+            self._presence.tell(names)
+
+    # SMS from phones
+
+    async def record_inbound(self, carrier: str, arrivals: Sequence[Arrival]) -> Received:
+        await self._gather_writers()
+        whole, blocked = await self._in_transaction(lambda db: inbound.record(db, carrier, arrivals))
+        newest = max((arrival.part.received_at for arrival in arrivals), default=datetime.min.replace(tzinfo=UTC))
+        return Received(whole, await self._end_waiting(blocked, newest))
+
+    async def give_up_missing_parts(self, begun_before: datetime, now: datetime) -> Received:
+        await self._gather_writers()
+        whole: list[InboundSms] = []
+        ended_count = 0
+        while True:
+            more, blocked = await self._in_transaction(lambda db: inbound.give_up_missing_parts(db, begun_before, now))
+            whole += more
+            ended_count += await self._end_waiting(blocked, now)
+            if len(more) < inbound.OVERDUE_SMS:
+                return Received(whole, ended_count)
+
+    async def _gather_writers(self) -> None:
+        while await self._in_transaction(inbound.gather_writers) == inbound.GATHERED_JOBS:
+            pass
+
+    async def find_inbound(self, query: InboundQuery) -> list[InboundSms]:
+        bounds = instant_ms_up(query.since), instant_ms_up(query.until)
+        rows = await self._read("inbound", query.account, *bounds, query.limit, query.offset)
+        return [
+            inbound_sms((public_id, account, told(src), told(dst), told(text), received))
+            for public_id, account, src, dst, text, received in rows
+        ]
+
+    async def forget_inbound(self, received_before: datetime, limit: int) -> int:
+        return await self._in_transaction(lambda db: db.run("forget_inbound", limit, instant_ms_up(received_before)))
+
+    # The blocklist
+
+    async def block(self, account: AccountId, dst: str, now: datetime) -> tuple[BlockedNumber, int]:
+        entry = await self._in_transaction(lambda db: block(db, account, dst, now))
+        return entry, await self._end_waiting([(account, dst)], now)
+
+    async def unblock(self, account: AccountId, dst: str) -> BlockedNumber | None:
+        return await self._in_transaction(lambda db: unblock(db, account, dst))
+
+    async def blocked(self, account: AccountId, dst: str) -> BlockedNumber | None:
+        rows = await self._read("blocked", account, kept(dst))
+        return blocked_number((dst, rows[0][1])) if rows else None
+
+    async def find_blocked(self, account: AccountId, offset: int, limit: int) -> list[BlockedNumber]:
+        rows = await self._read("blocklist", account, limit, offset)
+        return [blocked_number((told(dst), created)) for dst, created in rows]
+
+    async def _end_waiting(self, blocked: Sequence[tuple[AccountId, str]], now: datetime) -> int:
+        """End the SMS that wait to be sent to numbers just blocked; how many did.
+
+        What is missed, because it comes in just now or we are killed, is found when it is to be leased.
+        """
+        if not blocked:
+            return 0
+        async with self._database.reading() as db:
+            rows = await db.query_rows("waiting_for", [(account, kept(dst)) for account, dst in blocked])
+        found = [row[0] for row in rows]
+        return await self._commits.write(EndWaiting(found, now)) if found else 0
+
+    # Accounts
+
+    async def account(self, name: str) -> Account | None:
+        rows = await self._read("account", kept(name))
+        return account_of(tuple(rows[0])) if rows else None
+
+    async def accounts(self) -> list[Account]:
+        return [account_of(tuple(row)) for row in await self._read("accounts")]
+
+    async def put_account(self, account: Account) -> Account:
+        content = msgspec.json.encode(account)
+
+        async def put(db: Connection) -> Account | None:
+            if account.id:
+                changed = await db.run("update_account", account.id, kept(account.name), content)
+                return account if changed else None
+            number = await db.value("insert_account", kept(account.name), content)
+            return None if number is None else msgspec.structs.replace(account, id=AccountId(number))
+
+        done = await self._in_transaction(put)
+        if done is None:
+            raise AccountExists(f"there is an account {account.name} already; choose another name")
+        return done
+
+    async def take_call(self, account: AccountId, limit: RateLimit, now: datetime) -> Quota:
+        return await self._calls.write(TakeCall(account, limit, now))
+
+    # The rest
+
+    async def forget_jobs(self, received_before: datetime, limit: int) -> int:
+        await self._gather_writers()
+        forgotten_to = self._forgotten_writers_to
+        self._forgotten_writers_to = await self._in_transaction(
+            lambda db: inbound.forget_writers(db, received_before, forgotten_to)
+        )
+        return await self._in_transaction(lambda db: retention.forget_jobs(db, received_before, limit))
+
+    async def blank_texts(self, received_before: datetime, limit: int) -> int:
+        return await self._in_transaction(lambda db: retention.blank_texts(db, received_before, limit))
+
+    async def counts(self, now: datetime) -> Counts:
+        self._check_open()
+        async with self._database.reading() as db:
+            total, opened = (await db.query("live_count"))[0]
+            oldest = {carrier: instant_of(due) for carrier, due in await db.query("oldest_due", instant_ms(now))}
+        return Counts({ProcessStatus.OPEN: opened, ProcessStatus.RUNNING: total - opened}, oldest)
+
+    async def ready(self) -> None:
+        self._check_open()
+        if self._presence is not None:
+            node = self._presence.node
+            # A write, to see whether the disk takes it.
+            await self._in_transaction(lambda db: db.run("keep_node", node))
+            return
+        async with self._database.writing() as db:
+            if await db.value("is_read_only"):
+                raise StoreUnavailable("the database takes no writes")
+
+
+def _sms_as_told(row: Row) -> tuple[Any, ...]:
+    number, dst, customer_ref, process_status, status, reason, sent, finished = row[:8]
+    return number, told(dst), told(customer_ref), process_status, status, reason and told(reason), sent, finished
+
+
+@asynccontextmanager
+async def open_postgresql(
+    url: PostgresqlUrl, *, serving: bool = True, may_be_new: bool = True
+) -> AsyncGenerator[PostgresqlStore]:
+    """The store in a database, whose schema is made if there is none.
+
+    serving: be a node, which leases; otherwise only accounts may be changed. may_be_new: False refuses an empty one.
+    Raises StoreUnavailable if it can't be reached, or has an older or a newer schema than this version can work with.
+    """
+    database = Database(url)
+    store = PostgresqlStore(database)
+    try:
+        await database.open()
+        schema = await schema_of(database)
+        if not schema.version and may_be_new:
+            _, schema = await upgrade(database)
+        check(schema)
+        if serving:
+            await store.be_node()
+        yield store
+    finally:
+        await store.close()
