@@ -25,7 +25,7 @@ from msgspec import Meta
 from heliograph.carriers.smpp.reconnecting import Backoff
 from heliograph.carriers.smpp.smsc import Smsc, Tls
 from heliograph.flow.dispatch.retrying import RetryPolicy
-from heliograph.jobs.errors import SettingsInvalid
+from heliograph.jobs.errors import SettingsInvalid, StoreUnavailable
 from heliograph.jobs.routing import Route, Routing
 from heliograph.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter
 from heliograph.smpp.profiles import Alphabet, Concatenation, FlashCoding, NumberType, Profile, ValidityFormat
@@ -33,7 +33,8 @@ from heliograph.smpp.receipts import IdBase, MessageState
 from heliograph.smpp.session import Settings as SessionSettings
 from heliograph.smpp.statuses import CommandStatus, StatusKind
 from heliograph.store.interface import Store
-from heliograph.store.sqlite.store import open_sqlite
+from heliograph.store.postgresql.url import PostgresqlUrl
+from heliograph.store.sqlite.store import open_sqlite, upgrade_sqlite
 from heliograph.webhooks.retrying import RetryPolicy as WebhookRetryPolicy
 
 DEFAULT_FILE = Path("heliograph.toml")
@@ -96,12 +97,7 @@ class SqliteUrl(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> "SqliteUrl":
         """`sqlite:///heliograph.db` or, absolute, `sqlite:////var/lib/heliograph.db`. Raises ValueError."""
-        scheme, separator, rest = text.partition("://")
-        if scheme.lower() in ("postgresql", "postgres"):
-            raise ValueError(f"names PostgreSQL, which is not supported by this version yet; {_SQLITE_EXAMPLE}")
-        if not separator or scheme.lower() != "sqlite":
-            # Not what it is: there may be a password in it.
-            raise ValueError(f"must be a database URL that begins with sqlite:///; {_SQLITE_EXAMPLE}")
+        _, _, rest = text.partition("://")
         path = rest.removeprefix("/")
         if not rest.startswith("/"):
             raise ValueError(f"must have three slashes after sqlite: before a relative path; {_SQLITE_EXAMPLE}")
@@ -111,6 +107,21 @@ class SqliteUrl(msgspec.Struct, frozen=True):
 
 
 _SQLITE_EXAMPLE = "write sqlite:///heliograph.db, or sqlite:////var/lib/heliograph/heliograph.db for an absolute path"
+DatabaseUrl = SqliteUrl | PostgresqlUrl
+
+
+def _database_url(text: str) -> DatabaseUrl:
+    """Raises ValueError, in which nothing of the text is: there may be a password in it."""
+    match text.partition("://")[:2]:
+        case (scheme, "://") if scheme.lower() == "sqlite":
+            return SqliteUrl.parse(text)
+        case (scheme, "://") if scheme.lower() in ("postgresql", "postgres"):
+            return PostgresqlUrl.parse(text)
+        case _:
+            raise ValueError(
+                f"must be a database URL that begins with sqlite:/// or postgresql://; {_SQLITE_EXAMPLE}, or "
+                "postgresql://USER@HOST/DATABASE"
+            )
 
 
 class Role(Enum):
@@ -189,14 +200,25 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where jobs and accounts are kept."""
 
     url: Annotated[
-        SqliteUrl,
+        DatabaseUrl,
         Meta(
             description="The database. `sqlite:///` is followed by a path; one that begins with a slash "
             "itself (`sqlite:////var/lib/heliograph.db`) is absolute, others start from the working "
-            "directory.",
-            extra={"secret": True, "form": "sqlite:/// and the path of a file"},
+            "directory. `postgresql://user@host:5432/database` is one that many processes can share; several hosts "
+            "are separated by commas, and options such as `?sslmode=verify-full` are PostgreSQL's own "
+            "(docs/how-to/postgresql.md).",
+            extra={"secret": True, "form": "sqlite:/// and the path of a file, or postgresql://user@host/database"},
         ),
     ] = SqliteUrl(Path("heliograph.db"))
+    password: Annotated[
+        str | None,
+        Meta(
+            description="The password for PostgreSQL, instead of one in the URL; better in `password_file`, or in the "
+            "environment variable of this setting.",
+            extra={"secret": True},
+        ),
+    ] = None
+    password_file: Annotated[Path | None, Meta(description="A file whose first line is the password.")] = None
 
 
 CarrierName = Annotated[
@@ -837,14 +859,37 @@ REPEATED = ("carriers", "routes", "inbound")
 
 
 def open_store(
-    database: DatabaseSettings, now: datetime, *, serving: bool = True
+    database: DatabaseSettings, now: datetime, *, serving: bool = True, may_be_new: bool = True
 ) -> AbstractAsyncContextManager[Store]:
     """The store that the settings name.
 
-    serving: be the one process that serves it; otherwise only accounts may be changed.
-    Raises StoreUnavailable on entering.
+    serving: be the one process that serves it, or one of its nodes; otherwise only accounts may be changed.
+    may_be_new: make it if it isn't there yet. Raises StoreUnavailable, at the latest on entering.
     """
-    return open_sqlite(database.url.path, now, serving=serving)
+    url = database.url
+    if isinstance(url, SqliteUrl):
+        if not may_be_new and not url.path.exists():
+            raise StoreUnavailable(
+                f"there is no database {url} yet; heliograph serve or heliograph account add makes it"
+            )
+        return open_sqlite(url.path, now, serving=serving)
+    from heliograph.store.postgresql.store import open_postgresql  # only who needs it waits for it
+
+    return open_postgresql(_with_password(url, database), serving=serving, may_be_new=may_be_new)
+
+
+async def upgrade_schema(database: DatabaseSettings) -> tuple[int, int]:
+    """Bring a database's schema to this version's; what it was, and what it is. Raises StoreUnavailable."""
+    url = database.url
+    if isinstance(url, SqliteUrl):
+        return upgrade_sqlite(url.path)
+    from heliograph.store.postgresql.store import upgrade_postgresql  # only who needs it waits for it
+
+    return await upgrade_postgresql(_with_password(url, database))
+
+
+def _with_password(url: PostgresqlUrl, database: DatabaseSettings) -> PostgresqlUrl:
+    return url if database.password is None else msgspec.structs.replace(url, password=database.password)
 
 
 class Setting(NamedTuple):
@@ -919,7 +964,7 @@ def load_settings(config: Path | None, environ: Mapping[str, str], overrides: Ma
         carriers=carriers, routes=routes, inbound=inbound, ignored_variables=ignored, **cast("dict[str, Any]", sections)
     )
     _check_tls(settings.server)
-    return settings
+    return msgspec.structs.replace(settings, database=_database(settings.database, given["database"]))
 
 
 class _Given(NamedTuple):
@@ -1038,7 +1083,7 @@ def _value(setting: Setting, given: _Given) -> object:
     return tuple(dict.fromkeys(converted)) if kind == tuple[Role, ...] else converted
 
 
-_PARSERS: dict[object, Any] = {Address: Address.parse, SqliteUrl: SqliteUrl.parse, Path: Path}
+_PARSERS: dict[object, Any] = {Address: Address.parse, DatabaseUrl: _database_url, Path: Path}
 
 
 def _plain(kind: Any) -> Any:
@@ -1207,6 +1252,16 @@ def _inbound(tables: Sequence[dict[str, object]], path: Path) -> tuple[InboundSe
         first_by_number[number.to] = index
         numbers.append(number)
     return tuple(numbers)
+
+
+def _database(database: DatabaseSettings, given: Mapping[str, _Given]) -> DatabaseSettings:
+    """With the password that the file holds."""
+    if database.password_file is None:
+        return database
+    source = given["password_file"].source
+    if database.password is not None:
+        raise SettingsInvalid(f"{source} and {given['password'].source} are both given; leave one of them out")
+    return msgspec.structs.replace(database, password=_first_line(database.password_file, source))
 
 
 def _check_tls(server: ServerSettings) -> None:

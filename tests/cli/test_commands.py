@@ -163,7 +163,7 @@ def test_every_fault_of_the_options_is_told(heliograph):
         (["serve", "--config", "no.toml"], "there is no configuration file no.toml"),
         (["serve", "--listen", "8480"], '--listen is "8480"; it must be HOST:PORT'),
         (["serve", "--roles", "web"], '--roles is "web"; it must be one of "api", "dispatch"'),
-        (["account", "list", "--database", "postgresql://db/x"], "--database names PostgreSQL, which is not"),
+        (["account", "list", "--database", "postgresql://db"], "--database must name a database after the host"),
     ],
 )
 def test_a_wrong_configuration_has_an_exit_code_of_its_own(heliograph, arguments, message):
@@ -178,6 +178,20 @@ def test_a_database_that_can_not_be_used_has_an_exit_code_of_its_own(heliograph)
     for url in ("text.db", "folder.db", "no/h.db"):
         ran = heliograph("account", "add", "acme", "--database", f"sqlite:///{url}")
         assert (ran.code, ran.out, ran.err.count("\n")) == (Exit.UNAVAILABLE, "", 1), ran.err
+
+
+def test_a_database_server_that_is_not_there_is_named_and_its_password_is_not(heliograph):
+    ran = heliograph("account", "list", "--database", "postgresql://joe:secret@127.0.0.1:1/x")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (Exit.UNAVAILABLE, "", 1), ran.err
+    assert "127.0.0.1" in ran.err
+    assert "secret" not in ran.err
+
+
+def test_the_schema_is_upgraded_and_does_no_harm_twice(heliograph):
+    assert "before it was empty" in heliograph("db", "upgrade").err
+    ran = heliograph("db", "upgrade")
+    assert (ran.code, "already" in ran.err) == (Exit.OK, True)
+    assert "no accounts yet" in heliograph("account", "list").err
 
 
 def test_only_adding_an_account_makes_a_database(heliograph):

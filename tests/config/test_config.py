@@ -21,6 +21,7 @@ from heliograph.smpp.pdus import BindReceiver, BindTransmitter
 from heliograph.smpp.profiles import Alphabet, Concatenation, FlashCoding, NumberType, Profile, ValidityFormat
 from heliograph.smpp.receipts import IdBase, MessageState
 from heliograph.smpp.statuses import StatusKind
+from heliograph.store.postgresql.url import PostgresqlUrl
 from tools import settings_reference
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +56,7 @@ EVERY_SETTING = {
         "sqlite:////var/lib/h.db",
         SqliteUrl(Path("/var/lib/h.db")),
     ),
+    "database.password": ('"secret"', "secret", "secret"),
     "delivery.retry": ("[1, 2.5]", "1, 2.5", (1, 2.5)),
     "delivery.receipt_grace": ("3600", "3600", 3600),
     "delivery.response_timeout": ("5", "5", 5),
@@ -73,7 +75,7 @@ EVERY_SETTING = {
 
 def test_every_setting_can_come_from_the_file_and_from_a_variable():
     paths = {f"{name}.{key}" for name, kind in SECTIONS.items() for key in settings_in(kind)}
-    assert paths - {"server.tls_certificate", "server.tls_key"} == EVERY_SETTING.keys()
+    assert paths - {"server.tls_certificate", "server.tls_key", "database.password_file"} == EVERY_SETTING.keys()
     for path, (in_toml, in_variable, value) in EVERY_SETTING.items():
         section, key = path.split(".")
         from_file = settings(f"[{section}]\n{key} = {in_toml}")
@@ -325,15 +327,50 @@ def test_a_database_is_a_file(url, path):
         ("sqlite://h.db", "database.url must have three slashes after sqlite: before a relative path; write sqlite"),
         ("sqlite:///", "database.url must name a file, and nothing after it; write sqlite"),
         ("sqlite:///h.db?mode=ro", "database.url must name a file, and nothing after it; write sqlite"),
-        ("heliograph.db", "database.url must be a database URL that begins with sqlite:///; write sqlite"),
-        ("mysql://joe:secret@db/x", "database.url must be a database URL that begins with sqlite:///; write sqlite"),
-        ("postgresql://joe:secret@db/x", "database.url names PostgreSQL, which is not supported by this version yet"),
+        ("heliograph.db", "database.url must be a database URL that begins with sqlite:/// or postgresql://; write"),
+        ("mysql://joe:secret@db/x", "database.url must be a database URL that begins with sqlite:/// or postgresql://"),
+        ("postgresql://joe:secret@db", "database.url must name a database after the host; write postgresql://"),
+        ("postgresql://joe:secret@db/", "database.url must name a database after the host; write postgresql://"),
+        ("postgresql://joe:secret/@db/x", "database.url must name one database after the host"),
+        ("postgresql://joe:sec@ret@db/x", "database.url has several @; one in a user name or password must be written"),
+        ("postgresql://joe:secret#1@db/x", "database.url has a # in it, which must be written as %23"),
+        ("postgresql://joe:secret@db:99999/x", "database.url must have ports from 1 to 65535"),
+        ("postgresql://db/x?password=secret", "database.url has an option after the ? that is not known; known are"),
+        ("postgresql://db/x?sslmode=secret", "database.url must have an sslmode that is one of disable, allow"),
+        ("postgresql://db/x?target_session_attrs=standby", "database.url must have target_session_attrs=primary"),
     ],
 )
 def test_another_database_says_what_would_be_right_and_tells_no_password(url, message):
     told = fault(f'[database]\nurl = "{url}"')
     assert told.startswith(f"heliograph.toml: {message}")
     assert "secret" not in told
+
+
+POSTGRESQL = "postgresql://joe:p%40ss%2Fw@db1:5432,[::1]:5433/h?sslmode=verify-full"
+
+
+def test_a_database_can_be_on_postgresql_servers():
+    url = settings(f'[database]\nurl = "{POSTGRESQL}"').database.url
+    assert isinstance(url, PostgresqlUrl)
+    assert url.password == "p@ss/w"
+    assert url.dsn == str(url) == "postgresql://joe@db1:5432,[::1]:5433/h?sslmode=verify-full"
+    assert "p@ss/w" not in repr(url)
+    assert url.target_session_attrs == "primary"
+
+
+def test_the_database_s_password_can_come_from_elsewhere(tmp_path):
+    file = tmp_path / "password"
+    file.write_text("from a file\nand more\n")
+    for toml, environ in (
+        (f'[database]\nurl = "{POSTGRESQL}"\npassword_file = "{file}"', {}),
+        (f'[database]\nurl = "{POSTGRESQL}"\npassword = "from a file"', {}),
+        (f'[database]\nurl = "{POSTGRESQL}"', {"HELIOGRAPH_DATABASE_PASSWORD": "from a file"}),
+    ):
+        assert settings(toml, environ).database.password == "from a file"
+    told = fault(f'[database]\npassword = "secret"\npassword_file = "{file}"')
+    assert told.startswith("heliograph.toml: database.password_file and heliograph.toml: database.password are both")
+    told = fault(f'[database]\npassword_file = "{tmp_path / "none"}"')
+    assert "which can't be read: No such file" in told
 
 
 # Carriers and routes

@@ -94,7 +94,7 @@ class StoresAgree(RuleBasedStateMachine):
     def ask(self, question: Callable[[Store], Awaitable[Any]]) -> Any:
         """What both stores answer, be it an error."""
         memory, other = (self.loop.run(_answer(question, store)) for store in self.stores)
-        assert other == memory
+        assert other == memory, f"{memory} was expected, not {other}"
         return memory
 
     # What happens
@@ -447,6 +447,6 @@ AGREEMENT = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 StoresAgree.TestCase.settings = AGREEMENT
-StoresAgreeOnPostgresql.TestCase.settings = settings(AGREEMENT, max_examples=25)
+StoresAgreeOnPostgresql.TestCase.settings = settings(AGREEMENT, max_examples=15)
 TestStoresAgree = StoresAgree.TestCase
 TestStoresAgreeOnPostgresql = pytest.mark.usefixtures("server_for_machines")(StoresAgreeOnPostgresql.TestCase)

@@ -29,7 +29,6 @@ from heliograph.config import open_store, suggestion
 from heliograph.ids import RandomIds
 from heliograph.jobs.accounts import Account, AccountId, McpAccess, OnUnknown, RateLimit
 from heliograph.jobs.addresses import is_country
-from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.options import OPTIONS, JobOptions
 from heliograph.jobs.schedule import Period
 from heliograph.store.interface import Store
@@ -260,13 +259,9 @@ def _with_store(
     flags: StoreFlags | None, action: Callable[[Store], Awaitable[Result]], *, may_be_new: bool = False
 ) -> Result:
     database = (flags or StoreFlags()).settings().database
-    if not may_be_new and not database.url.path.exists():
-        raise StoreUnavailable(
-            f"there is no database {database.url} yet; heliograph serve or heliograph account add makes it"
-        )
 
     async def act() -> Result:
-        async with open_store(database, SystemClock().now(), serving=False) as store:
+        async with open_store(database, SystemClock().now(), serving=False, may_be_new=may_be_new) as store:
             return await action(store)
 
     return asyncio.run(act())

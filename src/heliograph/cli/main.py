@@ -48,6 +48,7 @@ app.command(
     name="connector",
     help="Build the connector for Power Automate, Power Apps, Copilot Studio and Logic Apps.",
 )
+app.command("heliograph.cli.db:app", name="db", help="Look after the database.")
 app.command("heliograph.cli.demo:app", name="demo", help="Send one job through a whole gateway, and stop.")
 app.command(
     "heliograph.cli.simulator:app",

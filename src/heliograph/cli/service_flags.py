@@ -11,7 +11,7 @@ from heliograph.config import Settings, load_settings
 
 DatabaseFlag = Annotated[
     str | None,
-    Parameter(metavar="URL", help="The database, such as sqlite:////var/lib/heliograph/heliograph.db"),
+    Parameter(metavar="URL", help="The database: sqlite:///heliograph.db, or postgresql://USER@HOST/DATABASE."),
 ]
 ConfigFlag = Annotated[
     Path | None,
@@ -22,7 +22,7 @@ ConfigFlag = Annotated[
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class StoreFlags:
-    """Where the accounts are."""
+    """Where jobs and accounts are kept."""
 
     database: DatabaseFlag = None
     config: ConfigFlag = None

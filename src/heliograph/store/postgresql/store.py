@@ -373,7 +373,12 @@ async def open_postgresql(
     try:
         await database.open()
         schema = await schema_of(database)
-        if not schema.version and may_be_new:
+        if not schema.version:
+            if not may_be_new:
+                raise StoreUnavailable(
+                    f"there is nothing in the database {url} yet; heliograph serve or heliograph account add changes "
+                    "that"
+                )
             _, schema = await upgrade(database)
         check(schema)
         if serving:
@@ -381,3 +386,17 @@ async def open_postgresql(
         yield store
     finally:
         await store.close()
+
+
+async def upgrade_postgresql(url: PostgresqlUrl) -> tuple[int, int]:
+    """Bring a database's schema to this version's, also while nodes of an older one run; what it was, and what it is.
+
+    Raises StoreUnavailable.
+    """
+    database = Database(url)
+    try:
+        await database.open()
+        before, after = await upgrade(database)
+        return before.version, after.version
+    finally:
+        await database.close()

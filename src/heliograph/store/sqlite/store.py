@@ -423,12 +423,27 @@ async def open_sqlite(path: Path, now: datetime, *, serving: bool = True) -> Asy
         yield store
 
 
-def _upgrade(path: Path, *, serving: bool) -> None:
+def upgrade_sqlite(path: Path) -> tuple[int, int]:
+    """Bring a file's schema to this version's, making the file if it isn't there; what it was, and what it is.
+
+    Raises StoreUnavailable if a process of an older version serves it, or it can't be used.
+    """
+    if not path.parent.is_dir():
+        raise StoreUnavailable(f"there is no folder {path.parent} for the database {path.name}; make it first")
+    try:
+        return _upgrade(path, serving=False), SCHEMA_VERSION
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"can't use {path} as a database: {error}") from error
+
+
+def _upgrade(path: Path, *, serving: bool) -> int:
+    """Which schema it had."""
     with closing(Connection(path)) as connection:
         version = connection.schema_version()
         if version == SCHEMA_VERSION:
-            return
+            return version
         with ExitStack() as stack:
             if version and not serving:  # A process of the older version may be serving it.
                 stack.callback(FileLock(path).release)
             connection.upgrade()
+        return version

@@ -48,7 +48,7 @@ CREATE TABLE sms (
 ) WITH (fillfactor = 90);
 
 -- SMS numbers are given to nodes in blocks: a job takes as many as it has SMS, one after the other.
-CREATE SEQUENCE sms_block INCREMENT BY 16384 MINVALUE 16384;
+CREATE SEQUENCE sms_block INCREMENT BY 16384;
 
 -- One row a part of an SMS that is not final: small whatever the history, and vacuumed often.
 CREATE TABLE live (
