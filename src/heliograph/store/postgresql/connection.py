@@ -121,7 +121,7 @@ class Database:
 
     async def open(self) -> None:
         """Begin. Raises StoreUnavailable if the server can't be reached."""
-        with translated():
+        with self.translated():
             await self._write_pool
             await self._read_pool
         async with self.writing():
@@ -138,7 +138,7 @@ class Database:
 
     async def connect(self) -> Connection:
         """A connection outside the pools, to be closed with `raw.terminate()`. Raises StoreUnavailable."""
-        with translated():
+        with self.translated():
             return Connection(await _driver.connect(self.url.dsn, **self._arguments(_COMMON)))
 
     @asynccontextmanager
@@ -173,12 +173,12 @@ class Database:
                     return result
             except _WorthAnotherTry as error:
                 if tries == TRIES:
-                    raise StoreUnavailable(f"the database can't be written: {error}") from error
+                    raise StoreUnavailable(str(error)) from error
                 tries += 1
 
     @asynccontextmanager
     async def _from(self, pool: Any) -> AsyncGenerator[Connection]:
-        with translated():
+        with self.translated():
             raw = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
             try:
                 yield Connection(raw)
@@ -189,6 +189,18 @@ class Database:
                 raise
             finally:
                 await asyncio.shield(pool.release(raw))
+
+    @contextmanager
+    def translated(self) -> Generator[None]:
+        """Errors of the database become ours, here and nowhere else. What we ask wrongly stays what it is: a bug."""
+        try:
+            yield
+        except _IN_THE_WAY as error:
+            raise _WorthAnotherTry(f"the database {self.url} is busy: {_said(error)}") from error
+        except asyncpg.DataError:
+            raise
+        except _AWAY as error:
+            raise StoreUnavailable(f"the database {self.url} can't be used: {_said(error)}") from error
 
     async def _forget_connections(self) -> None:
         for pool in (self._write_pool, self._read_pool):
@@ -238,19 +250,6 @@ _IN_THE_WAY = cast(
 
 def _tells_of_another_primary(error: BaseException) -> bool:
     return isinstance(error, asyncpg.exceptions.ReadOnlySQLTransactionError)
-
-
-@contextmanager
-def translated() -> Generator[None]:
-    """Errors of the database become ours, here and nowhere else. What we ask wrongly stays what it is: a bug."""
-    try:
-        yield
-    except _IN_THE_WAY as error:
-        raise _WorthAnotherTry(_said(error)) from error
-    except asyncpg.DataError:
-        raise
-    except _AWAY as error:
-        raise StoreUnavailable(f"the database can't be used: {_said(error)}") from error
 
 
 def _said(error: BaseException) -> str:

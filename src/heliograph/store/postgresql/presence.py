@@ -13,7 +13,7 @@ import structlog
 
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.store.in_process import WorkBell
-from heliograph.store.postgresql.connection import Connection, Database, translated
+from heliograph.store.postgresql.connection import Connection, Database
 from heliograph.store.postgresql.locks import NODES
 
 CHANNEL = "heliograph_work"
@@ -88,7 +88,7 @@ class Presence:
     async def _connect(self) -> None:
         connection = await self._database.connect()
         try:
-            with translated():
+            with self._database.translated():
                 await connection.raw.add_listener(CHANNEL, self._heard)
         except BaseException:
             connection.raw.terminate()
@@ -108,7 +108,7 @@ class Presence:
             if self._connection is None:
                 return
             try:
-                with translated():
+                with self._database.translated():
                     await action(self._connection)
             except StoreUnavailable as error:
                 log.error("store.unavailable", error=str(error))

@@ -420,12 +420,11 @@ SELECT pg_notify('heliograph_work', carrier) FROM unnest($1::text[]) AS carrier
 
 -- The schema
 
--- name: has_schema
-SELECT to_regclass('heliograph_schema') IS NOT NULL
-
--- name: strangers
--- A table with the name of one of ours.
-SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NOT NULL LIMIT 1
+-- name: what_is_there
+-- Whether our schema is; and, if anything is, a table with the name of one of ours. to_regclass would answer from what it
+-- saw before we waited for the lock.
+SELECT count(*) FILTER (WHERE relname = 'heliograph_schema') > 0, min(relname) FROM pg_class
+WHERE relname = ANY ($1::text[] || 'heliograph_schema'::text) AND pg_table_is_visible(oid)
 
 -- name: schema
 SELECT version, compatible_from FROM heliograph_schema

@@ -31,15 +31,16 @@ async def schema_of(database: Database) -> Schema:
 
 
 async def _schema(db: Connection) -> Schema:
-    if not await db.value("has_schema"):
-        strangers = await db.value("strangers", ["account", "job", "sms", "live", "call", "node"])
-        if strangers:
-            raise StoreUnavailable(
-                f"the database has a table {strangers} that is not heliograph's; give it a database of its own"
-            )
-        return Schema(0)
-    (row,) = await db.query("schema")
-    return Schema(*row)
+    # In one statement: another node may be setting the database up.
+    ((is_there, stranger),) = await db.query("what_is_there", ["account", "job", "sms", "live", "call", "node"])
+    if is_there:
+        ((version, compatible_from),) = await db.query("schema")
+        return Schema(version, compatible_from)
+    if stranger:
+        raise StoreUnavailable(
+            f"the database has a table {stranger} that is not heliograph's; give it a database of its own"
+        )
+    return Schema(0)
 
 
 def check(schema: Schema) -> None:
