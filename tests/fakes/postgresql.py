@@ -12,9 +12,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 import asyncpg
 import pytest
+
+from heliograph.store.postgresql.store import upgrade_postgresql
+from heliograph.store.postgresql.url import PostgresqlUrl
 
 USER = "heliograph"
 PASSWORD = "p/a:s@s?w%rd"
@@ -38,6 +42,7 @@ class PostgresServer:
         self.folder = folder
         self.port = port
         self._template: str | None = None
+        self._emptied: str | None = None
 
     def url(self, database: str) -> str:
         """As in heliograph.toml, through the socket."""
@@ -46,9 +51,38 @@ class PostgresServer:
     async def connect(self, database: str = "postgres") -> asyncpg.Connection:
         return await asyncpg.connect(host=str(self.folder), port=self.port, user=USER, database=database)
 
-    async def new_database(self) -> str:
-        """The name of an empty one."""
-        return await self._create("template0")
+    def url_over_tcp(self, database: str, password: str = PASSWORD) -> str:
+        """The same on 127.0.0.1, with a password."""
+        return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
+
+    async def new_database(self, *, empty: bool = False) -> str:
+        """The name of a new one, with the schema in it unless it is to be empty."""
+        if empty:
+            return await self._create("template0")
+        if self._template is None:
+            template = await self._create("template0")
+            await upgrade_postgresql(PostgresqlUrl.parse(self.url(template)))
+            self._template = template
+        return await self._create(self._template)
+
+    async def emptied_database(self) -> str:
+        """The name of one with the schema, always the same, from which everything is deleted: five times as quick."""
+        if self._emptied is None:
+            self._emptied = await self.new_database()
+        connection = await self.connect(self._emptied)
+        try:
+            tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            names = {row[0] for row in tables} - {"heliograph_schema"}
+            sequences = await connection.fetch("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'")
+            await connection.execute(
+                ";".join(
+                    [f"DELETE FROM {name}" for name in sorted(names)]
+                    + [f"ALTER SEQUENCE {row[0]} RESTART" for row in sequences]
+                )
+            )
+        finally:
+            await connection.close()
+        return self._emptied
 
     async def _create(self, template: str) -> str:
         name = f"test{next(_numbers)}"

@@ -428,10 +428,8 @@ class StoresAgreeOnPostgresql(StoresAgree):
     server: ClassVar[PostgresServer]
 
     async def open_store(self) -> Store:
-        name = await self.server.new_database()
-        self.resources.push_async_callback(self.server.drop, name)
-        opening = open_postgresql(PostgresqlUrl.parse(self.server.url(name)))
-        return await self.resources.enter_async_context(opening)
+        url = PostgresqlUrl.parse(self.server.url(await self.server.emptied_database()))
+        return await self.resources.enter_async_context(open_postgresql(url))
 
 
 @pytest.fixture

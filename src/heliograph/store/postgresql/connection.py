@@ -197,8 +197,6 @@ class Database:
             yield
         except _IN_THE_WAY as error:
             raise _WorthAnotherTry(f"the database {self.url} is busy: {_said(error)}") from error
-        except asyncpg.DataError:
-            raise
         except _AWAY as error:
             raise StoreUnavailable(f"the database {self.url} can't be used: {_said(error)}") from error
 
@@ -235,8 +233,7 @@ _AWAY = cast(
         asyncpg.exceptions.PostgresSystemError,
         asyncpg.exceptions.InvalidTransactionStateError,
         asyncpg.exceptions.UndefinedTableError,
-        asyncpg.exceptions.TargetServerAttributeNotMatched,
-        asyncpg.exceptions.DiskFullError,
+        asyncpg.InternalClientError,  # No server fits; or a connection that broke in the middle of something.
     ),
 )
 _IN_THE_WAY = cast(

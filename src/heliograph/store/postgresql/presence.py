@@ -19,7 +19,7 @@ from heliograph.store.postgresql.locks import NODES
 CHANNEL = "heliograph_work"
 LOOK_EVERY_S = 1.0
 """How often to look whether other nodes live, and whether our own connection does."""
-SILENT_LOOKS = 5
+SILENT_LOOKS = 10
 """A node is gone when it has been seen without its lock so many times in a row: after a failover of the database every
 node has lost its own, and needs a moment to be back."""
 NOTIFY_EVERY_S = 0.05
@@ -112,6 +112,9 @@ class Presence:
                     await action(self._connection)
             except StoreUnavailable as error:
                 log.error("store.unavailable", error=str(error))
+                self._drop()
+            except Exception:  # A bug: told, and no reason for a node to be deaf and taken for gone from now on.
+                log.exception("store.presence_failed", node=self.node)
                 self._drop()
 
     def _heard(self, connection: Any, pid: int, _: str, carrier: object) -> None:
