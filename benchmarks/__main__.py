@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import kannel as peer
+from benchmarks.clustered import durable_postgres, life_cycle
 from benchmarks.load import Client, Result, poll
 from benchmarks.service import PASSWORD, Service, job, json_of, receiver, service, smsc
 
@@ -62,6 +63,15 @@ def lifecycle() -> None:
                 f" p99 {result.percentile_ms(99):6.1f} ms   CPU {(running.cpu_s - cpu_s) / sms * 1e3:6.3f} ms/SMS"
                 f"   memory {running.memory_mb:.0f} MB   {result.statuses}",
             )
+
+
+def clustered() -> None:
+    """The same on PostgreSQL, by one node and by two."""
+    with durable_postgres() as server:
+        for node_count in (1, 2):
+            for recipients, count in ((1, 20_000), (100, 600)):
+                figures = life_cycle(server, node_count, recipients, count)
+                _report(f"PostgreSQL, {node_count} nodes, {recipients} recipients a job", figures)
 
 
 def smpp() -> None:
@@ -228,7 +238,8 @@ def reading_under_load() -> None:
 
 
 MEASUREMENTS: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (accept, lifecycle, smpp, kannel, webhooks, waiting, reading_under_load, history)
+    each.__name__: each
+    for each in (accept, lifecycle, clustered, smpp, kannel, webhooks, waiting, reading_under_load, history)
 }
 
 

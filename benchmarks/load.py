@@ -8,7 +8,7 @@ import base64
 import json
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import httpx2
@@ -31,10 +31,10 @@ class Result:
 
 
 class Client:
-    """Requests to one service by one account."""
+    """Requests to one service by one account. ports: of its nodes, among which the connections are divided."""
 
-    def __init__(self, port: int, name: str, password: str) -> None:
-        self._port = port
+    def __init__(self, ports: int | Sequence[int], name: str, password: str) -> None:
+        self._ports = [ports] if isinstance(ports, int) else ports
         self._token = base64.b64encode(f"{name}:{password}".encode()).decode()
 
     def request(self, method: str, path: str, body: object = None) -> bytes:
@@ -62,8 +62,9 @@ class Client:
         open_connections = [
             _Connection(requests, result, keep_bodies, loop.create_future(), pace) for _ in range(connections)
         ]
-        for connection in open_connections:
-            await loop.create_connection(lambda each=connection: each, "127.0.0.1", self._port)
+        for place, connection in enumerate(open_connections):
+            port = self._ports[place % len(self._ports)]
+            await loop.create_connection(lambda each=connection: each, "127.0.0.1", port)
         await asyncio.gather(*(connection.done for connection in open_connections))
         result.wall_s = time.perf_counter() - started
         return result

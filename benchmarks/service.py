@@ -92,14 +92,22 @@ def receiver() -> Iterator[int]:
 
 @contextlib.contextmanager
 def service(
-    folder: Path, *, accounts: tuple[str, ...] = ("bench",), carrier: str = SANDBOX, more: str = ""
+    folder: Path,
+    *,
+    accounts: tuple[str, ...] = ("bench",),
+    carrier: str = SANDBOX,
+    database: str | None = None,
+    more: str = "",
 ) -> Iterator[Service]:
-    """Start the service on a folder; stop it at the end. carrier: its lines in the configuration; more: others."""
+    """Start the service on a folder; stop it at the end.
+
+    carrier: its lines in the configuration; more: others. database: its URL; None is a file in the folder.
+    """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     config = folder / "heliograph.toml"
     config.write_text(
-        f'[server]\nlisten = "127.0.0.1:{port}"\n[database]\nurl = "sqlite:///{folder}/bench.db"\n'
+        f'[server]\nlisten = "127.0.0.1:{port}"\n[database]\nurl = "{database or f"sqlite:///{folder}/bench.db"}"\n'
         f"{more}\n[[carriers]]\n{carrier}\n"
     )
     program = [sys.executable, "-m", "heliograph"]

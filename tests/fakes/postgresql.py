@@ -38,7 +38,8 @@ _numbers = count(1)
 class PostgresServer:
     """A server that runs. folder: of its socket; port: the number in the socket's name, and on 127.0.0.1."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, pid: int) -> None:
+        self.pid = pid
         self.folder = folder
         self.port = port
         self._template: str | None = None
@@ -141,7 +142,7 @@ def running_postgres(**settings: str) -> Generator[PostgresServer]:
         ):
             try:
                 _await_ready(programs, folder, port, server)
-                yield PostgresServer(folder, port)
+                yield PostgresServer(folder, port, server.pid)
             finally:
                 server.send_signal(signal.SIGQUIT)  # SIGTERM would wait for clients to leave.
                 server.wait(20)
