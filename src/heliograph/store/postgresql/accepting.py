@@ -9,7 +9,7 @@ from heliograph.jobs.accounts import AccountId, OnUnknown
 from heliograph.jobs.errors import JobDuplicate
 from heliograph.jobs.plan import JobPlan, with_blocked
 from heliograph.store.interface import DUPLICATE_WINDOW, PART_BITS
-from heliograph.store.postgresql.connection import Connection, Row
+from heliograph.store.postgresql.connection import Connection, Row, columns
 from heliograph.store.postgresql.texts import kept, told
 from heliograph.store.rows import COUNTER_BITS, instant_ms, instant_ms_up, names_row
 
@@ -43,11 +43,9 @@ async def add_jobs(db: Connection, numbers: SmsNumbers, plans: Sequence[JobPlan]
     rows = _Rows()
     for plan in await _with_blocked(db, added):
         rows.add(plan, await numbers.take(db, len(plan.sms)))
-    await db.run_rows("insert_jobs", rows.jobs)
-    await db.run_rows("insert_ungathered", rows.ungathered)
-    await db.run_rows("insert_messages", rows.messages)
-    await db.run_rows("insert_sms", rows.sms)
-    await db.run_rows("insert_live", rows.live)
+    if added:
+        tables = (rows.jobs, 8), (rows.messages, 5), (rows.sms, 10), (rows.live, 8)
+        await db.run("insert_jobs", *(column for table, width in tables for column in columns(table, width)))
     return duplicates
 
 
@@ -93,7 +91,6 @@ class _Rows:
 
     def __init__(self) -> None:
         self.jobs: list[Row] = []
-        self.ungathered: list[Row] = []
         self.messages: list[Row] = []
         self.sms: list[Row] = []
         self.live: list[Row] = []
@@ -108,10 +105,10 @@ class _Rows:
         for number, planned in enumerate(plan.sms, first_sms):
             common = (number, job, planned.message, kept(planned.dst), kept(planned.customer_ref), planned.parts)
             if planned.carrier is None:
-                self.sms.append((*common, "DONE", planned.verdict.value, kept(planned.reason), None, received))
+                self.sms.append((*common, "DONE", planned.verdict.value, kept(planned.reason), received))
                 continue
             is_open = True
-            self.sms.append((*common, None, None, None, None, None))
+            self.sms.append((*common, None, None, None, None))
             if planned.window is not window:
                 window = planned.window
                 expires = instant_ms(window.expires)
@@ -125,8 +122,7 @@ class _Rows:
         options = msgspec.json.encode(plan.options)
         finished = None if is_open else received
         sms_count = len(plan.sms)
-        self.jobs.append((job, plan.job_id, plan.account, first_sms, sms_count, give_up, options, False, finished))
-        self.ungathered.append((job, plan.account, first_sms, sms_count))
+        self.jobs.append((job, plan.job_id, plan.account, first_sms, sms_count, give_up, options, finished))
         for place, message in enumerate(plan.messages):
             parts = None if message.parts == (message.text,) else msgspec.json.encode(message.parts).decode()
             self.messages.append((job, place, kept(message.text), message.encoding.value, parts))

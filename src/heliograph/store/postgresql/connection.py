@@ -28,8 +28,6 @@ READ_CONNECTIONS = 4
 
 _COMMON = {
     "application_name": "heliograph",
-    # A plan made while a queue was empty is a bad one for a full queue.
-    "plan_cache_mode": "force_custom_plan",
     "jit": "off",
     "statement_timeout": f"{STATEMENT_TIMEOUT_S * 1000:.0f}",
     "lock_timeout": f"{LOCK_TIMEOUT_S * 1000:.0f}",
@@ -40,8 +38,16 @@ _COMMON = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-# Rows are written by their keys, whatever the statistics of a table that fills and empties may say just now.
-_WRITING = {**_COMMON, "enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+# A plan made while a queue was empty is a bad one for a full queue. So each list is planned when it is asked for, and
+# writes, of which planning is a good part, are planned once, but by keys alone, whatever the statistics say just then.
+_READING = {**_COMMON, "default_transaction_read_only": "on", "plan_cache_mode": "force_custom_plan"}
+_WRITING = {
+    **_COMMON,
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 
 Result = TypeVar("Result")
 Row = Sequence[Any]
@@ -70,20 +76,20 @@ class Connection:
     async def run_rows(self, name: str, rows: Sequence[Row], *parameters: object) -> None:
         """Run a query for its effect that takes rows, column by column; `parameters` come after them."""
         if rows:
-            await self.raw.execute(_QUERIES[name], *columns(rows), *parameters)
+            await self.raw.execute(_QUERIES[name], *columns(rows, 0), *parameters)
 
     async def query_rows(self, name: str, rows: Sequence[Row], *parameters: object) -> Sequence[Row]:
         """The rows of a query that takes rows, column by column; `parameters` come after them."""
-        return await self.raw.fetch(_QUERIES[name], *columns(rows), *parameters) if rows else ()
+        return await self.raw.fetch(_QUERIES[name], *columns(rows, 0), *parameters) if rows else ()
 
     async def script(self, sql: str) -> None:
         """Run several statements."""
         await self.raw.execute(sql)
 
 
-def columns(rows: Sequence[Row]) -> list[list[Any]]:
-    """Rows as `unnest` takes them."""
-    return [list(column) for column in zip(*rows, strict=True)]
+def columns(rows: Sequence[Row], width: int) -> list[list[Any]]:
+    """Rows, each of so many values, as `unnest` takes them."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
 class _WorthAnotherTry(StoreUnavailable):
@@ -96,7 +102,7 @@ class Database:
     def __init__(self, url: PostgresqlUrl, *, connections: int = WRITE_CONNECTIONS) -> None:
         self.url = url
         self._write_pool = self._pool(_WRITING, connections)
-        self._read_pool = self._pool({**_COMMON, "default_transaction_read_only": "on"}, READ_CONNECTIONS)
+        self._read_pool = self._pool(_READING, READ_CONNECTIONS)
 
     def _pool(self, settings: dict[str, str], size: int) -> Any:
         return _driver.create_pool(

@@ -17,6 +17,7 @@ from heliograph.store.postgresql.connection import Connection, Database
 from heliograph.store.postgresql.locks import NODES
 
 CHANNEL = "heliograph_work"
+NO_CARRIER = ""
 LOOK_EVERY_S = 1.0
 """How often to look whether other nodes live, and whether our own connection does."""
 SILENT_LOOKS = 10
@@ -37,6 +38,7 @@ class Presence:
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
         self._is_known = False
+        self._has_company = True
         self._silent: dict[int, int] = {}
         self._untold: set[str] = set()
         self._news = asyncio.Event()
@@ -58,10 +60,11 @@ class Presence:
         self._drop()
 
     def tell(self, carriers: Iterable[str]) -> None:
-        """Have the other nodes know that there is work for carriers."""
-        self._untold.update(carriers)
-        if self._untold:
-            self._news.set()
+        """Have the other nodes, if there were any when we last looked, know that there is work for carriers."""
+        if self._has_company:
+            self._untold.update(carriers)
+            if self._untold:
+                self._news.set()
 
     async def tell_others(self) -> None:
         """Do so, until cancelled."""
@@ -119,6 +122,7 @@ class Presence:
 
     def _heard(self, connection: Any, pid: int, _: str, carrier: object) -> None:
         if pid != connection.get_server_pid():  # Our own bell has rung already.
+            self._has_company = True
             self._bell.set([str(carrier)])
 
     async def _announce(self, db: Connection) -> None:
@@ -127,12 +131,14 @@ class Presence:
         if self._is_known:
             async with self._database.writing() as writer:
                 await writer.run("keep_node", self.node)
+            await db.query("notify", [NO_CARRIER])  # So that the others know that they are not alone.
 
     async def _look(self, db: Connection) -> None:
         if not self._is_known:
             await self._announce(db)
-        silent = [row[0] for row in await db.query("silent_nodes", NODES) if row[0] != self.node]
-        self._silent = {node: self._silent.get(node, 0) + 1 for node in silent}
+        others = [(node, is_alive) for node, is_alive in await db.query("nodes", NODES) if node != self.node]
+        self._has_company = bool(others)
+        self._silent = {node: self._silent.get(node, 0) + 1 for node, is_alive in others if not is_alive}
         for node, looks in self._silent.items():
             if looks >= SILENT_LOOKS and await db.value("lock_node", NODES, node):
                 try:

@@ -14,27 +14,26 @@ FROM unnest($2::int[], $3::boolean[]) AS wanted (key, alone)
 SELECT nextval('sms_block')
 
 -- name: insert_jobs
-INSERT INTO job (id, public_id, account, first_sms, sms_count, give_up, options, blank, finished)
-SELECT * FROM unnest($1::bigint[], $2::text[], $3::int[], $4::bigint[], $5::int[], $6::boolean[], $7::bytea[],
-  $8::boolean[], $9::bigint[])
-
--- name: insert_ungathered
-INSERT INTO ungathered (job, account, first_sms, sms_count)
-SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[])
-
--- name: insert_messages
-INSERT INTO message (job, place, text, encoding, parts)
-SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::text[])
-
--- name: insert_sms
-INSERT INTO sms (id, job, message, dst, customer_ref, parts, process_status, status, reason, sent, finished)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::smallint[], $7::text[],
-  $8::text[], $9::text[], $10::bigint[], $11::bigint[])
-
--- name: insert_live
+-- Jobs, messages, SMS and the parts that are to be sent, in one statement: it costs less than five.
+WITH new_job AS (
+  INSERT INTO job (id, public_id, account, first_sms, sms_count, give_up, options, finished, blank)
+  SELECT *, false FROM unnest($1::bigint[], $2::text[], $3::int[], $4::bigint[], $5::int[], $6::boolean[],
+    $7::bytea[], $8::bigint[])
+), new_ungathered AS (
+  INSERT INTO ungathered (job, account, first_sms, sms_count)
+  SELECT * FROM unnest($1::bigint[], $3::int[], $4::bigint[], $5::int[])
+), new_message AS (
+  INSERT INTO message (job, place, text, encoding, parts)
+  SELECT * FROM unnest($9::bigint[], $10::int[], $11::text[], $12::text[], $13::text[])
+), new_sms AS (
+  INSERT INTO sms (id, job, message, dst, customer_ref, parts, process_status, status, reason, finished)
+  SELECT * FROM unnest($14::bigint[], $15::bigint[], $16::int[], $17::text[], $18::text[], $19::smallint[], $20::text[],
+    $21::text[], $22::text[], $23::bigint[])
+)
 INSERT INTO live (id, carrier, lane, account, due, expires, blackouts, others, state, attempts, status, reason, heard)
 SELECT *, 0, 0, '', '', false
-FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::bytea[], $8::bytea[])
+FROM unnest($24::bigint[], $25::text[], $26::smallint[], $27::int[], $28::bigint[], $29::bigint[], $30::bytea[],
+  $31::bytea[])
 
 -- name: keep_fingerprints
 -- Gives back those that nobody has kept within the time before; of two transactions with one, the second waits.
@@ -155,22 +154,23 @@ FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::bigint[], $5::int[], $
 WHERE live.id = news.id
 
 -- name: end_sms
--- Gives back their jobs.
+-- They leave `live` with all their parts. Gives back their jobs, and whether those have other SMS.
 WITH news AS (
   SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
     AS news (id, process_status, status, reason, sent, finished)
+), ended AS (
+  UPDATE sms SET process_status = news.process_status, status = news.status, reason = news.reason, sent = news.sent,
+    finished = news.finished
+  FROM news WHERE sms.id = news.id AND sms.process_status IS NULL
+  RETURNING sms.job
+), gone AS (
+  DELETE FROM live WHERE id = ANY ($7::bigint[])
 )
-UPDATE sms SET process_status = news.process_status, status = news.status, reason = news.reason, sent = news.sent,
-  finished = news.finished
-FROM news WHERE sms.id = news.id AND sms.process_status IS NULL
-RETURNING sms.job
-
--- name: end_live
-DELETE FROM live WHERE id = ANY ($1::bigint[])
+SELECT job.id, job.sms_count > 1 FROM ended JOIN job ON job.id = ended.job
 
 -- name: hold_jobs
 -- Those of several SMS, of which two transactions may end the last two: one waits, and finds nothing live any more.
-SELECT id FROM job WHERE id = ANY ($1::bigint[]) AND sms_count > 1 ORDER BY id FOR NO KEY UPDATE
+SELECT id FROM job WHERE id = ANY ($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
 
 -- name: finish_jobs
 -- Of the jobs to which ended SMS belong, those with nothing live are finished.
@@ -343,7 +343,8 @@ UPDATE inbound_part SET done = true WHERE sms = $1
 
 -- name: inbound_overdue
 -- SMS that wait for parts since before an instant.
-SELECT DISTINCT sms FROM inbound_part WHERE NOT done AND received < $1 ORDER BY sms LIMIT $2
+WITH overdue AS MATERIALIZED (SELECT sms FROM inbound_part WHERE NOT done AND received < $1)
+SELECT DISTINCT sms FROM overdue ORDER BY sms LIMIT $2
 
 -- name: forget_inbound_parts
 -- Those that need not be known any more, a few at each call.
@@ -409,11 +410,12 @@ SELECT pg_try_advisory_lock($1, $2)
 -- name: unlock_node
 SELECT pg_advisory_unlock($1, $2)
 
--- name: silent_nodes
--- Those whose lock nobody holds.
-SELECT id FROM node WHERE id NOT IN (
+-- name: nodes
+-- All of them, and whether somebody holds their lock.
+SELECT id, id IN (
   SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::bigint AND objsubid = 2 AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+FROM node
 
 -- name: notify
 SELECT pg_notify('heliograph_work', carrier) FROM unnest($1::text[]) AS carrier

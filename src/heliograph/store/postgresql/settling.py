@@ -77,8 +77,8 @@ class SmsAtWork:
         self._sms: dict[int, _Sms] = {}
         self._submitted: dict[tuple[str, str], list[_Part]] = {}
         self._dsts: dict[int, str] = {}
-        self.jobs: set[int] = set()
-        """Those of which SMS have ended; `finish` them last of all."""
+        self.jobs: dict[int, bool] = {}
+        """Those of which SMS have ended, and whether they have others; `finish` them last of all."""
 
     async def hold(self, numbers: Iterable[int]) -> None:
         """Read SMS, by their numbers, when nobody else is changing them any more, and keep everybody from it."""
@@ -255,8 +255,7 @@ class SmsAtWork:
             ]  # fmt: skip
         await self._db.run_rows("write_parts", changed)
         if ends:
-            self.jobs.update(row[0] for row in await self._db.query_rows("end_sms", ends))
-            await self._db.run("end_live", gone)
+            self.jobs.update((row[0], row[1]) for row in await self._db.query_rows("end_sms", ends, gone))
         self._sms.clear()
         self._submitted.clear()
 
@@ -348,9 +347,10 @@ async def _unpark(db: Connection, work: SmsAtWork, submitted: Sequence[Row]) -> 
         await db.run("unpark", done)
 
 
-async def finish(db: Connection, jobs: Iterable[int]) -> None:
+async def finish(db: Connection, jobs: Mapping[int, bool]) -> None:
     """Finish those jobs of which no SMS is left: the last thing that a transaction does to what it holds."""
-    ids = sorted(jobs)
-    if ids:
-        await db.query("hold_jobs", ids)
-        await db.run("finish_jobs", ids)
+    shared = sorted(job for job, has_others in jobs.items() if has_others)
+    if shared:
+        await db.query("hold_jobs", shared)
+    if jobs:
+        await db.run("finish_jobs", list(jobs))
