@@ -12,7 +12,7 @@ from heliograph.jobs.accounts import AccountId, RateLimit
 from heliograph.jobs.errors import AccountExists, JobDuplicate, StoreUnavailable
 from heliograph.jobs.options import Qos
 from heliograph.jobs.status import PartState, ProcessStatus, Status
-from heliograph.store.interface import Ended, Postponed, ReceiptNews, Submitted
+from heliograph.store.interface import Added, Ended, Postponed, ReceiptNews, Submitted
 from heliograph.store.postgresql import accepting, inbound, presence
 from heliograph.store.postgresql.store import open_postgresql
 from heliograph.store.postgresql.texts import kept, told
@@ -34,6 +34,8 @@ from tests.store.conformance import (
     sms_of,
     submitted,
 )
+from tests.store.jobs_conformance import JobsConformance
+from tests.store.webhooks.conformance import WebhookConformance
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ async def nodes(url):
         yield [await stack.enter_async_context(open_postgresql(url)) for _ in range(3)]
 
 
-class TestPostgresqlStore(StoreConformance):
+class TestPostgresqlStore(StoreConformance, JobsConformance, WebhookConformance):
     """With the fixture above."""
 
 
@@ -135,8 +137,7 @@ async def test_what_is_being_written_when_the_store_is_closed_is_written(url):
 async def test_one_write_that_fails_does_not_take_the_others_down(store):
     plans = [a_plan(), a_plan(text="a lone \ud800"), a_plan()]
     results = await asyncio.gather(*map(store.add_job, plans), return_exceptions=True)
-    assert results[0] is results[2] is None
-    assert isinstance(results[1], asyncpg.DataError)
+    assert [type(result) for result in results] == [Added, asyncpg.DataError, Added]
     assert await listed(store) == [plans[2].job_id, plans[0].job_id]
     assert len(await lease(store)) == 2
 
@@ -201,7 +202,7 @@ async def test_of_two_equal_requests_at_the_same_moment_on_two_nodes_one_wins(no
         plans = [a_plan(fingerprint=fingerprint) for _ in nodes]
         adding = [node.add_job(plan) for node, plan in zip(nodes, plans, strict=True)]
         results = await asyncio.gather(*adding, return_exceptions=True)
-        (winner,) = [plan.job_id for plan, result in zip(plans, results, strict=True) if result is None]
+        (winner,) = [plan.job_id for plan, result in zip(plans, results, strict=True) if isinstance(result, Added)]
         assert [result.job_id for result in results if isinstance(result, JobDuplicate)] == [winner] * 2
     assert await rows(nodes[0], "job") == 20
 
@@ -212,8 +213,8 @@ async def test_nodes_that_add_the_same_requests_in_any_order_never_wait_for_each
         random.Random(7).shuffle(batch)
     adding = [node.add_job(plan) for node, batch in zip(nodes, batches, strict=True) for plan in batch]
     results = await asyncio.gather(*adding, return_exceptions=True)
-    assert results.count(None) == 30
-    assert {type(result) for result in results} == {type(None), JobDuplicate}
+    assert [type(result) for result in results].count(Added) == 30
+    assert {type(result) for result in results} == {Added, JobDuplicate}
 
 
 async def test_of_two_accounts_of_one_name_added_on_two_nodes_one_is(nodes):

@@ -1,21 +1,22 @@
 """How jobs are kept: one statement a table for all jobs that come together."""
 
+from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from typing import NamedTuple
 
 import msgspec
 
 from heliograph.jobs.accounts import AccountId, OnUnknown
-from heliograph.jobs.errors import JobDuplicate
+from heliograph.jobs.errors import HeliographError
 from heliograph.jobs.plan import JobPlan, with_blocked
-from heliograph.store.interface import DUPLICATE_WINDOW, PART_BITS
+from heliograph.store.interface import PART_BITS, Added
 from heliograph.store.postgresql.connection import Connection, Row, columns
+from heliograph.store.postgresql.once import Deciding
 from heliograph.store.postgresql.texts import kept, told
 from heliograph.store.rows import COUNTER_BITS, instant_ms, instant_ms_up, names_row
 
 SMS_BLOCK = 16_384
 """How many SMS numbers are taken from the database at once, as the sequence in the schema says."""
-_DUPLICATE_WINDOW_MS = DUPLICATE_WINDOW // timedelta(milliseconds=1)
 
 
 class SmsNumbers:
@@ -36,40 +37,32 @@ class SmsNumbers:
         return first
 
 
-async def add_jobs(db: Connection, numbers: SmsNumbers, plans: Sequence[JobPlan]) -> list[JobDuplicate | None]:
-    """Keep jobs, but those that are duplicates."""
-    duplicates = await _keep_fingerprints(db, plans)
-    added = [plan for plan, duplicate in zip(plans, duplicates, strict=True) if duplicate is None]
+class Accepted(NamedTuple):
+    """What came of each job, and how many events for webhooks that made."""
+
+    results: list[HeliographError | Added]
+    event_count: int
+
+
+async def add_jobs(db: Connection, numbers: SmsNumbers, plans: Sequence[JobPlan]) -> Accepted:
+    """Keep jobs, those that are to be kept."""
+    decided = await Deciding(db).decide(plans)
+    new = [plan for plan, known in zip(plans, decided, strict=True) if known is None]
     rows = _Rows()
-    for plan in await _with_blocked(db, added):
+    added: list[Added] = []
+    for plan in await _with_blocked(db, new):
         rows.add(plan, await numbers.take(db, len(plan.sms)))
-    if added:
+        added.append(Added(plan.job_id, True, Counter(each.verdict for each in plan.sms if each.carrier is None)))
+    event_count = 0
+    if new:
         tables = (rows.jobs, 8), (rows.messages, 5), (rows.sms, 10), (rows.live, 8)
         await db.run("insert_jobs", *(column for table, width in tables for column in columns(table, width)))
-    return duplicates
-
-
-async def _keep_fingerprints(db: Connection, plans: Sequence[JobPlan]) -> list[JobDuplicate | None]:
-    first: dict[tuple[int, bytes], JobPlan] = {}
-    for plan in plans:
-        if plan.fingerprint is not None:
-            first.setdefault((plan.account, plan.fingerprint), plan)
-    if not first:
-        return [None] * len(plans)
-    # In order, so that of two transactions with the same two neither waits for the other.
-    new = [(*key, plan.job_id, instant_ms(plan.received_at)) for key, plan in sorted(first.items())]
-    won = {(row[0], row[1]) for row in await db.query_rows("keep_fingerprints", new, _DUPLICATE_WINDOW_MS)}
-    lost = [row[:2] for row in new if row[:2] not in won]
-    jobs = {key: plan.job_id for key, plan in first.items()}
-    jobs.update({(row[0], row[1]): row[2] for row in await db.query_rows("fingerprints", lost)})
-    oldest = max(row[3] for row in new) - _DUPLICATE_WINDOW_MS
-    await db.run("forget_fingerprints", 4 * len(new), oldest)
-    return [
-        None
-        if plan.fingerprint is None or jobs[plan.account, plan.fingerprint] == plan.job_id
-        else JobDuplicate(jobs[plan.account, plan.fingerprint])
-        for plan in plans
-    ]
+        if rows.final_sms:
+            event_count = await db.run("tell_of_sms", rows.final_sms)
+        if rows.finished_jobs:
+            event_count += await db.run("tell_of_jobs", rows.finished_jobs)
+    rest = iter(added)
+    return Accepted([next(rest) if known is None else known for known in decided], event_count)
 
 
 async def _with_blocked(db: Connection, plans: Sequence[JobPlan]) -> Sequence[JobPlan]:
@@ -94,6 +87,8 @@ class _Rows:
         self.messages: list[Row] = []
         self.sms: list[Row] = []
         self.live: list[Row] = []
+        self.final_sms: list[int] = []
+        self.finished_jobs: list[int] = []
 
     def add(self, plan: JobPlan, first_sms: int) -> None:
         received = instant_ms(plan.received_at)
@@ -106,6 +101,7 @@ class _Rows:
             common = (number, job, planned.message, kept(planned.dst), kept(planned.customer_ref), planned.parts)
             if planned.carrier is None:
                 self.sms.append((*common, "DONE", planned.verdict.value, kept(planned.reason), received))
+                self.final_sms.append(number)
                 continue
             is_open = True
             self.sms.append((*common, None, None, None, None))
@@ -121,6 +117,8 @@ class _Rows:
         give_up = plan.on_unknown is OnUnknown.GIVE_UP
         options = msgspec.json.encode(plan.options)
         finished = None if is_open else received
+        if not is_open:
+            self.finished_jobs.append(job)
         sms_count = len(plan.sms)
         self.jobs.append((job, plan.job_id, plan.account, first_sms, sms_count, give_up, options, finished))
         for place, message in enumerate(plan.messages):

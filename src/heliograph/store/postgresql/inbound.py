@@ -1,6 +1,7 @@
 """How SMS from phones are written: parts kept until they are whole, then passed on to an account."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
@@ -39,8 +40,14 @@ _DAY_MS = 86_400_000
 _REDELIVERY_MS = REDELIVERY_WINDOW // timedelta(milliseconds=1)
 _arrival = msgspec.json.Decoder(Arrival)
 
-Whole = tuple[list[InboundSms], list[tuple[AccountId, str]]]
-"""SMS that are whole now, and the numbers that they put on blocklists."""
+
+@dataclass(slots=True)
+class Whole:
+    """SMS that are whole now, the numbers that they put on blocklists, and how many events for webhooks they made."""
+
+    sms: list[InboundSms] = field(default_factory=list[InboundSms])
+    blocked: list[tuple[AccountId, str]] = field(default_factory=list[tuple[AccountId, str]])
+    event_count: int = 0
 
 
 async def gather_writers(db: Connection) -> int:
@@ -74,7 +81,7 @@ async def record(db: Connection, carrier: str, arrivals: Sequence[Arrival]) -> W
     """Keep parts, and pass on the SMS that are whole."""
     await _alone(db)
     await _gather(db)
-    whole: Whole = [], []
+    whole = Whole()
     for arrival in arrivals:
         part = arrival.part
         src, dst, reference, parts = part.thread
@@ -100,7 +107,7 @@ async def give_up_missing_parts(db: Connection, begun_before: datetime, now: dat
     """Pass on what has been incomplete since before an instant."""
     await _alone(db)
     await _gather(db)
-    whole: Whole = [], []
+    whole = Whole()
     for (sms,) in await db.query("inbound_overdue", instant_ms(begun_before), OVERDUE_SMS):
         await _pass_on(db, sms, now, whole)
     return whole
@@ -124,12 +131,12 @@ async def _pass_on(db: Connection, number: int, now: datetime, whole: Whole) -> 
         received_at=now,
     )
     texts = kept(sms.src), kept(sms.dst), kept(sms.text)
-    await db.run("insert_inbound", sms.sms_id, sms.account, *texts, instant_ms(now))
-    whole[0].append(sms)
+    whole.event_count += await db.run("insert_inbound", sms.sms_id, sms.account, *texts, instant_ms(now))
+    whole.sms.append(sms)
     wish = wish_heard(sms)
     if wish is Wish.STOP:
         await block(db, sms.account, sms.src, now)
-        whole[1].append((sms.account, sms.src))
+        whole.blocked.append((sms.account, sms.src))
     elif wish is Wish.START:
         await unblock(db, sms.account, sms.src)
 

@@ -30,8 +30,11 @@ class Leasing:
             last = self.last_served.get(lease.carrier, 0)
             wanted: list[int] = []
             for lane in (0, 1):
-                if len(wanted) < lease.limit:
-                    taken, last = await self._take_turns(db, lease, lane, lease.limit - len(wanted), now, last)
+                room = lease.limit - len(wanted)
+                if lane and lease.normal_limit is not None:
+                    room = min(room, lease.normal_limit)
+                if room > 0:
+                    taken, last = await self._take_turns(db, lease, lane, room, now, last)
                     wanted += taken
             rows = await db.query("leased", wanted) if wanted else ()
             ended, busy = await _end_blocked(work, rows, lease.now)
@@ -68,7 +71,7 @@ class Leasing:
 
 async def _end_blocked(work: SmsAtWork, rows: Iterable[Row], now: datetime) -> tuple[set[int], set[int]]:
     """SMS that end as BLOCKED; and others that might, were nobody busy with them: they are left for the next lease."""
-    part_counts = {row[0] >> PART_BITS: row[9] for row in rows if row[17]}
+    part_counts = {row[0] >> PART_BITS: row[9] for row in rows if row[18]}
     if not part_counts:
         return set(), set()
     busy = await work.hold_at_once(part_counts)
@@ -79,6 +82,9 @@ async def _end_blocked(work: SmsAtWork, rows: Iterable[Row], now: datetime) -> t
 
 def _as_told(row: Row) -> tuple[object, ...]:
     """A row of the query `leased` as `due_parts` reads it."""
-    number, state, attempts, status, reason, heard, expires, blackouts, dst, part_count, text, *rest, _ = row
+    number, state, attempts, status, reason, heard, expires, blackouts, dst, part_count, text, *rest, message_id, _ = (
+        row
+    )
     texts = told(dst), part_count, told(text)
-    return number, state, attempts, status, told(reason), heard, expires, blackouts, *texts, *rest
+    known = number, state, attempts, status, told(reason), heard, expires, blackouts
+    return *known, *texts, *rest, message_id and told(message_id)

@@ -9,6 +9,8 @@ NODES = 0x48656C6E
 """With a node's number: held by the node's process while it lives."""
 CARRIERS = 0x48656C63
 """With a carrier's: shared by who stores message ids, taken by who keeps a receipt of which the id isn't stored."""
+SPENDERS = 0x48656C70
+"""With an account's number: taken by who adds a job that an agent asked for, last of all that it takes."""
 SUBJECTS = 0x48656C73
 
 
@@ -19,6 +21,8 @@ class Subject(IntEnum):
     """Shared by leases, taken by who blocks a number: what is leased afterwards knows of it."""
     INBOUND = 2
     """Taken by whoever puts parts of SMS from phones together, or gathers who wrote to which phones."""
+    WEBHOOKS = 3
+    """Taken by who adds a webhook, for an account can have so many and no more."""
 
 
 def carrier_key(carrier: str) -> int:

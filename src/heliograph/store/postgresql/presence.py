@@ -149,6 +149,7 @@ class Presence:
     async def _bury(self, node: int) -> None:
         async def free(db: Connection) -> int:
             await db.run("delete_node", node)
+            await db.run("free_event_leases", node)
             return await db.run("free_leases", node)
 
         count = await self._database.write(free)

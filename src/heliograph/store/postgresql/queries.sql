@@ -1,5 +1,6 @@
 -- Each query begins with its name. Rows come as columns, one array each. What is locked is locked in order of its id,
--- and the tables in this order: advisory locks, live, job, fingerprint; so nobody waits for who waits for them.
+-- and the tables in this order: advisory locks, live, late, event, job, idempotency, fingerprint, the locks of who spends;
+-- so nobody waits for who waits for them.
 
 -- name: lock
 -- Until the transaction's end, each key in turn, alone or shared. A statement of its own, so that the next one sees what
@@ -30,27 +31,67 @@ WITH new_job AS (
   SELECT * FROM unnest($14::bigint[], $15::bigint[], $16::int[], $17::text[], $18::text[], $19::smallint[], $20::text[],
     $21::text[], $22::text[], $23::bigint[])
 )
-INSERT INTO live (id, carrier, lane, account, due, expires, blackouts, others, state, attempts, status, reason, heard)
-SELECT *, 0, 0, '', '', false
+INSERT INTO live (id, carrier, lane, account, due, expires, blackouts, others, state, attempts, status, reason, heard,
+  doubtful)
+SELECT *, 0, 0, '', '', false, false
 FROM unnest($24::bigint[], $25::text[], $26::smallint[], $27::int[], $28::bigint[], $29::bigint[], $30::bytea[],
   $31::bytea[])
 
--- name: keep_fingerprints
--- Gives back those that nobody has kept within the time before; of two transactions with one, the second waits.
+-- name: hold_fingerprints
+-- Puts those there that aren't, and gives back what is there now, for us alone until the end of the transaction. Of two
+-- transactions with one, the second waits.
 INSERT INTO fingerprint AS kept (account, digest, job, accepted)
 SELECT * FROM unnest($1::int[], $2::bytea[], $3::text[], $4::bigint[])
-ON CONFLICT (account, digest) DO UPDATE SET job = excluded.job, accepted = excluded.accepted
-WHERE kept.accepted <= excluded.accepted - $5::bigint
-RETURNING account, digest
+ON CONFLICT (account, digest) DO UPDATE SET job = kept.job
+RETURNING account, digest, job, accepted
 
--- name: fingerprints
-SELECT account, digest, job FROM unnest($1::int[], $2::bytea[]) AS wanted (account, digest)
-JOIN fingerprint USING (account, digest)
+-- name: write_fingerprints
+UPDATE fingerprint SET job = news.job, accepted = news.accepted
+FROM unnest($1::int[], $2::bytea[], $3::text[], $4::bigint[]) AS news (account, digest, job, accepted)
+WHERE fingerprint.account = news.account AND fingerprint.digest = news.digest
+
+-- name: delete_fingerprints
+DELETE FROM fingerprint USING unnest($1::int[], $2::bytea[]) AS gone (account, digest)
+WHERE fingerprint.account = gone.account AND fingerprint.digest = gone.digest
 
 -- name: forget_fingerprints
 -- Those that have had their time, a few at each call.
 DELETE FROM fingerprint WHERE ctid = ANY (ARRAY(
   SELECT ctid FROM fingerprint WHERE accepted <= $2 ORDER BY accepted LIMIT $1 FOR UPDATE SKIP LOCKED))
+
+-- name: hold_keys
+-- As hold_fingerprints does.
+INSERT INTO idempotency AS kept (account, key, digest, job, accepted)
+SELECT * FROM unnest($1::int[], $2::text[], $3::bytea[], $4::text[], $5::bigint[])
+ON CONFLICT (account, key) DO UPDATE SET job = kept.job
+RETURNING account, key, digest, job, accepted
+
+-- name: write_keys
+UPDATE idempotency SET digest = news.digest, job = news.job, accepted = news.accepted
+FROM unnest($1::int[], $2::text[], $3::bytea[], $4::text[], $5::bigint[]) AS news (account, key, digest, job, accepted)
+WHERE idempotency.account = news.account AND idempotency.key = news.key
+
+-- name: delete_keys
+DELETE FROM idempotency USING unnest($1::int[], $2::text[]) AS gone (account, key)
+WHERE idempotency.account = gone.account AND idempotency.key = gone.key
+
+-- name: forget_keys
+-- Those that have had their time, a few at each call.
+DELETE FROM idempotency WHERE ctid = ANY (ARRAY(
+  SELECT ctid FROM idempotency WHERE accepted <= $2 ORDER BY accepted LIMIT $1 FOR UPDATE SKIP LOCKED))
+
+-- name: spent
+-- What accounts' agents spent after a second each, the oldest first.
+SELECT spent.account, spent.second, spent.parts FROM unnest($1::int[], $2::bigint[]) AS wanted (account, since)
+JOIN spent ON spent.account = wanted.account AND spent.second > wanted.since ORDER BY spent.account, spent.second
+
+-- name: forget_spent
+DELETE FROM spent USING unnest($1::int[], $2::bigint[]) AS old (account, since)
+WHERE spent.account = old.account AND spent.second <= old.since
+
+-- name: spend
+INSERT INTO spent (account, second, parts) SELECT * FROM unnest($1::int[], $2::bigint[], $3::int[])
+ON CONFLICT (account, second) DO UPDATE SET parts = spent.parts + excluded.parts
 
 -- name: job
 SELECT id, public_id, first_sms, sms_count, options, finished FROM job
@@ -74,6 +115,19 @@ SELECT sms.id, sms.dst, sms.customer_ref, sms.process_status, sms.status, sms.re
        live.id, live.state, live.status, live.reason, live.sent
 FROM sms LEFT JOIN live ON live.id >> 5 = sms.id AND live.id >= $1 << 5 AND live.id < $2 << 5
 WHERE sms.id >= $1 AND sms.id < $2 ORDER BY sms.id, live.id
+
+-- name: sms_that_fit
+-- Of SMS between two each, those that meet criteria, NULL being none; those that are not final may, and come with their
+-- parts.
+SELECT sms.id, sms.dst, sms.customer_ref, sms.process_status, sms.status, sms.reason, sms.sent, sms.finished,
+       sms.job, live.id, live.state, live.status, live.reason, live.sent
+FROM unnest($1::bigint[], $2::bigint[]) AS wanted (first, until)
+JOIN sms ON sms.id >= wanted.first AND sms.id < wanted.until
+LEFT JOIN live ON sms.process_status IS NULL AND live.id >= sms.id << 5 AND live.id < (sms.id + 1) << 5
+WHERE ($3::text IS NULL OR sms.dst = $3) AND ($4::text IS NULL OR sms.customer_ref = $4)
+  AND (sms.process_status IS NULL
+    OR (($5::text IS NULL OR sms.process_status = $5) AND ($6::text IS NULL OR sms.status = $6)))
+ORDER BY sms.id, live.id
 
 -- Leases
 
@@ -109,6 +163,7 @@ ORDER BY turn.place, found.due, found.id
 -- Everything about segments that are to be leased, and whether their number is blocked.
 SELECT live.id, live.state, live.attempts, live.status, live.reason, live.heard, live.expires, live.blackouts, sms.dst,
        sms.parts, message.text, message.encoding, message.parts, job.public_id, job.options, job.give_up, live.others,
+       live.message_id,
        EXISTS (SELECT FROM blocked WHERE blocked.account = live.account AND blocked.dst = sms.dst)
 FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (id, place)
 JOIN live ON live.id = wanted.id JOIN sms ON sms.id = live.id >> 5 JOIN job ON job.id = sms.job
@@ -119,7 +174,7 @@ ORDER BY wanted.place
 -- What is awaiting its receipt keeps that state, so that no SMS goes back from RUNNING to OPEN. Of what was leased
 -- nobody knows whether the carrier has it, so it stays there.
 UPDATE live SET state = greatest(live.state, 1), due = $2, node = $3,
-  others = CASE WHEN live.state = 1 THEN NULL ELSE live.others END
+  others = CASE WHEN live.state = 1 THEN NULL ELSE live.others END, doubtful = live.doubtful OR live.state = 1
 FROM unnest($1::bigint[]) AS wanted (id) WHERE live.id = wanted.id
 
 -- name: free_leases
@@ -131,7 +186,7 @@ UPDATE live SET due = 0 WHERE state = 1 AND node = $1
 -- name: hold_parts
 -- The parts of SMS, for us alone until the end of the transaction.
 SELECT live.id, live.state, live.carrier, live.due, live.attempts, live.status, live.reason, live.message_id, live.sent,
-       live.heard, live.others
+       live.heard, live.others, live.doubtful
 FROM unnest($1::bigint[]) AS wanted (sms)
 JOIN live ON live.id >= wanted.sms << 5 AND live.id < (wanted.sms + 1) << 5
 ORDER BY live.id FOR UPDATE OF live
@@ -139,7 +194,7 @@ ORDER BY live.id FOR UPDATE OF live
 -- name: hold_parts_at_once
 -- The same of those with which nobody else is busy.
 SELECT live.id, live.state, live.carrier, live.due, live.attempts, live.status, live.reason, live.message_id, live.sent,
-       live.heard, live.others
+       live.heard, live.others, live.doubtful
 FROM unnest($1::bigint[]) AS wanted (sms)
 JOIN live ON live.id >= wanted.sms << 5 AND live.id < (wanted.sms + 1) << 5
 ORDER BY live.id FOR UPDATE OF live SKIP LOCKED
@@ -147,14 +202,15 @@ ORDER BY live.id FOR UPDATE OF live SKIP LOCKED
 -- name: write_parts
 UPDATE live SET state = news.state, carrier = news.carrier, due = news.due, attempts = news.attempts,
   status = news.status, reason = news.reason, message_id = news.message_id, sent = news.sent, heard = news.heard,
-  others = news.others
+  others = news.others, doubtful = news.doubtful
 FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::bigint[], $5::int[], $6::text[], $7::text[], $8::text[],
-  $9::bigint[], $10::boolean[], $11::bytea[])
-  AS news (id, state, carrier, due, attempts, status, reason, message_id, sent, heard, others)
+  $9::bigint[], $10::boolean[], $11::bytea[], $12::boolean[])
+  AS news (id, state, carrier, due, attempts, status, reason, message_id, sent, heard, others, doubtful)
 WHERE live.id = news.id
 
 -- name: end_sms
--- They leave `live` with all their parts. Gives back their jobs, and whether those have other SMS.
+-- They leave `live` with all their parts, and webhooks are told. Gives back their jobs, whether those have other SMS, and
+-- how many events that made.
 WITH news AS (
   SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
     AS news (id, process_status, status, reason, sent, finished)
@@ -162,26 +218,77 @@ WITH news AS (
   UPDATE sms SET process_status = news.process_status, status = news.status, reason = news.reason, sent = news.sent,
     finished = news.finished
   FROM news WHERE sms.id = news.id AND sms.process_status IS NULL
-  RETURNING sms.job
+  RETURNING sms.id, sms.job, sms.finished
 ), gone AS (
   DELETE FROM live WHERE id = ANY ($7::bigint[])
+), told AS (
+  INSERT INTO event (webhook, type, ref, at, state, due, attempts, reason)
+  SELECT webhook.id, 0, ended.id, ended.finished, 0, ended.finished, 0, ''
+  FROM ended JOIN job ON job.id = ended.job JOIN webhook ON webhook.account = job.account AND webhook.types & 1 <> 0
+  ORDER BY ended.id, webhook.id
+  RETURNING id
 )
-SELECT job.id, job.sms_count > 1 FROM ended JOIN job ON job.id = ended.job
+SELECT job.id, job.sms_count > 1, (SELECT count(*) FROM told) FROM ended JOIN job ON job.id = ended.job
 
 -- name: hold_jobs
 -- Those of several SMS, of which two transactions may end the last two: one waits, and finds nothing live any more.
 SELECT id FROM job WHERE id = ANY ($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
 
 -- name: finish_jobs
--- Of the jobs to which ended SMS belong, those with nothing live are finished.
-UPDATE job SET finished =
-  (SELECT max(sms.finished) FROM sms WHERE sms.id >= job.first_sms AND sms.id < job.first_sms + job.sms_count)
-WHERE id = ANY ($1::bigint[]) AND finished IS NULL AND NOT EXISTS (
-  SELECT FROM live WHERE live.id >= job.first_sms << 5 AND live.id < (job.first_sms + job.sms_count) << 5)
+-- Of the jobs to which ended SMS belong, those with nothing live are finished, and webhooks are told, after the events of
+-- the SMS. Gives back how many events that made.
+WITH done AS (
+  UPDATE job SET finished =
+    (SELECT max(sms.finished) FROM sms WHERE sms.id >= job.first_sms AND sms.id < job.first_sms + job.sms_count)
+  WHERE id = ANY ($1::bigint[]) AND finished IS NULL AND NOT EXISTS (
+    SELECT FROM live WHERE live.id >= job.first_sms << 5 AND live.id < (job.first_sms + job.sms_count) << 5)
+  RETURNING id, account, first_sms, sms_count, finished
+), told AS (
+  INSERT INTO event (webhook, type, ref, at, state, due, attempts, reason)
+  SELECT webhook.id, 1, done.id, done.finished, CASE WHEN EXISTS (
+      SELECT FROM event AS other WHERE other.webhook = webhook.id AND other.type = 0
+        AND other.ref >= done.first_sms AND other.ref < done.first_sms + done.sms_count AND other.state <> 2)
+    THEN 1 ELSE 0 END, done.finished, 0, ''
+  FROM done JOIN webhook ON webhook.account = done.account AND webhook.types & 2 <> 0
+  RETURNING id
+)
+SELECT count(*) FROM told
 
 -- name: by_message_id
-SELECT live.id, live.message_id, live.carrier FROM unnest($1::text[], $2::text[]) AS wanted (message_id, carrier)
+-- Also of SMS that were killed: the last column.
+SELECT live.id, live.message_id, live.carrier, false FROM unnest($1::text[], $2::text[]) AS wanted (message_id, carrier)
 JOIN live ON live.message_id = wanted.message_id AND live.carrier = wanted.carrier
+UNION ALL
+SELECT late.id, late.message_id, late.carrier, true FROM unnest($1::text[], $2::text[]) AS wanted (message_id, carrier)
+JOIN late ON late.message_id = wanted.message_id AND late.carrier = wanted.carrier
+
+-- name: killed
+SELECT id FROM sms WHERE id = ANY ($1::bigint[]) AND process_status = 'KILL'
+
+-- name: hold_late
+-- The parts of killed SMS whose receipts are told, for us alone until the end of the transaction.
+SELECT late.id, late.carrier, late.message_id, late.until, late.word
+FROM unnest($1::bigint[]) AS wanted (sms)
+JOIN late ON late.id >= wanted.sms << 5 AND late.id < (wanted.sms + 1) << 5
+ORDER BY late.id FOR UPDATE OF late
+
+-- name: write_late
+INSERT INTO late (id, carrier, message_id, until, word)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[])
+ON CONFLICT (id) DO UPDATE SET carrier = excluded.carrier, message_id = excluded.message_id, until = excluded.until,
+  word = excluded.word
+
+-- name: tell_late
+UPDATE sms SET reason = news.reason FROM unnest($1::bigint[], $2::text[]) AS news (id, reason) WHERE sms.id = news.id
+
+-- name: forget_late
+-- Those that have had their time, a few at each call.
+DELETE FROM late WHERE id = ANY (ARRAY(
+  SELECT id FROM late WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED))
+
+-- name: delete_late
+DELETE FROM late USING unnest($1::bigint[], $2::bigint[]) AS old (first, last)
+WHERE late.id >= old.first << 5 AND late.id < old.last << 5
 
 -- name: dsts
 SELECT id, dst FROM sms WHERE id = ANY ($1::bigint[])
@@ -352,7 +459,14 @@ DELETE FROM inbound_part WHERE id = ANY (ARRAY(
   SELECT id FROM inbound_part WHERE done AND received <= $1 ORDER BY received LIMIT $2))
 
 -- name: insert_inbound
-INSERT INTO inbound (public_id, account, src, dst, text, received) VALUES ($1, $2, $3, $4, $5, $6)
+-- Webhooks are told; it says how many.
+WITH whole AS (
+  INSERT INTO inbound (public_id, account, src, dst, text, received) VALUES ($1, $2, $3, $4, $5, $6)
+  RETURNING id, account, received
+)
+INSERT INTO event (webhook, type, ref, at, state, due, attempts, reason)
+SELECT webhook.id, 2, whole.id, whole.received, 0, whole.received, 0, ''
+FROM whole JOIN webhook ON webhook.account = whole.account AND webhook.types & 4 <> 0 ORDER BY webhook.id
 
 -- name: inbound
 SELECT public_id, account, src, dst, text, received FROM inbound
@@ -391,7 +505,156 @@ SELECT live.id >> 5 FROM live JOIN sms ON sms.id = live.id >> 5
 WHERE live.id & 31 = 0 AND live.state = 0 AND live.account = ANY ($1::int[])
   AND (live.account, sms.dst) IN (SELECT * FROM unnest($1::int[], $2::text[]))
 
+-- Webhooks
+
+-- name: webhook_count
+SELECT count(*) FROM webhook WHERE account = $1
+
+-- name: insert_webhook
+INSERT INTO webhook (public_id, account, types, token, content) VALUES ($1, $2, $3, $4, $5)
+
+-- name: webhooks
+SELECT content FROM webhook WHERE account = $1 ORDER BY id
+
+-- name: webhook
+SELECT id, account, content FROM webhook WHERE public_id = $1
+
+-- name: hold_webhook
+SELECT id, account, content FROM webhook WHERE public_id = $1 FOR UPDATE
+
+-- name: update_webhook
+UPDATE webhook SET types = $2, content = $3 WHERE id = $1
+
+-- name: delete_webhook
+DELETE FROM webhook WHERE public_id = $1 AND account = $2 RETURNING id, content
+
+-- name: delete_trigger
+DELETE FROM webhook WHERE token = $1 RETURNING id, content
+
+-- name: delete_events_of
+-- Those of a webhook, a few at each call.
+DELETE FROM event WHERE id = ANY (ARRAY(SELECT id FROM event WHERE webhook = $1 LIMIT $2))
+
+-- name: tell_of_sms
+-- SMS that are final from the start.
+INSERT INTO event (webhook, type, ref, at, state, due, attempts, reason)
+SELECT webhook.id, 0, sms.id, sms.finished, 0, sms.finished, 0, ''
+FROM unnest($1::bigint[]) AS final (id) JOIN sms ON sms.id = final.id JOIN job ON job.id = sms.job
+JOIN webhook ON webhook.account = job.account AND webhook.types & 1 <> 0 ORDER BY sms.id, webhook.id
+
+-- name: tell_of_jobs
+-- Jobs that are finished from the start; after the events of their SMS.
+INSERT INTO event (webhook, type, ref, at, state, due, attempts, reason)
+SELECT webhook.id, 1, job.id, job.finished, webhook.types & 1, job.finished, 0, ''
+FROM unnest($1::bigint[]) AS final (id) JOIN job ON job.id = final.id
+JOIN webhook ON webhook.account = job.account AND webhook.types & 2 <> 0 ORDER BY job.id, webhook.id
+
+-- name: webhooks_due
+-- The webhooks from one on, and up to another, that have an event due. The index leads from each to the next.
+WITH RECURSIVE turn (webhook) AS (
+  SELECT min(webhook) FROM event WHERE state = 0 AND webhook > $1::bigint
+  UNION ALL
+  SELECT (SELECT min(event.webhook) FROM event WHERE event.state = 0 AND event.webhook > turn.webhook)
+  FROM turn WHERE turn.webhook <= $2
+)
+SELECT webhook.id, webhook.content FROM turn
+CROSS JOIN LATERAL (SELECT id, content, types FROM webhook WHERE webhook.id = turn.webhook LIMIT 1) AS webhook
+WHERE turn.webhook <= $2 AND webhook.types <> 0 AND (
+  SELECT min(due) FROM event WHERE event.state = 0 AND event.webhook = turn.webhook) <= $3
+ORDER BY turn.webhook LIMIT $4
+
+-- name: events_due
+-- What is due of some webhooks, so much of each, but what another transaction is busy with.
+SELECT turn.webhook, found.id, found.type, found.ref, found.at, found.attempts
+FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS turn (webhook, room, place)
+CROSS JOIN LATERAL (
+  SELECT id, type, ref, at, attempts, due FROM event
+  WHERE state = 0 AND event.webhook = turn.webhook AND due <= $3
+  ORDER BY due, id LIMIT turn.room FOR UPDATE SKIP LOCKED) AS found
+ORDER BY turn.place, found.due, found.id
+
+-- name: lease_events
+UPDATE event SET due = $2, node = $3 WHERE id = ANY ($1::bigint[])
+
+-- name: free_event_leases
+-- Of a node that is gone: their end needn't be waited for.
+UPDATE event SET due = 0, node = NULL WHERE state = 0 AND node = $1
+
+-- name: sms_told
+SELECT sms.id, job.public_id, job.first_sms, sms.dst, sms.customer_ref, sms.process_status, sms.status, sms.reason,
+  sms.sent, sms.finished
+FROM unnest($1::bigint[]) AS wanted (id) JOIN sms ON sms.id = wanted.id JOIN job ON job.id = sms.job
+
+-- name: jobs_told
+SELECT job.id, public_id, first_sms, sms_count, options, finished FROM unnest($1::bigint[]) AS wanted (id)
+JOIN job ON job.id = wanted.id
+
+-- name: inbound_told
+SELECT inbound.id, public_id, account, src, dst, text, received FROM unnest($1::bigint[]) AS wanted (id)
+JOIN inbound ON inbound.id = wanted.id
+
+-- name: hold_events
+-- For us alone until the end of the transaction; those of SMS with their job.
+SELECT event.id, event.webhook, job.id, event.state, event.due
+FROM unnest($1::bigint[]) AS wanted (id) JOIN event ON event.id = wanted.id
+LEFT JOIN sms ON event.type = 0 AND sms.id = event.ref LEFT JOIN job ON job.id = sms.job
+ORDER BY event.id FOR UPDATE OF event
+
+-- name: delete_events
+DELETE FROM event WHERE id = ANY ($1::bigint[])
+
+-- name: postpone_events
+UPDATE event SET due = news.due, node = NULL, attempts = news.attempts, reason = news.reason
+FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[]) AS news (id, due, attempts, reason)
+WHERE event.id = news.id
+
+-- name: give_up_events
+UPDATE event SET state = 2, due = news.due, node = NULL, attempts = news.attempts, reason = news.reason
+FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[]) AS news (id, due, attempts, reason)
+WHERE event.id = news.id
+
+-- name: release_jobs
+-- Jobs' events that wait for no event of an SMS any more, once some have been settled.
+UPDATE event SET state = 0
+FROM unnest($1::bigint[], $2::bigint[]) AS settled (webhook, job) JOIN job ON job.id = settled.job
+WHERE event.webhook = settled.webhook AND event.type = 1 AND event.ref = job.id AND event.state = 1 AND NOT EXISTS (
+  SELECT FROM event AS other WHERE other.webhook = settled.webhook AND other.type = 0
+    AND other.ref >= job.first_sms AND other.ref < job.first_sms + job.sms_count AND other.state <> 2)
+
+-- name: events_given_up
+SELECT type, ref, attempts, reason, due FROM event WHERE webhook = $1 AND state = 2 ORDER BY id LIMIT $2 OFFSET $3
+
+-- name: replay_events
+UPDATE event SET state = 0, due = $2, attempts = 0, reason = '' WHERE id = ANY (ARRAY(
+  SELECT id FROM event WHERE webhook = $1 AND state = 2 ORDER BY id LIMIT $3 FOR UPDATE))
+
+-- name: forget_events
+DELETE FROM event WHERE id = ANY (ARRAY(
+  SELECT id FROM (SELECT id, at FROM event ORDER BY id LIMIT $1) AS oldest WHERE at < $2))
+
+-- name: events_waiting
+-- Those of a webhook that was removed in the same moment are left to retention, and count no more.
+SELECT count(*) FROM event WHERE state < 2 AND EXISTS (SELECT FROM webhook WHERE webhook.id = event.webhook)
+
 -- Nodes
+
+-- name: meet
+INSERT INTO dispatching (node, until) VALUES ($1, $2) ON CONFLICT (node) DO UPDATE SET until = excluded.until
+
+-- name: part
+-- From those that have said nothing for too long.
+DELETE FROM dispatching WHERE node = ANY (ARRAY(SELECT node FROM dispatching WHERE until <= $1 FOR UPDATE SKIP LOCKED))
+
+-- name: dispatching
+SELECT count(*) FROM dispatching WHERE until > $1
+
+-- name: claim
+INSERT INTO claim (role, node, until) VALUES ($1, $2, $3)
+ON CONFLICT (role) DO UPDATE SET node = excluded.node, until = excluded.until
+WHERE claim.node = excluded.node OR claim.until <= $4
+
+-- name: release
+DELETE FROM claim WHERE role = $1 AND node = $2
 
 -- name: insert_node
 INSERT INTO node (ready) VALUES ((extract(epoch FROM clock_timestamp()) * 1000)::bigint) RETURNING id

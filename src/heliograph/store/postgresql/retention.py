@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
+from heliograph.store.interface import IDEMPOTENCY_WINDOW
 from heliograph.store.postgresql.connection import Connection
-from heliograph.store.rows import first_job_number
+from heliograph.store.rows import first_job_number, instant_ms
 
 FORGOTTEN_SMS = 5000
 """How many SMS are deleted in one step at most, give or take a job: in tens of milliseconds."""
@@ -11,6 +12,8 @@ FORGOTTEN_SMS = 5000
 
 async def forget_jobs(db: Connection, received_before: datetime, limit: int) -> int:
     """Delete finished jobs, oldest first; how many were deleted."""
+    await db.run("forget_late", instant_ms(received_before), FORGOTTEN_SMS)
+    await db.run("forget_keys", FORGOTTEN_SMS, instant_ms(received_before - IDEMPOTENCY_WINDOW))
     jobs: list[int] = []
     ranges: list[tuple[int, int]] = []
     sms_total = 0
@@ -22,6 +25,7 @@ async def forget_jobs(db: Connection, received_before: datetime, limit: int) -> 
         ranges.append((first_sms, first_sms + sms_count))
     if jobs:
         await db.run_rows("delete_sms", ranges)
+        await db.run_rows("delete_late", ranges)
         await db.run("delete_messages", jobs)
         await db.run("delete_jobs", jobs)
     return len(jobs)

@@ -10,7 +10,7 @@ import msgspec
 
 from heliograph.jobs.carriage import SegmentId, is_same_phone
 from heliograph.jobs.plan import BLOCKED_REASON
-from heliograph.jobs.status import PartState, ProcessStatus, Status
+from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, Status, cancelled
 from heliograph.store.interface import (
     PARKED_FOR,
     PART_BITS,
@@ -24,14 +24,15 @@ from heliograph.store.interface import (
 from heliograph.store.postgresql.connection import Connection, Row
 from heliograph.store.postgresql.locks import CARRIERS, carrier_key
 from heliograph.store.postgresql.texts import kept, told
-from heliograph.store.postgresql.writes import EndWaiting, RecordOutcomes, RecordReceipts
-from heliograph.store.rows import instant_ms, instant_ms_up, names_row
+from heliograph.store.postgresql.writes import CancelJob, EndWaiting, RecordOutcomes, RecordReceipts
+from heliograph.store.rows import instant_ms, instant_ms_up, instant_of, names_row
 
 _WAITING, _LEASED, _SUBMITTED, _DONE = (state.value for state in PartState)
 _PARKED_FOR_MS = PARKED_FOR // timedelta(milliseconds=1)
 _receipt_news = msgspec.json.Decoder(ReceiptNews)
 
-Settling = RecordOutcomes | RecordReceipts | EndWaiting
+Settling = RecordOutcomes | RecordReceipts | EndWaiting | CancelJob
+_GOOD_WORDS = ("", Status.SUC_FIN.value, Status.SUC_ACC.value)
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class _Part:
     sent: int | None
     heard: bool
     others: bytes | None
+    doubtful: bool
     is_changed: bool = False
 
 
@@ -69,6 +71,18 @@ class _Sms:
     end: _End | None = None
 
 
+@dataclass(slots=True)
+class _Late:
+    """A row of `late`: a part of a killed SMS whose receipts are told."""
+
+    id: int
+    carrier: str
+    message_id: str
+    until: int
+    word: str = ""
+    is_changed: bool = False
+
+
 class SmsAtWork:
     """SMS that this transaction holds."""
 
@@ -77,6 +91,12 @@ class SmsAtWork:
         self._sms: dict[int, _Sms] = {}
         self._submitted: dict[tuple[str, str], list[_Part]] = {}
         self._dsts: dict[int, str] = {}
+        self._killed: set[int] = set()
+        self._late: dict[int, _Late] = {}
+        self._late_ids: dict[tuple[str, str], set[int]] = {}
+        self._late_reasons: dict[int, str] = {}
+        self.event_count = 0
+        """How many events for webhooks ends have made."""
         self.jobs: dict[int, bool] = {}
         """Those of which SMS have ended, and whether they have others; `finish` them last of all."""
 
@@ -93,6 +113,25 @@ class SmsAtWork:
         busy = {number for number, count in part_counts.items() if held[number] < count}
         self._read([row for row in rows if row[0] >> PART_BITS not in busy])
         return busy
+
+    async def hold_late(self, found: Iterable[int], submitted: Iterable[int]) -> None:
+        """Hold what is told of killed SMS, of those SMS that aren't live.
+
+        found: SMS to which receipts may belong. submitted: those that a carrier took just now.
+        """
+        submitted = sorted(set(submitted) - self._sms.keys())
+        if submitted:
+            self._killed = {row[0] for row in await self._db.query("killed", submitted)}
+        numbers = sorted((set(found) - self._sms.keys()) | self._killed)
+        if numbers:
+            for row in await self._db.query("hold_late", numbers):
+                late = _Late(*row)
+                late.message_id = told(late.message_id)
+                self._await_receipts(late)
+
+    def _await_receipts(self, late: _Late) -> None:
+        self._late[late.id] = late
+        self._late_ids.setdefault((late.carrier, late.message_id), set()).add(late.id)
 
     def _read(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -116,6 +155,8 @@ class SmsAtWork:
             sms = self._sms.get(outcome.segment >> PART_BITS)
             part = sms.parts.get(outcome.segment) if sms else None
             if sms is None or part is None or sms.end is not None:
+                if isinstance(outcome, Submitted) and self._await_late(carrier, outcome):
+                    submitted[outcome.message_id] = instant_ms(outcome.at)
                 continue
             if isinstance(outcome, Postponed | Moved) and part.carrier != carrier:
                 continue  # It comes too late.
@@ -140,6 +181,17 @@ class SmsAtWork:
                 case _:
                     pass  # It comes too late.
         return submitted
+
+    def _await_late(self, carrier: str, outcome: Submitted) -> bool:
+        """The carrier took a part of an SMS that was killed meanwhile; whether there is a receipt to wait for."""
+        if outcome.segment >> PART_BITS not in self._killed or not _stores_an_id(outcome):
+            return False
+        assert outcome.receipt_due_at is not None, "an id is stored for the receipt's sake"
+        known = self._late.get(outcome.segment)
+        if known is None or known.until <= instant_ms(outcome.at):
+            until = instant_ms_up(outcome.receipt_due_at)
+            self._await_receipts(_Late(outcome.segment, carrier, outcome.message_id, until, is_changed=True))
+        return True
 
     def _move(self, sms: _Sms, part: _Part, outcome: Moved, moved: set[SegmentId]) -> None:
         states = {_WAITING if each.id in moved and each.state == _LEASED else each.state for each in sms.parts.values()}
@@ -169,6 +221,9 @@ class SmsAtWork:
                 if news.message_id or news.spellings:
                     unmatched.append(news)
                 continue
+            if isinstance(part, _Late):
+                self._tell_late(part, news)
+                continue
             sms = self._sms[part.id >> PART_BITS]
             if self._is_done(part):
                 continue  # The first final word holds.
@@ -180,22 +235,37 @@ class SmsAtWork:
                 self._end(sms, news.status, news.reason, instant_ms(news.at))
         return unmatched
 
-    def _meant(self, carrier: str, news: ReceiptNews) -> _Part | None:
+    def _tell_late(self, late: _Late, news: ReceiptNews) -> None:
+        number = late.id >> PART_BITS
+        words = [each.word for each in self._late.values() if each.id >> PART_BITS == number]
+        if late.word or any(word not in _GOOD_WORDS for word in words):
+            return
+        self._late_reasons[number] = news.reason
+        if news.status is not None:
+            late.word, late.is_changed = news.status.value, True
+
+    def _meant(self, carrier: str, news: ReceiptNews) -> _Part | _Late | None:
         likeliness = {
             message_id: place for place, message_id in reversed([*enumerate((news.message_id, *news.spellings))])
         }
         likeliness.pop("", None)
-        named = [
-            (self._is_other(part, news), self._is_done(part), place, -part.id, part)
+        named: list[tuple[bool, int, int, int, _Part | _Late]] = [
+            (self._is_other(part, news), 2 * self._is_done(part), place, -part.id, part)
             for message_id, place in likeliness.items()
             for part in self._submitted.get((carrier, message_id), ())
         ]
+        named += [
+            (self._is_other(late, news), 2 if late.word else 1, place, -late.id, late)
+            for message_id, place in likeliness.items()
+            for late in map(self._late.__getitem__, self._late_ids.get((carrier, message_id), ()))
+            if late.message_id == message_id and instant_ms(news.at) < late.until
+        ]
         # An id is believed outright, another spelling only with its phone. Where a carrier gave one id twice, it means
-        # one that isn't done, and the newest of those.
+        # one that isn't done, one not killed rather than one that is, and the newest of those.
         believed = [each for each in named if each[2] == 0 or not each[0]]
         return min(believed, key=lambda each: each[:4])[4] if believed else None
 
-    def _is_other(self, part: _Part, news: ReceiptNews) -> bool:
+    def _is_other(self, part: _Part | _Late, news: ReceiptNews) -> bool:
         dst = self._dsts.get(part.id >> PART_BITS, "")
         return bool(news.spellings) and not any(is_same_phone(dst, phone) for phone in news.phones)
 
@@ -203,7 +273,8 @@ class SmsAtWork:
         return self._sms[part.id >> PART_BITS].end is not None or part.state == _DONE
 
     async def _read_dsts(self) -> None:
-        numbers = sorted(self._sms.keys() - self._dsts.keys())
+        late = {segment >> PART_BITS for segment in self._late}
+        numbers = sorted((self._sms.keys() | late) - self._dsts.keys())
         self._dsts |= {number: told(dst) for number, dst in await self._db.query("dsts", numbers)}
 
     # Ends
@@ -221,14 +292,38 @@ class SmsAtWork:
             self._end(self._sms[number], Status.BLOCKED, BLOCKED_REASON, instant_ms(at))
         return waiting
 
+    def cancel(self, numbers: Iterable[int], now: datetime) -> Counter[ProcessStatus]:
+        """SMS end that aren't final, as their job is cancelled; how many became what."""
+        counts: Counter[ProcessStatus] = Counter()
+        for number in numbers:
+            sms = self._sms.get(number)
+            if sms is None or sms.end is not None:
+                continue
+            parts = sms.parts.values()
+            end = cancelled(
+                [_progress(part) for part in parts],
+                tried=any(part.attempts for part in parts),
+                doubtful=any(part.doubtful for part in parts),
+                now=now,
+            )
+            self._end(sms, end.status, end.reason, instant_ms(now), end.process_status)
+            counts[end.process_status] += 1
+            for part in parts:
+                if part.state == _SUBMITTED and part.message_id is not None and part.due is not None:
+                    late = _Late(part.id, part.carrier, part.message_id, part.due, is_changed=True)
+                    self._await_receipts(late)
+        return counts
+
     def _part_done(self, sms: _Sms, part: _Part, status: Status, reason: str, at: int) -> None:
         part.state, part.due, part.reason, part.is_changed = _DONE, None, reason, True
         if all(each.state == _DONE for each in sms.parts.values()):
             self._end(sms, status, reason, at)
 
-    def _end(self, sms: _Sms, status: Status, reason: str, at: int) -> None:
+    def _end(
+        self, sms: _Sms, status: Status, reason: str, at: int, process_status: ProcessStatus = ProcessStatus.DONE
+    ) -> None:
         sent = max((part.sent for part in sms.parts.values() if part.sent is not None), default=None)
-        sms.end = _End(ProcessStatus.DONE, status, reason, sent, at)
+        sms.end = _End(process_status, status, reason, sent, at)
 
     # Writing
 
@@ -249,15 +344,22 @@ class SmsAtWork:
                 (
                     part.id, part.state, part.carrier, part.due, part.attempts, part.status, kept(part.reason),
                     None if part.message_id is None else kept(part.message_id), part.sent, part.heard, part.others,
+                    part.doubtful,
                 )
                 for part in sms.parts.values()
                 if part.is_changed
             ]  # fmt: skip
         await self._db.run_rows("write_parts", changed)
         if ends:
-            self.jobs.update((row[0], row[1]) for row in await self._db.query_rows("end_sms", ends, gone))
-        self._sms.clear()
-        self._submitted.clear()
+            rows = await self._db.query_rows("end_sms", ends, gone)
+            self.jobs.update((row[0], row[1]) for row in rows)
+            self.event_count += rows[0][2] if rows else 0
+        news = [each for each in self._late.values() if each.is_changed]
+        rows = [(each.id, each.carrier, kept(each.message_id), each.until, each.word) for each in news]
+        await self._db.run_rows("write_late", rows)
+        await self._db.run_rows("tell_late", [(number, kept(each)) for number, each in self._late_reasons.items()])
+        for each in (self._sms, self._submitted, self._killed, self._late, self._late_ids, self._late_reasons):
+            each.clear()
 
 
 def _postpone(part: _Part, outcome: Postponed) -> None:
@@ -265,18 +367,32 @@ def _postpone(part: _Part, outcome: Postponed) -> None:
     part.attempts = outcome.attempt_count
     part.status, part.reason, part.is_changed = outcome.status.value, outcome.reason, True
     if outcome.status is Status.SEND_ERR:
-        part.others = None
+        part.others, part.doubtful = None, True
 
 
-async def settle(db: Connection, work: SmsAtWork, writes: Sequence[Settling]) -> list[int]:
-    """Write what became of segments, of several calls together. Returns, for each, how many SMS it ended as BLOCKED."""
+def _progress(part: _Part) -> PartProgress:
+    sent_at = None if part.sent is None else instant_of(part.sent)
+    return PartProgress(PartState(part.state), Status(part.status), part.reason, sent_at)
+
+
+async def settle(db: Connection, work: SmsAtWork, writes: Sequence[Settling]) -> list[Counter[ProcessStatus]]:
+    """Write what became of segments, of several calls together.
+
+    Returns, for each that ends SMS as BLOCKED or cancelled, how many became what.
+    """
     outcomes = [write for write in writes if isinstance(write, RecordOutcomes)]
     receipts = [write for write in writes if isinstance(write, RecordReceipts)]
     ending = [write for write in writes if isinstance(write, EndWaiting)]
     numbers = {outcome.segment >> PART_BITS for write in outcomes for outcome in write.outcomes}
     numbers.update(number for write in ending for number in write.sms)
-    numbers |= await _lock_carriers(db, outcomes, receipts)
-    await work.hold(numbers)
+    cancels = [write for write in writes if isinstance(write, CancelJob)]
+    numbers.update(number for write in cancels for number in range(write.first_sms, write.end_sms))
+    found = await _lock_carriers(db, outcomes, receipts)
+    await work.hold(numbers | found)
+    await work.hold_late(
+        found,
+        (each.segment >> PART_BITS for write in outcomes for each in write.outcomes if _stores_an_id(each)),
+    )
 
     submitted: list[Row] = []
     for write in outcomes:
@@ -293,15 +409,20 @@ async def settle(db: Connection, work: SmsAtWork, writes: Sequence[Settling]) ->
     if parked:
         await db.run_rows("park", parked)
         await db.run("forget_parked", 2 * len(parked) + 10, max(row[2] for row in parked) - _PARKED_FOR_MS)
-    ended = {id(write): len(work.end_waiting(write.sms, write.at)) for write in ending}
+    ended = {id(write): Counter({ProcessStatus.DONE: len(work.end_waiting(write.sms, write.at))}) for write in ending}
+    for write in cancels:
+        ended[id(write)] = work.cancel(range(write.first_sms, write.end_sms), write.now)
     await work.write()
-    return [ended.get(id(write), 0) for write in writes]
+    if cancels:
+        at = max(instant_ms(write.now) for write in cancels)
+        await db.run("forget_late", at, 2 * sum(counts.total() for counts in ended.values()) + 10)
+    return [ended.get(id(write), Counter()) for write in writes]
 
 
 async def _lock_carriers(
     db: Connection, outcomes: Sequence[RecordOutcomes], receipts: Sequence[RecordReceipts]
 ) -> set[int]:
-    """The SMS that receipts may be about, by their numbers.
+    """The SMS that receipts may be about, by their numbers, killed ones included.
 
     A receipt and the answer to its own submission may come to two nodes at once. Either the one finds the id stored, or
     the other the receipt: who keeps a receipt waits until nobody is storing ids of that carrier, and looks again.
@@ -347,10 +468,12 @@ async def _unpark(db: Connection, work: SmsAtWork, submitted: Sequence[Row]) -> 
         await db.run("unpark", done)
 
 
-async def finish(db: Connection, jobs: Mapping[int, bool]) -> None:
-    """Finish those jobs of which no SMS is left: the last thing that a transaction does to what it holds."""
+async def finish(db: Connection, jobs: Mapping[int, bool]) -> int:
+    """Finish those jobs of which no SMS is left: the last thing that a transaction does to what it holds.
+
+    Returns how many events for webhooks that made.
+    """
     shared = sorted(job for job, has_others in jobs.items() if has_others)
     if shared:
         await db.query("hold_jobs", shared)
-    if jobs:
-        await db.run("finish_jobs", list(jobs))
+    return await db.value("finish_jobs", list(jobs)) if jobs else 0

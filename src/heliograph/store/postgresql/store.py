@@ -1,7 +1,7 @@
 """The Store in a PostgreSQL database: any number of nodes, each with a few connections, writing in group commits."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -14,12 +14,18 @@ from heliograph.jobs.inbound import InboundSms
 from heliograph.jobs.naming import received_ms
 from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.records import BlockedNumber, StoredJob, StoredSms
+from heliograph.jobs.search import FoundSms
 from heliograph.jobs.status import ProcessStatus
+from heliograph.jobs.webhooks import FailedEvent, Webhook, WebhookId
 from heliograph.store.group_commit import GroupCommit
 from heliograph.store.in_process import WorkBell
 from heliograph.store.interface import (
+    EVENT_WORK,
+    Added,
     Arrival,
+    Cancelled,
     Counts,
+    DueEvent,
     DuePart,
     InboundQuery,
     JobQuery,
@@ -28,19 +34,31 @@ from heliograph.store.interface import (
     Quota,
     ReceiptNews,
     Received,
+    Settlement,
+    SmsQuery,
 )
-from heliograph.store.postgresql import inbound, retention
+from heliograph.store.postgresql import events, inbound, nodes, retention
 from heliograph.store.postgresql.accepting import SmsNumbers, add_jobs
 from heliograph.store.postgresql.blocklist import block, unblock
 from heliograph.store.postgresql.connection import Connection, Database, Row
+from heliograph.store.postgresql.events import EventLeasing
 from heliograph.store.postgresql.leasing import Leasing
 from heliograph.store.postgresql.presence import Presence
 from heliograph.store.postgresql.quotas import Quotas, TakeCall
 from heliograph.store.postgresql.schema import check, schema_of, upgrade
-from heliograph.store.postgresql.settling import SmsAtWork, finish, settle
+from heliograph.store.postgresql.search import Search, sms_as_told
+from heliograph.store.postgresql.settling import Settling, SmsAtWork, finish, settle
 from heliograph.store.postgresql.texts import kept, told
 from heliograph.store.postgresql.url import PostgresqlUrl
-from heliograph.store.postgresql.writes import AddJob, EndWaiting, Lease, RecordOutcomes, RecordReceipts, Write
+from heliograph.store.postgresql.writes import (
+    AddJob,
+    CancelJob,
+    EndWaiting,
+    Lease,
+    RecordOutcomes,
+    RecordReceipts,
+    Write,
+)
 from heliograph.store.rows import (
     COUNTER_BITS,
     account_of,
@@ -74,6 +92,7 @@ class PostgresqlStore:
         self._calls = GroupCommit[TakeCall](self._count_calls)
         self._numbers = SmsNumbers()
         self._leasing = Leasing(None)
+        self._event_leasing = EventLeasing(None)
         self._quotas = Quotas()
         self._work = WorkBell()
         self._presence: Presence | None = None
@@ -86,6 +105,7 @@ class PostgresqlStore:
         await presence.begin()
         self._presence = presence
         self._leasing = Leasing(presence.node)
+        self._event_leasing = EventLeasing(presence.node)
         for watch in (presence.tell_others(), presence.look_around()):
             self._start(watch, self._watches)
 
@@ -118,7 +138,7 @@ class PostgresqlStore:
     async def _apply(self, writes: Sequence[Write]) -> Sequence[Any]:
         """Write a batch in one transaction, or each write in its own if that fails; an exception is a result."""
         try:
-            results, served = await self._database.write(lambda db: self._write(db, writes))
+            results, served, event_count = await self._database.write(lambda db: self._write(db, writes))
         except StoreUnavailable as error:
             return [error] * len(writes)
         except Exception as error:  # noqa: BLE001 # A bug, told to whoever ran into it; the others can't help it.
@@ -126,28 +146,32 @@ class PostgresqlStore:
                 return [error]
             return [result for write in writes for result in await self._apply([write])]
         self._leasing.last_served.update(served)
+        self._tell_of_events(event_count)
         return results
 
-    async def _write(self, db: Connection, writes: Sequence[Write]) -> tuple[list[Any], dict[str, int]]:
+    async def _write(self, db: Connection, writes: Sequence[Write]) -> tuple[list[Any], dict[str, int], int]:
         """What becomes of segments first, then leases, then jobs: see queries.sql for who locks what when."""
         results: dict[int, Any] = {}
         served: dict[str, int] = {}
         work = SmsAtWork(db)
-        settling = [write for write in writes if isinstance(write, RecordOutcomes | RecordReceipts | EndWaiting)]
+        settling = [write for write in writes if isinstance(write, Settling)]
         if settling:
-            for write, count in zip(settling, await settle(db, work, settling), strict=True):
-                results[id(write)] = count
+            for write, counts in zip(settling, await settle(db, work, settling), strict=True):
+                results[id(write)] = counts
         for write in writes:
             if isinstance(write, Lease):
                 results[id(write)], served[write.carrier] = await self._leasing.lease(db, work, write)
-        await finish(db, work.jobs)
+        event_count = await finish(db, work.jobs) + work.event_count
         jobs = [write for write in writes if isinstance(write, AddJob)]
         if jobs:
-            for write, duplicate in zip(
-                jobs, await add_jobs(db, self._numbers, [write.plan for write in jobs]), strict=True
-            ):
-                results[id(write)] = duplicate
-        return [results[id(write)] for write in writes], served
+            accepted = await add_jobs(db, self._numbers, [write.plan for write in jobs])
+            results.update(zip(map(id, jobs), accepted.results, strict=True))
+            event_count += accepted.event_count
+        return [results[id(write)] for write in writes], served, event_count
+
+    def _tell_of_events(self, event_count: int) -> None:
+        if event_count:
+            self._work_for([EVENT_WORK])
 
     def _count_calls(self, calls: list[TakeCall]) -> "asyncio.Future[Sequence[Any]]":
         self._check_open()
@@ -173,9 +197,22 @@ class PostgresqlStore:
 
     # Jobs
 
-    async def add_job(self, plan: JobPlan) -> None:
-        await self._commits.write_job(AddJob(plan), len(plan.sms))
-        self._work_for(sms.carrier for sms in plan.sms)
+    async def add_job(self, plan: JobPlan) -> Added:
+        added = await self._commits.write_job(AddJob(plan), len(plan.sms))
+        if added.is_new:
+            self._work_for(sms.carrier for sms in plan.sms)
+        return added
+
+    async def cancel_job(self, account: AccountId, job_id: str, now: datetime) -> Cancelled | None:
+        row = await self._job_row(account, job_id)
+        if row is None:
+            return None
+        job = stored_job(tuple(row))
+        if job.finished_at is not None:
+            return Cancelled(job, 0, 0)
+        counts = await self._commits.write(CancelJob(row[2], row[2] + row[3], now))
+        after = await self.job(account, job_id)  # None: forgotten in this moment.
+        return after and Cancelled(after, counts[ProcessStatus.CANCELED], counts[ProcessStatus.KILL])
 
     async def job(self, account: AccountId, job_id: str) -> StoredJob | None:
         row = await self._job_row(account, job_id)
@@ -204,14 +241,24 @@ class PostgresqlStore:
             rows = await self._read("sms_range_with_parts", first, first + count)
         else:
             rows = await self._read("sms_range", first, first + count)
-        sms = {row[0]: _sms_as_told(row) for row in rows}
+        sms = {row[0]: sms_as_told(row) for row in rows}
         parts = [(row[8], row[9], row[10], told(row[11]), row[12]) for row in rows if len(row) > 8 and row[8]]
         return stored_sms(sms.values(), parts, first) if sms else None  # None: forgotten in this moment.
 
+    async def find_sms(self, query: SmsQuery) -> list[FoundSms]:
+        search = Search(query)
+        while not search.is_done:
+            self._check_open()
+            async with self._database.reading() as db:
+                await search.step(db)
+        return search.found
+
     # Work that falls due
 
-    async def lease_segments(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[DuePart]:
-        return await self._commits.write(Lease(carrier, limit, until, now))
+    async def lease_segments(
+        self, carrier: str, limit: int, until: datetime, now: datetime, normal_limit: int | None = None
+    ) -> list[DuePart]:
+        return await self._commits.write(Lease(carrier, limit, until, now, normal_limit))
 
     async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
         await self._commits.write(RecordOutcomes(carrier, outcomes))
@@ -232,23 +279,36 @@ class PostgresqlStore:
         if self._presence is not None:
             self._presence.tell(names)
 
+    # Nodes
+
+    async def meet(self, node: str, until: datetime, now: datetime) -> int:
+        return await self._in_transaction(lambda db: nodes.meet(db, node, until, now))
+
+    async def claim(self, role: str, node: str, until: datetime, now: datetime) -> bool:
+        return await self._in_transaction(lambda db: nodes.claim(db, role, node, until, now))
+
+    async def release(self, role: str, node: str) -> None:
+        await self._in_transaction(lambda db: db.run("release", kept(role), kept(node)))
+
     # SMS from phones
 
     async def record_inbound(self, carrier: str, arrivals: Sequence[Arrival]) -> Received:
         await self._gather_writers()
-        whole, blocked = await self._in_transaction(lambda db: inbound.record(db, carrier, arrivals))
+        whole = await self._in_transaction(lambda db: inbound.record(db, carrier, arrivals))
+        self._tell_of_events(whole.event_count)
         newest = max((arrival.part.received_at for arrival in arrivals), default=datetime.min.replace(tzinfo=UTC))
-        return Received(whole, await self._end_waiting(blocked, newest))
+        return Received(whole.sms, await self._end_waiting(whole.blocked, newest))
 
     async def give_up_missing_parts(self, begun_before: datetime, now: datetime) -> Received:
         await self._gather_writers()
         whole: list[InboundSms] = []
         ended_count = 0
         while True:
-            more, blocked = await self._in_transaction(lambda db: inbound.give_up_missing_parts(db, begun_before, now))
-            whole += more
-            ended_count += await self._end_waiting(blocked, now)
-            if len(more) < inbound.OVERDUE_SMS:
+            more = await self._in_transaction(lambda db: inbound.give_up_missing_parts(db, begun_before, now))
+            self._tell_of_events(more.event_count)
+            whole += more.sms
+            ended_count += await self._end_waiting(more.blocked, now)
+            if len(more.sms) < inbound.OVERDUE_SMS:
                 return Received(whole, ended_count)
 
     async def _gather_writers(self) -> None:
@@ -279,6 +339,12 @@ class PostgresqlStore:
         rows = await self._read("blocked", account, kept(dst))
         return blocked_number((dst, rows[0][1])) if rows else None
 
+    async def blocked_among(self, account: AccountId, dsts: Collection[str]) -> set[str]:
+        self._check_open()
+        async with self._database.reading() as db:
+            rows = await db.query_rows("blocked_among", [(account, kept(dst)) for dst in dsts])
+        return {told(row[1]) for row in rows}
+
     async def find_blocked(self, account: AccountId, offset: int, limit: int) -> list[BlockedNumber]:
         rows = await self._read("blocklist", account, limit, offset)
         return [blocked_number((told(dst), created)) for dst, created in rows]
@@ -293,7 +359,58 @@ class PostgresqlStore:
         async with self._database.reading() as db:
             rows = await db.query_rows("waiting_for", [(account, kept(dst)) for account, dst in blocked])
         found = [row[0] for row in rows]
-        return await self._commits.write(EndWaiting(found, now)) if found else 0
+        return (await self._commits.write(EndWaiting(found, now)))[ProcessStatus.DONE] if found else 0
+
+    # Webhooks
+
+    async def add_webhook(self, webhook: Webhook) -> None:
+        await self._in_transaction(lambda db: events.add_webhook(db, webhook))
+
+    async def webhooks(self, account: AccountId) -> list[Webhook]:
+        return [events.webhook_of(row[0]) for row in await self._read("webhooks", account)]
+
+    async def remove_webhook(self, account: AccountId, webhook: WebhookId) -> Webhook | None:
+        return await self._remove_webhook(account, webhook)
+
+    async def remove_trigger(self, token: str) -> Webhook | None:
+        return await self._remove_webhook(None, token)
+
+    async def _remove_webhook(self, account: AccountId | None, key: str) -> Webhook | None:
+        removed = await self._in_transaction(lambda db: events.remove_webhook(db, account, key))
+        if removed is None:
+            return None
+        # In steps, as there may be millions; those that are left because we are killed, retention deletes.
+        number, webhook = removed
+        while await self._in_transaction(lambda db: events.delete_events_of(db, number)):
+            pass
+        return webhook
+
+    async def lease_events(
+        self, limit: int, room: int, rooms: Mapping[WebhookId, int], until: datetime, now: datetime
+    ) -> list[DueEvent]:
+        leasing = self._event_leasing
+        taken, leasing.last_served = await self._in_transaction(
+            lambda db: leasing.lease(db, limit, room, rooms, until, now)
+        )
+        return taken
+
+    async def settle_events(self, settlements: Sequence[Settlement]) -> None:
+        self._tell_of_events(await self._in_transaction(lambda db: events.settle_events(db, settlements)))
+
+    async def find_failed_events(
+        self, account: AccountId, webhook: WebhookId, offset: int, limit: int
+    ) -> list[FailedEvent] | None:
+        self._check_open()
+        async with self._database.reading() as db:
+            return await events.failed_events(db, account, webhook, offset, limit)
+
+    async def replay_events(self, account: AccountId, webhook: WebhookId, limit: int, now: datetime) -> int | None:
+        count = await self._in_transaction(lambda db: events.replay_events(db, account, webhook, limit, now))
+        self._tell_of_events(count is not None)
+        return count
+
+    async def forget_events(self, happened_before: datetime, limit: int) -> int:
+        return await self._in_transaction(lambda db: db.run("forget_events", limit, instant_ms_up(happened_before)))
 
     # Accounts
 
@@ -340,7 +457,9 @@ class PostgresqlStore:
         async with self._database.reading() as db:
             total, opened = (await db.query("live_count"))[0]
             oldest = {carrier: instant_of(due) for carrier, due in await db.query("oldest_due", instant_ms(now))}
-        return Counts({ProcessStatus.OPEN: opened, ProcessStatus.RUNNING: total - opened}, oldest)
+            events_waiting = await db.value("events_waiting")
+        by_process_status = {ProcessStatus.OPEN: opened, ProcessStatus.RUNNING: total - opened}
+        return Counts(by_process_status, oldest, events_waiting)
 
     async def ready(self) -> None:
         self._check_open()
@@ -352,11 +471,6 @@ class PostgresqlStore:
         async with self._database.writing() as db:
             if await db.value("is_read_only"):
                 raise StoreUnavailable("the database takes no writes")
-
-
-def _sms_as_told(row: Row) -> tuple[Any, ...]:
-    number, dst, customer_ref, process_status, status, reason, sent, finished = row[:8]
-    return number, told(dst), told(customer_ref), process_status, status, reason and told(reason), sent, finished
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ class Lease(msgspec.Struct, frozen=True):
     limit: int
     until: datetime
     now: datetime
+    normal_limit: int | None = None
 
 
 class RecordOutcomes(msgspec.Struct, frozen=True):
@@ -38,6 +39,14 @@ class RecordReceipts(msgspec.Struct, frozen=True):
     receipts: Sequence[ReceiptNews]
 
 
+class CancelJob(msgspec.Struct, frozen=True):
+    """Write: SMS from one number to before another come to their end, as their job is cancelled."""
+
+    first_sms: int
+    end_sms: int
+    now: datetime
+
+
 class EndWaiting(msgspec.Struct, frozen=True):
     """Write: SMS to blocked numbers come to their end, those that wait."""
 
@@ -45,4 +54,4 @@ class EndWaiting(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Write = AddJob | Lease | RecordOutcomes | RecordReceipts | EndWaiting
+Write = AddJob | CancelJob | Lease | RecordOutcomes | RecordReceipts | EndWaiting

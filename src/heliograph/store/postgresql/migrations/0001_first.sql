@@ -67,10 +67,22 @@ CREATE TABLE live (
   sent          bigint,
   heard         boolean NOT NULL,
   others        bytea,                   -- JSON array of the carriers to which the SMS may move; NULL for none
+  doubtful      boolean NOT NULL,        -- the carrier may have got it without our knowing
   node          int                      -- who leased it last
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX live_due ON live (carrier, lane, account, due, id) WHERE due IS NOT NULL;
 CREATE INDEX live_message_id ON live (message_id, carrier) WHERE message_id IS NOT NULL;
+
+-- Parts of SMS that were cancelled after the carrier took them: their receipts are told until they are due.
+CREATE TABLE late (
+  id            bigint PRIMARY KEY,      -- as in live
+  carrier       text COLLATE "C" NOT NULL,
+  message_id    text COLLATE "C" NOT NULL,
+  until         bigint NOT NULL,
+  word          text NOT NULL            -- the status that its first final receipt said; empty before
+);
+CREATE INDEX late_message_id ON late (message_id, carrier);
+CREATE INDEX late_until ON late (until);
 
 -- Receipts that came before the answer to their own submission.
 CREATE TABLE parked (
@@ -91,6 +103,25 @@ CREATE TABLE fingerprint (
   PRIMARY KEY (account, digest)
 );
 CREATE INDEX fingerprint_accepted ON fingerprint (accepted);
+
+-- Idempotency keys of the last 24 hours.
+CREATE TABLE idempotency (
+  account       int NOT NULL,
+  key           text COLLATE "C" NOT NULL,
+  digest        bytea NOT NULL,          -- of the request
+  job           text NOT NULL,
+  accepted      bigint NOT NULL,
+  PRIMARY KEY (account, key)
+);
+CREATE INDEX idempotency_accepted ON idempotency (accepted);
+
+-- What agents sent for an account, second by second, of the last hour; seconds since 1970, rounded up.
+CREATE TABLE spent (
+  account       int NOT NULL,
+  second        bigint NOT NULL,
+  parts         int NOT NULL,
+  PRIMARY KEY (account, second)
+);
 
 -- Calls that still count against an account's rate limit, numbered; who counts one holds the account's row of `caller`.
 CREATE TABLE caller (
@@ -155,6 +186,45 @@ CREATE TABLE blocked (
   dst           text COLLATE "C" NOT NULL,
   created       bigint NOT NULL,
   PRIMARY KEY (account, dst)
+);
+
+-- Who is called when something has happened.
+CREATE TABLE webhook (
+  id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  public_id     text COLLATE "C" NOT NULL UNIQUE,
+  account       int NOT NULL,
+  types         int NOT NULL,            -- of the events that it asks for, a bit each, and none while it is disabled
+  token         text COLLATE "C" UNIQUE,
+  content       bytea NOT NULL           -- JSON of jobs.webhooks.Webhook
+);
+CREATE INDEX webhook_by_account ON webhook (account, id);
+
+-- What webhooks are to be told, until they have been. What there is to tell stands in `sms`, `job` and `inbound`.
+CREATE TABLE event (
+  id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  webhook       bigint NOT NULL,
+  type          smallint NOT NULL,       -- 0 an SMS is final, 1 a job is finished, 2 an SMS from a phone is whole
+  ref           bigint NOT NULL,         -- its id in `sms`, `job` or `inbound`
+  at            bigint NOT NULL,         -- when it happened
+  state         smallint NOT NULL,       -- 0 waits, leased ones too; 1 a job's that waits for those of its SMS; 2 given up
+  due           bigint NOT NULL,         -- when it is to be told, its lease ends, or it was given up
+  attempts      int NOT NULL,
+  reason        text NOT NULL,
+  node          int                      -- which has it leased
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+CREATE UNIQUE INDEX event_subject ON event (webhook, type, ref);
+CREATE INDEX event_due ON event (webhook, due, id) WHERE state = 0;
+CREATE INDEX event_given_up ON event (webhook, id) WHERE state = 2;
+
+-- Nodes that dispatch, by the names that they give themselves, and what only one of them at a time can have.
+CREATE TABLE dispatching (
+  node          text COLLATE "C" PRIMARY KEY,
+  until         bigint NOT NULL
+);
+CREATE TABLE claim (
+  role          text COLLATE "C" PRIMARY KEY,
+  node          text COLLATE "C" NOT NULL,
+  until         bigint NOT NULL
 );
 
 -- Processes that serve this database. Each holds an advisory lock while it lives.
