@@ -504,6 +504,31 @@ async def test_a_node_that_loses_its_connections_keeps_its_leases(url, quick_loo
         assert len(await lease(other, at=5)) == 1
 
 
+async def test_a_database_that_goes_away_is_unavailable_and_works_again_when_it_is_back(postgres, url, quick_looks):
+    async with open_postgresql(url) as store:
+        name = url.dsn.partition("@/")[2].partition("?")[0]
+        operator = await postgres.connect()
+        await operator.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+        await operator.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        calls = [
+            store.add_job(a_plan()),
+            store.ready(),
+            listed(store),
+            store.take_call(AccountId(1), RateLimit(1, 1), NOW),
+        ]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(result) for result in results} == {StoreUnavailable}
+        await operator.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+        await operator.close()
+        await until_stored(store, a_plan())
+        await store.ready()
+
+        async def is_known():
+            return [*(await asked(store, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))] == [(1,)]
+
+        await until(is_known)
+
+
 async def until_stored(store, plan):
     async def is_stored():
         try:

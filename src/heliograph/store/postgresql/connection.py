@@ -238,6 +238,7 @@ _AWAY = cast(
         asyncpg.exceptions.InsufficientPrivilegeError,
         asyncpg.exceptions.PostgresSystemError,
         asyncpg.exceptions.InvalidTransactionStateError,
+        asyncpg.exceptions.ObjectNotInPrerequisiteStateError,
         asyncpg.exceptions.UndefinedTableError,
         asyncpg.InternalClientError,  # No server fits; or a connection that broke in the middle of something.
     ),

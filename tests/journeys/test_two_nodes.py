@@ -1,0 +1,102 @@
+"""Two nodes on one PostgreSQL database and one SMSC: one is killed under load, and the other goes on with its work."""
+
+import asyncio
+import re
+import signal
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+from tests.fakes.postgresql import PostgresServer, running_postgres
+from tests.journeys.test_contract import CLOCK, LONGEST_WAIT_S, MOBILE, PROGRAM, Customer, a_job, add_account, program
+
+pytestmark = pytest.mark.slow
+
+WINDOW, RECIPIENTS = 20, 5
+BURIED_WITHIN_S = 40
+"""What a dead node had leased is free after some ten seconds; the rest is patience with a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def durable_postgres():
+    with running_postgres(fsync="on", synchronous_commit="on") as server:
+        yield server
+
+
+@pytest.fixture
+def smsc(tmp_path):
+    """A simulated SMSC: its port, and what it says at its end."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with (tmp_path / "smsc").open("wb") as said:
+        # Its answers take so long that the window is full when the node is killed.
+        command = [PROGRAM, "simulator", "--listen", f"127.0.0.1:{port}", "--latency", "0.05"]
+        process = subprocess.Popen(command, stdout=said, stderr=said)
+    deadline = CLOCK.monotonic() + LONGEST_WAIT_S
+    while "listens at" not in (tmp_path / "smsc").read_text():
+        assert CLOCK.monotonic() < deadline
+        time.sleep(0.02)
+
+    def ended() -> str:
+        process.send_signal(signal.SIGTERM)
+        process.wait(LONGEST_WAIT_S)
+        return (tmp_path / "smsc").read_text()
+
+    yield port, ended
+    process.kill()
+    process.wait()
+
+
+def test_a_node_goes_on_with_the_work_of_one_that_was_killed(
+    durable_postgres: PostgresServer, smsc, tmp_path, monkeypatch
+):
+    port, smsc_ended = smsc
+    name = asyncio.run(durable_postgres.new_database())
+    monkeypatch.setenv("HELIOGRAPH_DATABASE_URL", durable_postgres.url_over_tcp(name))
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "heliograph.toml").write_text(
+            f'[[carriers]]\nname = "smsc"\nkind = "smpp"\nhost = "127.0.0.1"\nport = {port}\nsystem_id = "helio"\n'
+            f'password = "secret"\nwindow = {WINDOW}\n',
+            "utf-8",
+        )
+    add_account(folders[0], "acme")
+    acknowledged: list[str] = []
+    stopped: list[bool] = []
+
+    def keep_sending(customer: Customer) -> None:
+        while not stopped:
+            try:
+                reply = customer.post(a_job("Hello", *[MOBILE] * RECIPIENTS, statusRequested=True))
+            except httpx2.HTTPError:
+                return
+            if reply.status_code == 201:
+                acknowledged.append(reply.json()["jobId"])
+
+    with program(folders[0]) as first, program(folders[1]) as second, ThreadPoolExecutor(4) as hands:
+        customers = [Customer(node.url, "acme") for node in (first, second, first, second)]
+        for customer in customers:
+            hands.submit(keep_sending, customer)
+        time.sleep(2)
+        first.stop(signal.SIGKILL)
+        time.sleep(1)
+        stopped.append(True)
+        hands.shutdown()
+        for customer in customers:
+            customer.http.close()
+        assert len(acknowledged) > 20
+        customer = second.customer()
+        for job_id in acknowledged:
+            assert [sms["status"] for sms in customer.ended(job_id, BURIED_WITHIN_S)] == ["SUC_FIN"] * RECIPIENTS
+        log = (folders[1] / "log").read_text("utf-8")
+        assert "store.leases_freed" in log
+        assert second.stop() == 0
+    submitted = int(re.search(r"(\d+) accepted", smsc_ended())[1])
+    # Jobs that the killed node had stored and not yet acknowledged are sent as well: two connections' worth.
+    at_least = RECIPIENTS * len(acknowledged)
+    assert at_least <= submitted <= at_least + WINDOW + 2 * RECIPIENTS
