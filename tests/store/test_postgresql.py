@@ -472,6 +472,13 @@ async def test_a_node_that_stops_leaves_nothing_to_bury(url):
         assert await rows(store, "node") == 1
 
 
+async def test_what_a_node_that_stops_had_leased_falls_due_at_once(url, store):
+    async with open_postgresql(url) as stopping:
+        _, part = await a_leased_sms(stopping, for_s=1000)
+    (again,) = await lease(store, at=5)
+    assert (again.segment, again.was) == (part.segment, PartState.LEASED)
+
+
 async def test_who_only_changes_accounts_is_no_node(url, store):
     async with open_postgresql(url, serving=False) as other:
         await other.put_account(an_account("acme"))

@@ -82,9 +82,9 @@ class Connection:
         """The rows of a query that takes rows, column by column; `parameters` come after them."""
         return await self.raw.fetch(_QUERIES[name], *columns(rows, 0), *parameters) if rows else ()
 
-    async def script(self, sql: str) -> None:
+    async def script(self, sql: str, *, timeout_s: float | None = None) -> None:
         """Run several statements."""
-        await self.raw.execute(sql)
+        await self.raw.execute(sql, timeout=timeout_s)
 
 
 def columns(rows: Sequence[Row], width: int) -> list[list[Any]]:

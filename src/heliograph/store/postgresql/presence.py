@@ -51,10 +51,9 @@ class Presence:
         await self._connect()
 
     async def end(self) -> None:
-        """Be one no longer."""
+        """Be one no longer: what is leased still, because its answer never came, is for the others to have."""
         try:
-            async with self._database.writing() as db:
-                await db.run("delete_node", self.node)
+            await self._bury(self.node)
         except StoreUnavailable as error:
             log.warning("store.node_not_deleted", node=self.node, error=str(error))
         self._drop()
@@ -142,18 +141,18 @@ class Presence:
         for node, looks in self._silent.items():
             if looks >= SILENT_LOOKS and await db.value("lock_node", NODES, node):
                 try:
-                    await self._bury(node)
+                    count = await self._bury(node)
+                    log.warning("store.leases_freed", node=node, segment_count=count)
                 finally:
                     await db.value("unlock_node", NODES, node)
 
-    async def _bury(self, node: int) -> None:
+    async def _bury(self, node: int) -> int:
         async def free(db: Connection) -> int:
             await db.run("delete_node", node)
             await db.run("free_event_leases", node)
             return await db.run("free_leases", node)
 
-        count = await self._database.write(free)
-        log.warning("store.leases_freed", node=node, segment_count=count)
+        return await self._database.write(free)
 
 
 async def _pause(seconds: float) -> None:

@@ -14,6 +14,8 @@ from heliograph.store.sql import load_migrations
 
 _MIGRATIONS = load_migrations("heliograph.store.postgresql")
 SCHEMA_VERSION = len(_MIGRATIONS)
+UPGRADE_TIMEOUT_S = 86_400.0
+"""A new index of a big table takes its time. Waiting for a lock doesn't: nodes would wait behind it."""
 _COMPATIBLE = re.compile(r"-- compatible from: (\d+)\n")
 
 
@@ -81,7 +83,7 @@ async def upgrade(database: Database) -> tuple[Schema, Schema]:
             found = _COMPATIBLE.match(script)
             assert found, "each script says with what it is compatible"
             compatible_from = max(compatible_from, int(found[1]))
-            await db.script(script)
+            await db.script(f"SET LOCAL statement_timeout = 0;\n{script}", timeout_s=UPGRADE_TIMEOUT_S)
         await db.run("update_schema", SCHEMA_VERSION, compatible_from)
         return before, Schema(SCHEMA_VERSION, compatible_from)
 
