@@ -358,6 +358,11 @@ def test_a_database_can_be_on_postgresql_servers():
     assert url.target_session_attrs == "primary"
 
 
+def test_what_takes_writes_is_the_primary():
+    url = settings('[database]\nurl = "postgresql://db1,db2/h?target_session_attrs=read-write"').database.url
+    assert url.target_session_attrs == "primary"
+
+
 def test_the_database_s_password_can_come_from_elsewhere(tmp_path):
     file = tmp_path / "password"
     file.write_text("from a file\nand more\n")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] # It has none; `Database` is all that sees it.
@@ -216,12 +216,14 @@ async def _leave_as_it_is(_: object) -> None:
 
 
 async def _roll_back(raw: Any) -> None:
-    if raw.is_closed():
-        return
-    try:
-        await raw.execute("ROLLBACK")
-    except (OSError, _driver.PostgresError, _driver.InterfaceError, TimeoutError):
-        raw.terminate()  # So that it doesn't go back to the pool.
+    # One that broke has gone from its pool already, and can't be asked for anything: what broke it is the error to tell.
+    with suppress(_driver.InterfaceError):
+        if raw.is_closed():
+            return
+        try:
+            await raw.execute("ROLLBACK")
+        except (OSError, _driver.PostgresError, _driver.InterfaceError, TimeoutError):
+            raw.terminate()  # So that it doesn't go back to the pool.
 
 
 _AWAY = cast(

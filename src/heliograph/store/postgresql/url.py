@@ -64,7 +64,8 @@ class PostgresqlUrl(msgspec.Struct, frozen=True):
             dsn=f"postgresql://{name}{rest_of_it}",
             shown=f"postgresql://{name}{rest_of_it}",
             password=unquote(password) if has_password else None,
-            target_session_attrs=attributes,
+            # A server is not asked for "read-write", because our own sessions that only read would not pass for it.
+            target_session_attrs=PRIMARY if attributes == "read-write" else attributes,
         )
 
 
