@@ -216,7 +216,7 @@ async def _leave_as_it_is(_: object) -> None:
 
 
 async def _roll_back(raw: Any) -> None:
-    # One that broke has gone from its pool already, and can't be asked for anything: what broke it is the error to tell.
+    # One that broke has gone from its pool already: what broke it is what is to be told.
     with suppress(_driver.InterfaceError):
         if raw.is_closed():
             return
