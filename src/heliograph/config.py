@@ -8,7 +8,7 @@ Contract: section 3, heliograph.toml.
 import dataclasses
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from difflib import get_close_matches
@@ -32,8 +32,10 @@ from heliograph.smpp.profiles import Alphabet, Concatenation, FlashCoding, Numbe
 from heliograph.smpp.receipts import IdBase, MessageState
 from heliograph.smpp.session import Settings as SessionSettings
 from heliograph.smpp.statuses import CommandStatus, StatusKind
+from heliograph.store.copied import Copied
 from heliograph.store.interface import Store
 from heliograph.store.postgresql.url import PostgresqlUrl
+from heliograph.store.sqlite.dump import open_dump
 from heliograph.store.sqlite.store import open_sqlite, upgrade_sqlite
 from heliograph.webhooks.retrying import RetryPolicy as WebhookRetryPolicy
 
@@ -886,6 +888,22 @@ async def upgrade_schema(database: DatabaseSettings) -> tuple[int, int]:
     from heliograph.store.postgresql.store import upgrade_postgresql  # only who needs it waits for it
 
     return await upgrade_postgresql(_with_password(url, database))
+
+
+async def copy_database(source: Path, database: DatabaseSettings, progress: Callable[[str, int, int], None]) -> Copied:
+    """Copy all that a SQLite file holds into a PostgreSQL database that is empty, or is its copy already.
+
+    progress: told of a table, how many of its rows have been copied, and of how many. Raises StoreUnavailable.
+    """
+    if isinstance(database.url, SqliteUrl):
+        raise SettingsInvalid(
+            f"it is copied into PostgreSQL, and --database is {database.url}; give a postgresql:// URL"
+        )
+    from heliograph.store.postgresql.filling import fill_postgresql  # only who needs it waits for it
+
+    with open_dump(source) as dump:
+        url = _with_password(database.url, database)
+        return await fill_postgresql(url, dump.tables(), dump.last_sms, progress)
 
 
 def _with_password(url: PostgresqlUrl, database: DatabaseSettings) -> PostgresqlUrl:

@@ -2,12 +2,16 @@
 
 import asyncio
 import sys
+from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from heliograph.cli.examples import examples
 from heliograph.cli.service_flags import StoreFlags
-from heliograph.config import upgrade_schema
+from heliograph.config import SqliteUrl, copy_database, upgrade_schema
 
 app = App(name="db", help="Look after the database.")
 
@@ -29,3 +33,36 @@ def upgrade(*, store: StoreFlags | None = None) -> None:
         print(f"The database has schema {after} already.", file=sys.stderr)
     else:
         print(f"The database has schema {after} now; before it was {before or 'empty'}.", file=sys.stderr)
+
+
+@app.command(
+    help_epilogue="Stop the service first. The database must be empty: its schema is made where there is none. Broken "
+    "off, nothing is copied; done again, it is compared. The file is only read. Afterwards start the service with the "
+    "new database, and never again with the file: both would send.\n\n"
+    + examples(
+        "heliograph db copy heliograph.db --database postgresql://heliograph@db.example/heliograph",
+    )
+)
+def copy(
+    source: Annotated[str, Parameter(name="FILE", help="The SQLite database, as a path or a sqlite:/// URL.")],
+    *,
+    store: StoreFlags | None = None,
+) -> None:
+    """Copy an installation from SQLite to PostgreSQL: accounts, jobs, SMS, what waits, and all else."""
+    path = SqliteUrl.parse(source).path if source.startswith("sqlite:") else Path(source)
+    database = (store or StoreFlags()).settings().database
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<13}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(table: str, done: int, count: int) -> None:
+            if table not in tasks:
+                tasks[table] = bars.add_task(table, total=count)
+            bars.update(tasks[table], completed=done)
+
+        copied = asyncio.run(copy_database(path, database, show))
+    for table, count in copied.counts.items():
+        print(f"{table:<14} {count:>12,}")
+    said = "All of it is copied, and counted." if copied.is_new else "It had been copied before: all counts agree."
+    print(said, file=sys.stderr)

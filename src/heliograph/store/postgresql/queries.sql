@@ -711,3 +711,12 @@ UPDATE heliograph_schema SET version = $1, compatible_from = $2
 
 -- name: is_read_only
 SELECT current_setting('transaction_read_only') = 'on'
+
+-- Copying from another database
+
+-- name: column_types
+SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1
+
+-- name: identities
+SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = 'public' AND is_identity = 'YES' ORDER BY table_name

@@ -1,0 +1,80 @@
+"""All that a file holds, table by table, for another database to take."""
+
+import sqlite3
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from heliograph.jobs.errors import StoreUnavailable
+from heliograph.store.copied import ROWS_AT_ONCE, CopiedTable
+from heliograph.store.sqlite.connection import SCHEMA_VERSION, Connection, FileLock
+
+DAY_MS = 86_400_000
+TABLES: dict[str, str] = {
+    "account": "SELECT * FROM account",
+    "job": "SELECT * FROM job",
+    "message": "SELECT * FROM message",
+    "sms": "SELECT * FROM sms",
+    "live": "SELECT * FROM live",
+    "late": "SELECT * FROM late",
+    "parked": "SELECT * FROM parked",
+    "fingerprint": "SELECT account, digest, job, accepted FROM fingerprint",
+    "idempotency": "SELECT account, key, digest, job, accepted FROM idempotency",
+    "inbound": "SELECT * FROM inbound",
+    "inbound_part": "SELECT * FROM inbound_part",
+    "last_writer": f"SELECT phone, account, day * {DAY_MS} << 20 AS job FROM last_writer",
+    "ungathered": "SELECT id AS job, account, first_sms, sms_count FROM job WHERE first_sms > "
+    "(SELECT last_sms FROM gathered)",
+    "blocked": "SELECT * FROM blocked",
+    "webhook": "SELECT * FROM webhook",
+    "event": "SELECT * FROM event",
+    "spent": "SELECT * FROM spent",
+}
+"""What is copied, by the table that takes it. The SMS in `ungathered` are those up to which nothing is `gathered`."""
+NOT_COPIED = {"given", "gathered", "sqlite_sequence", "sqlite_stat1"}
+"""What the other database knows in another way, or doesn't need."""
+
+
+class Dump:
+    """An open file that nobody serves meanwhile."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    @property
+    def last_sms(self) -> int:
+        """The last number ever given to an SMS."""
+        return int(self._db.query("last_sms_number")[0][0])
+
+    def tables(self) -> Iterator[CopiedTable]:
+        """Each table; one's rows are read before the next one is asked for."""
+        for name, select in TABLES.items():
+            count = int(self._db.raw.execute(f"SELECT count(*) FROM ({select})").fetchone()[0])
+            rows = self._db.raw.execute(select)
+            yield CopiedTable(name, tuple(column[0] for column in rows.description), count, _batches(rows))
+
+
+def _batches(rows: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
+    while batch := rows.fetchmany(ROWS_AT_ONCE):
+        yield batch
+
+
+@contextmanager
+def open_dump(path: Path) -> Generator[Dump]:
+    """Read a file from beginning to end. Raises StoreUnavailable if a process serves it, or it can't be read."""
+    if not path.is_file():
+        raise StoreUnavailable(f"there is no database {path}; name the file that heliograph served")
+    with ExitStack() as stack:
+        stack.callback(FileLock(path).release)
+        connection = stack.enter_context(closing(Connection(path)))
+        version = connection.schema_version()
+        if version != SCHEMA_VERSION:
+            raise StoreUnavailable(
+                f"the database {path} has schema {version}, and {SCHEMA_VERSION} is needed: "
+                f"run `heliograph db upgrade --database sqlite:///{path}` first"
+            )
+        try:
+            yield Dump(connection)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"the database {path} can't be read: {error}") from error

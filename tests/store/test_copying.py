@@ -1,0 +1,141 @@
+"""`heliograph db copy`: what a SQLite file held is all in PostgreSQL, and goes on from there."""
+
+import sqlite3
+from datetime import timedelta
+
+import pytest
+
+from heliograph.config import DatabaseSettings, SqliteUrl, copy_database
+from heliograph.jobs.accounts import AccountId
+from heliograph.jobs.errors import JobDuplicate, SettingsInvalid, StoreUnavailable
+from heliograph.jobs.inbound import NOBODY
+from heliograph.store.interface import InboundQuery, JobQuery
+from heliograph.store.postgresql.store import open_postgresql
+from heliograph.store.sqlite.dump import NOT_COPIED, TABLES
+from heliograph.store.sqlite.store import open_sqlite
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, a_webhook, after, an_account, an_arrival, numbers
+from tests.store.conformance import a_finished_job, a_leased_sms, a_submitted_sms, delivered
+
+ACCOUNT = AccountId(1)
+BLOCKED = "+4917600000001"
+DUPLICATE = a_plan(fingerprint=b"f" * 32)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "heliograph.db"
+
+
+async def filled(path) -> None:
+    """A file with something of everything."""
+    async with open_sqlite(path, NOW) as store:
+        for name in ("acme", "other"):
+            await store.put_account(an_account(name))
+        await store.block(ACCOUNT, BLOCKED, NOW)
+        await store.add_job(DUPLICATE)
+        await a_finished_job(store)
+        await a_leased_sms(store)
+        await a_submitted_sms(store)
+        await store.add_job(a_plan(a_planned_sms(parts=3), text="cut\0here\x1a and there", idempotency=("key", b"k" * 32)))
+        cancelled = a_plan(*[a_planned_sms(dst) for dst in numbers(5)])
+        await store.add_job(cancelled)
+        await store.cancel_job(ACCOUNT, cancelled.job_id, after(1))
+        await store.record_receipts("acme", [delivered("parked")])
+        await store.record_inbound("acme", [an_arrival("Hello"), an_arrival("half", part=1, parts=2, reference=7)])
+        await store.add_webhook(a_webhook())
+        await a_finished_job(store)
+
+
+async def told_by(store) -> dict[str, object]:
+    """What a store answers."""
+    jobs = await store.find_jobs(JobQuery(ACCOUNT, after(-100), after(100), False, 0, 1000))
+    return {
+        "accounts": await store.accounts(),
+        "jobs": jobs,
+        "sms": [await store.sms_of_job(ACCOUNT, job.job_id) for job in jobs],
+        "blocked": await store.find_blocked(ACCOUNT, 0, 100),
+        "inbound": await store.find_inbound(InboundQuery(NOBODY, after(-100), after(100), 0, 100)),
+        "awaited": sorted(await store.awaiting_receipts("acme")),
+        "webhooks": await store.webhooks(ACCOUNT),
+        "counts": await store.counts(after(10)),
+    }
+
+
+def into(url, path):
+    return copy_database(path, DatabaseSettings(url=url), lambda *_: None)
+
+
+async def test_all_of_it_is_there_afterwards_and_goes_on(path, empty_url):
+    await filled(path)
+    copied = await into(empty_url, path)
+    assert copied.is_new
+    assert copied.counts["sms"] > 10
+    async with open_sqlite(path, NOW) as before, open_postgresql(empty_url) as store:
+        assert await told_by(store) == await told_by(before)
+        with pytest.raises(JobDuplicate):
+            await store.add_job(a_plan(fingerprint=DUPLICATE.fingerprint))
+        until = after(200) + timedelta(hours=1)
+        was, now = [await each.lease_segments("acme", 100, until, after(200)) for each in (before, store)]
+        assert sorted(was, key=lambda part: part.segment.id) == sorted(now, key=lambda part: part.segment.id)
+        assert now
+        new = a_plan(*[a_planned_sms(dst) for dst in numbers(100)])
+        await store.add_job(new)
+        assert len(await store.sms_of_job(ACCOUNT, new.job_id)) == 100
+        added = await store.put_account(an_account("third"))
+        assert added.id == 3
+
+
+async def test_done_again_it_is_compared_and_left_as_it_is(path, empty_url):
+    await filled(path)
+    first = await into(empty_url, path)
+    again = await into(empty_url, path)
+    assert not again.is_new
+    assert again.counts == first.counts
+
+
+async def test_a_database_that_holds_something_else_is_refused_and_left_alone(path, url):
+    await filled(path)
+    async with open_postgresql(url) as store:
+        await store.put_account(an_account("somebody else"))
+    with pytest.raises(StoreUnavailable, match="isn't empty"):
+        await into(url, path)
+    async with open_postgresql(url) as store:
+        assert [account.name for account in await store.accounts()] == ["somebody else"]
+
+
+async def test_neither_may_be_served_meanwhile(path, empty_url, url):
+    await filled(path)
+    async with open_sqlite(path, NOW):
+        with pytest.raises(StoreUnavailable, match="another process is serving"):
+            await into(empty_url, path)
+    async with open_postgresql(url):
+        with pytest.raises(StoreUnavailable, match="a node serves"):
+            await into(url, path)
+
+
+async def test_what_breaks_off_leaves_nothing_behind(path, empty_url):
+    await filled(path)
+
+    def break_off(table: str, *_: int) -> None:
+        if table == "sms":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await copy_database(path, DatabaseSettings(url=empty_url), break_off)
+    assert (await into(empty_url, path)).is_new
+
+
+async def test_a_file_that_isnt_there_and_another_file_are_told_apart(path, tmp_path, empty_url):
+    with pytest.raises(StoreUnavailable, match="there is no database"):
+        await into(empty_url, path)
+    with pytest.raises(SettingsInvalid, match="PostgreSQL"):
+        await copy_database(path, DatabaseSettings(url=SqliteUrl(tmp_path / "other.db")), lambda *_: None)
+
+
+async def test_every_table_is_copied_or_known_not_to_be(path):
+    async with open_sqlite(path, NOW):
+        pass
+    with sqlite3.connect(path) as file:
+        tables = {name for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    file.close()
+    assert tables - NOT_COPIED == TABLES.keys() - {"ungathered"}
