@@ -890,7 +890,9 @@ async def upgrade_schema(database: DatabaseSettings) -> tuple[int, int]:
     return await upgrade_postgresql(_with_password(url, database))
 
 
-async def copy_database(source: Path, database: DatabaseSettings, progress: Callable[[str, int, int], None]) -> Copied:
+async def copy_database(
+    source: Path, database: DatabaseSettings, now: datetime, progress: Callable[[str, int, int], None]
+) -> Copied:
     """Copy all that a SQLite file holds into a PostgreSQL database that is empty, or is its copy already.
 
     progress: told of a table, how many of its rows have been copied, and of how many. Raises StoreUnavailable.
@@ -901,7 +903,7 @@ async def copy_database(source: Path, database: DatabaseSettings, progress: Call
         )
     from heliograph.store.postgresql.filling import fill_postgresql  # only who needs it waits for it
 
-    with open_dump(source) as dump:
+    with open_dump(source, now) as dump:
         url = _with_password(database.url, database)
         return await fill_postgresql(url, dump.tables(), dump.last_sms, progress)
 

@@ -36,7 +36,9 @@ async def filled(path) -> None:
         await a_finished_job(store)
         await a_leased_sms(store)
         await a_submitted_sms(store)
-        await store.add_job(a_plan(a_planned_sms(parts=3), text="cut\0here\x1a and there", idempotency=("key", b"k" * 32)))
+        await store.add_job(
+            a_plan(a_planned_sms(parts=3), text="cut\0here\x1a and there", idempotency=("key", b"k" * 32))
+        )
         cancelled = a_plan(*[a_planned_sms(dst) for dst in numbers(5)])
         await store.add_job(cancelled)
         await store.cancel_job(ACCOUNT, cancelled.job_id, after(1))
@@ -62,7 +64,7 @@ async def told_by(store) -> dict[str, object]:
 
 
 def into(url, path):
-    return copy_database(path, DatabaseSettings(url=url), lambda *_: None)
+    return copy_database(path, DatabaseSettings(url=url), after(0), lambda *_: None)
 
 
 async def test_all_of_it_is_there_afterwards_and_goes_on(path, empty_url):
@@ -121,7 +123,7 @@ async def test_what_breaks_off_leaves_nothing_behind(path, empty_url):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await copy_database(path, DatabaseSettings(url=empty_url), break_off)
+        await copy_database(path, DatabaseSettings(url=empty_url), NOW, break_off)
     assert (await into(empty_url, path)).is_new
 
 
@@ -129,7 +131,7 @@ async def test_a_file_that_isnt_there_and_another_file_are_told_apart(path, tmp_
     with pytest.raises(StoreUnavailable, match="there is no database"):
         await into(empty_url, path)
     with pytest.raises(SettingsInvalid, match="PostgreSQL"):
-        await copy_database(path, DatabaseSettings(url=SqliteUrl(tmp_path / "other.db")), lambda *_: None)
+        await copy_database(path, DatabaseSettings(url=SqliteUrl(tmp_path / "other.db")), NOW, lambda *_: None)
 
 
 async def test_every_table_is_copied_or_known_not_to_be(path):

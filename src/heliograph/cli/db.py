@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from heliograph.cli.examples import examples
 from heliograph.cli.service_flags import StoreFlags
+from heliograph.clock import SystemClock
 from heliograph.config import SqliteUrl, copy_database, upgrade_schema
 
 app = App(name="db", help="Look after the database.")
@@ -61,7 +62,7 @@ def copy(
                 tasks[table] = bars.add_task(table, total=count)
             bars.update(tasks[table], completed=done)
 
-        copied = asyncio.run(copy_database(path, database, show))
+        copied = asyncio.run(copy_database(path, database, SystemClock().now(), show))
     for table, count in copied.counts.items():
         print(f"{table:<14} {count:>12,}")
     said = "All of it is copied, and counted." if copied.is_new else "It had been copied before: all counts agree."

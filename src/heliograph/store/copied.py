@@ -8,7 +8,7 @@ ROWS_AT_ONCE = 5000
 
 
 class CopiedTable(NamedTuple):
-    """A table's rows, on their way. columns: as the database that takes them calls them; row_count: how many there are."""
+    """A table's rows, on their way. columns: as the database that takes them calls them. row_count: of all of them."""
 
     name: str
     columns: tuple[str, ...]

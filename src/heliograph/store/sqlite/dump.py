@@ -3,11 +3,13 @@
 import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.store.copied import ROWS_AT_ONCE, CopiedTable
+from heliograph.store.rows import instant_ms
 from heliograph.store.sqlite.connection import SCHEMA_VERSION, Connection, FileLock
 
 DAY_MS = 86_400_000
@@ -16,7 +18,8 @@ TABLES: dict[str, str] = {
     "job": "SELECT * FROM job",
     "message": "SELECT * FROM message",
     "sms": "SELECT * FROM sms",
-    "live": "SELECT * FROM live",
+    "live": "SELECT id, carrier, lane, account, CASE WHEN state = 1 THEN min(due, :now) ELSE due END AS due, expires, "
+    "blackouts, state, attempts, status, reason, message_id, sent, heard, others, doubtful FROM live",
     "late": "SELECT * FROM late",
     "parked": "SELECT * FROM parked",
     "fingerprint": "SELECT account, digest, job, accepted FROM fingerprint",
@@ -28,10 +31,11 @@ TABLES: dict[str, str] = {
     "(SELECT last_sms FROM gathered)",
     "blocked": "SELECT * FROM blocked",
     "webhook": "SELECT * FROM webhook",
-    "event": "SELECT * FROM event",
+    "event": "SELECT id, webhook, type, ref, at, state, CASE WHEN leased THEN min(due, :now) ELSE due END AS due, "
+    "attempts, reason FROM event",
     "spent": "SELECT * FROM spent",
 }
-"""What is copied, by the table that takes it. The SMS in `ungathered` are those up to which nothing is `gathered`."""
+"""What is copied, by the table that takes it. Who held a lease is gone, so its end needn't be waited for."""
 NOT_COPIED = {"given", "gathered", "sqlite_sequence", "sqlite_stat1"}
 """What the other database knows in another way, or doesn't need."""
 
@@ -39,8 +43,9 @@ NOT_COPIED = {"given", "gathered", "sqlite_sequence", "sqlite_stat1"}
 class Dump:
     """An open file that nobody serves meanwhile."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, now: datetime) -> None:
         self._db = connection
+        self._parameters = {"now": instant_ms(now)}
 
     @property
     def last_sms(self) -> int:
@@ -50,8 +55,8 @@ class Dump:
     def tables(self) -> Iterator[CopiedTable]:
         """Each table; one's rows are read before the next one is asked for."""
         for name, select in TABLES.items():
-            count = int(self._db.raw.execute(f"SELECT count(*) FROM ({select})").fetchone()[0])
-            rows = self._db.raw.execute(select)
+            count = int(self._db.raw.execute(f"SELECT count(*) FROM ({select})", self._parameters).fetchone()[0])
+            rows = self._db.raw.execute(select, self._parameters)
             yield CopiedTable(name, tuple(column[0] for column in rows.description), count, _batches(rows))
 
 
@@ -61,7 +66,7 @@ def _batches(rows: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
 
 
 @contextmanager
-def open_dump(path: Path) -> Generator[Dump]:
+def open_dump(path: Path, now: datetime) -> Generator[Dump]:
     """Read a file from beginning to end. Raises StoreUnavailable if a process serves it, or it can't be read."""
     if not path.is_file():
         raise StoreUnavailable(f"there is no database {path}; name the file that heliograph served")
@@ -75,6 +80,6 @@ def open_dump(path: Path) -> Generator[Dump]:
                 f"run `heliograph db upgrade --database sqlite:///{path}` first"
             )
         try:
-            yield Dump(connection)
+            yield Dump(connection, now)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database {path} can't be read: {error}") from error
