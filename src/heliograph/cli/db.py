@@ -41,11 +41,12 @@ def upgrade(*, store: StoreFlags | None = None) -> None:
     "off, nothing is copied; done again, it is compared. The file is only read. Afterwards start the service with the "
     "new database, and never again with the file: both would send.\n\n"
     + examples(
-        "heliograph db copy heliograph.db --database postgresql://heliograph@db.example/heliograph",
+        "heliograph db copy heliograph.db --database postgresql://db/heliograph",
     )
 )
 def copy(
     source: Annotated[str, Parameter(name="FILE", help="The SQLite database, as a path or a sqlite:/// URL.")],
+    /,
     *,
     store: StoreFlags | None = None,
 ) -> None:
