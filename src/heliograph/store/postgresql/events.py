@@ -172,7 +172,7 @@ async def settle_events(db: Connection, settlements: Sequence[Settlement]) -> in
         if job is not None:
             of_jobs.add((webhook, job))
     if of_jobs:
-        # Whoever finishes such a job in this moment has it, or waits for us and sees what we have settled.
+        # Of two nodes that settle a job's last two SMS at once, one waits, and sees what the other has settled.
         await db.query("hold_jobs", sorted({job for _, job in of_jobs}))
     if delivered:
         await db.run("delete_events", delivered)
