@@ -96,7 +96,7 @@ def cluster(folder: Path, database: str, smsc: FakeSmsc, server: str = "") -> Ge
     config = (
         f'[server]\nlog_format = "json"\n{server}\n[database]\nurl = "{database}"\n[delivery]\nretry = [0.2, 0.5]\n'
         f'[[carriers]]\nname = "acme"\nkind = "smpp"\nhost = "127.0.0.1"\nport = {smsc.port}\nsystem_id = "helio"\n'
-        f'password = "secret"\nbinds = {BINDS}\nwindow = {WINDOW}\nreconnect = 0.2\nresponse_timeout = 5\n'
+        f'password = "secret"\nbinds = {BINDS}\nwindow = {WINDOW}\nreconnect = 0.2\nresponse_timeout = 3\n'
     )
     nodes = [Node(folder / name, config) for name in ("first", "second")]
     add = [sys.executable, "-m", "heliograph", "account", "add", "acme", "--password-stdin", "--rate-limit", "none"]
