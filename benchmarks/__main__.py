@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import kannel as peer
+from benchmarks import sdk as beside
 from benchmarks.clustered import durable_postgres, life_cycle
 from benchmarks.load import Client, Result, poll
 from benchmarks.service import PASSWORD, Service, job, json_of, receiver, service, smsc
@@ -237,9 +238,34 @@ def reading_under_load() -> None:
                 )
 
 
+def sdk() -> None:
+    """Our SDK and the vendor's: one SMS sent, a job of ten read; in turn, and ten calls at once."""
+    reason = beside.missing()
+    if reason:
+        _report("SDKs", f"left out: {reason}")
+        return
+    for compared in beside.compare():
+        kind = "in turn" if compared.at_once == 1 else f"{compared.at_once} at once"
+        for name, figures in ((beside.OURS, compared.ours), (beside.VENDORS, compared.theirs)):
+            _report(
+                f"{compared.call}, {kind}, {name}",
+                f"{figures.calls_per_s:8.0f} calls/s   p50 {figures.p50_ms:6.2f} ms"
+                f"   CPU {figures.cpu_ms:6.3f} ms/call   memory {figures.memory_mb:.0f} MB"
+                if figures
+                else "has no such call",
+            )
+        if compared.theirs:
+            ours, theirs = compared.ours, compared.theirs
+            _report(
+                "  beside each other",
+                f"{ours.calls_per_s / theirs.calls_per_s:8.2f} times the calls/s,"
+                f" {ours.cpu_ms / theirs.cpu_ms:.2f} times the CPU",
+            )
+
+
 MEASUREMENTS: dict[str, Callable[[], None]] = {
     each.__name__: each
-    for each in (accept, lifecycle, clustered, smpp, kannel, webhooks, waiting, reading_under_load, history)
+    for each in (accept, lifecycle, clustered, smpp, kannel, sdk, webhooks, waiting, reading_under_load, history)
 }
 
 
