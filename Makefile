@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 SEED ?= 1
+# How many tests run at once: they wait for most of their time, so more than there are processors.
+JOBS ?= 4
 MINUTES ?= 30
 RATE ?=
 
@@ -38,11 +40,11 @@ format: .venv/.installed ## Put the code into its one format, and mend what mend
 
 check: .venv/.installed ## Format, lint, types, import contracts, fast tests; under a minute
 	@$(static_checks)
-	@$(PY) -m pytest --ignore=tests/journeys --ignore=tests/interop -m "not slow"
+	@$(pytest) --ignore=tests/journeys --ignore=tests/interop -m "not slow"
 
 test: .venv/.installed .venv-vendor/.packages tests/interop/node_modules/.installed kannel ## The same, and every test there is
 	@$(static_checks)
-	@$(PY) -m pytest
+	@$(pytest)
 
 golden: .venv/.installed ## Rewrite generated and golden files; the diff is the review
 	@$(call generate,)
@@ -76,6 +78,9 @@ help: ## Show this list
 .PHONY: demo serve setup format check test golden simulate bench soak lock clean help kannel
 
 # ---- what the targets above are made of
+
+# A file's tests stay together, for what they share.
+pytest = $(PY) -m pytest -n $(JOBS) --dist loadfile
 
 define static_checks
 $(PY) -m ruff format --check --quiet --output-format concise . || { echo "Not in format: make format" >&2; exit 1; }; \

@@ -17,7 +17,7 @@ READ = {
 MAY_SCAN = {
     "dispatching",
     "part",
-    "forget_events",
+    "old_events",
     "free_event_leases",
     "forget_inbound",
     "forget_parked",

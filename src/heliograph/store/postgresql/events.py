@@ -4,7 +4,7 @@ They are written where they happen: in `accepting`, `settling` and `inbound`, by
 make an SMS from a phone whole. There an account without webhooks costs a look into an index.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -171,14 +171,33 @@ async def settle_events(db: Connection, settlements: Sequence[Settlement]) -> in
                 given_up.append((number, instant_ms(each.at), each.attempt_count, kept(each.reason)))
         if job is not None:
             of_jobs.add((webhook, job))
-    if of_jobs:
-        # Of two nodes that settle a job's last two SMS at once, one waits, and sees what the other has settled.
-        await db.query("hold_jobs", sorted({job for _, job in of_jobs}))
+    await _hold_jobs(db, of_jobs)
     if delivered:
         await db.run("delete_events", delivered)
     await db.run_rows("postpone_events", postponed)
     await db.run_rows("give_up_events", given_up)
+    return await _release_jobs(db, of_jobs)
+
+
+async def _hold_jobs(db: Connection, of_jobs: Collection[tuple[int, int]]) -> None:
+    """Of two nodes that settle a job's last two SMS at once, one waits, and sees what the other has settled."""
+    if of_jobs:
+        await db.query("hold_jobs", sorted({job for _, job in of_jobs}))
+
+
+async def _release_jobs(db: Connection, of_jobs: Collection[tuple[int, int]]) -> int:
     return await db.run("release_jobs", *columns(sorted(of_jobs), 2)) if of_jobs else 0
+
+
+async def forget_events(db: Connection, happened_before: datetime, limit: int) -> tuple[int, int]:
+    """See `store.interface`. Returns how many were deleted, and how many jobs' events fell due by it."""
+    old = [row[0] for row in await db.query("old_events", limit, instant_ms_up(happened_before))]
+    if not old:
+        return 0, 0
+    of_jobs = {(webhook, job) for _, webhook, job, _, _ in await db.query("hold_events", old) if job is not None}
+    await _hold_jobs(db, of_jobs)
+    deleted_count = await db.run("delete_events", old)
+    return deleted_count, await _release_jobs(db, of_jobs)
 
 
 async def _disable(db: Connection, gone: WebhookGone) -> None:

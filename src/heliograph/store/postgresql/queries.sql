@@ -628,9 +628,8 @@ SELECT type, ref, attempts, reason, due FROM event WHERE webhook = $1 AND state 
 UPDATE event SET state = 0, due = $2, attempts = 0, reason = '' WHERE id = ANY (ARRAY(
   SELECT id FROM event WHERE webhook = $1 AND state = 2 ORDER BY id LIMIT $3 FOR UPDATE))
 
--- name: forget_events
-DELETE FROM event WHERE id = ANY (ARRAY(
-  SELECT id FROM (SELECT id, at FROM event ORDER BY id LIMIT $1) AS oldest WHERE at < $2))
+-- name: old_events
+SELECT id FROM (SELECT id, at FROM event ORDER BY id LIMIT $1) AS oldest WHERE at < $2
 
 -- name: events_waiting
 -- Those of a webhook that was removed in the same moment are left to retention, and count no more.

@@ -410,7 +410,11 @@ class PostgresqlStore:
         return count
 
     async def forget_events(self, happened_before: datetime, limit: int) -> int:
-        return await self._in_transaction(lambda db: db.run("forget_events", limit, instant_ms_up(happened_before)))
+        deleted_count, due_count = await self._in_transaction(
+            lambda db: events.forget_events(db, happened_before, limit)
+        )
+        self._tell_of_events(due_count)
+        return deleted_count
 
     # Accounts
 
