@@ -159,6 +159,21 @@ def test_requests_sent_without_waiting_are_answered_in_their_order(connection):
     assert [int(answer.split()[0]) for answer in answers] == [200, 404, 200, 200]
 
 
+@pytest.mark.parametrize("body", [b"x", b"brew coffee"])
+def test_a_body_that_comes_after_its_answer_is_no_request(connection, body):
+    head = (
+        f"POST /rest/v1/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: {basic()}\r\nContent-Type: text/plain\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    connection.sendall(head.encode())
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += connection.recv(65_536)
+    assert b" 415 " in answer.partition(b"\r\n")[0]
+    connection.sendall(body + b"GET /rest/v1/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert received(connection).startswith(b"HTTP/1.1 200 ")
+
+
 def test_the_service_does_not_tell_which_server_it_is(connection):
     connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert b"\r\nserver:" not in received(connection).lower()

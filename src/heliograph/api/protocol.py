@@ -25,6 +25,7 @@ class HttpProtocol(HttpToolsProtocol):
     _head_octets = 0
     _unread_octets = 0
     _method: str | None = None
+    _in_message = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -42,7 +43,7 @@ class HttpProtocol(HttpToolsProtocol):
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if self._head_timer is None and (cycle is None or cycle.response_complete):
             self._await_head()
-        if self._head_timer is not None and not self._unread_octets:
+        if not self._in_message:  # Else it is more of a body, though that may have been answered already.
             data = self._parsable(data)
         super().data_received(data)
         if self._head_timer is not None and not self.transport.is_closing():
@@ -61,7 +62,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._head_octets = 0
+        self._in_message = True
         super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        super().on_message_complete()
 
     def on_url(self, url: bytes) -> None:
         self._count_head(len(url))
