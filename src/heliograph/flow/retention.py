@@ -1,6 +1,7 @@
 """What is old is forgotten, in steps too small for anybody to notice."""
 
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -21,11 +22,12 @@ async def forget_old_jobs(store: Store, clock: Clock, *, days: float, text_days:
     """Delete finished jobs `days` old, and texts, SMS from phones among them, `text_days` old; until cancelled."""
     while True:
         try:
-            forgotten = await _forget(store, clock, days)
-            blanked = 0 if text_days is None else await _blank(store, clock, text_days)
+            forgotten = await _in_steps(store.forget_jobs, STEP_JOBS, clock, days)
+            blanked = 0 if text_days is None else await _in_steps(store.blank_texts, STEP_JOBS, clock, text_days)
             # An SMS from a phone is nothing without its text.
-            inbound = await _forget_inbound(store, clock, days if text_days is None else min(days, text_days))
-            events = await _forget_events(store, clock, days)
+            inbound_days = days if text_days is None else min(days, text_days)
+            inbound = await _in_steps(store.forget_inbound, STEP_INBOUND, clock, inbound_days)
+            events = await _in_steps(store.forget_events, STEP_EVENTS, clock, days)
         except StoreUnavailable as error:
             log.error("retention.store_unavailable", error=str(error))
         else:
@@ -40,33 +42,10 @@ async def forget_old_jobs(store: Store, clock: Clock, *, days: float, text_days:
         await clock.sleep(ROUND_S)
 
 
-async def _forget(store: Store, clock: Clock, days: float) -> int:
+async def _in_steps(step: Callable[[datetime, int], Awaitable[int]], limit: int, clock: Clock, days: float) -> int:
+    """Take one step after the other, each with all that is older than so many days then; how much they did."""
     total = 0
-    while count := await store.forget_jobs(clock.now() - timedelta(days=days), STEP_JOBS):
-        total += count
-        await clock.sleep(STEP_PAUSE_S)
-    return total
-
-
-async def _blank(store: Store, clock: Clock, text_days: float) -> int:
-    total = 0
-    while count := await store.blank_texts(clock.now() - timedelta(days=text_days), STEP_JOBS):
-        total += count
-        await clock.sleep(STEP_PAUSE_S)
-    return total
-
-
-async def _forget_inbound(store: Store, clock: Clock, days: float) -> int:
-    total = 0
-    while count := await store.forget_inbound(clock.now() - timedelta(days=days), STEP_INBOUND):
-        total += count
-        await clock.sleep(STEP_PAUSE_S)
-    return total
-
-
-async def _forget_events(store: Store, clock: Clock, days: float) -> int:
-    total = 0
-    while count := await store.forget_events(clock.now() - timedelta(days=days), STEP_EVENTS):
+    while count := await step(clock.now() - timedelta(days=days), limit):
         total += count
         await clock.sleep(STEP_PAUSE_S)
     return total
