@@ -159,6 +159,26 @@ def test_requests_sent_without_waiting_are_answered_in_their_order(connection):
     assert [int(answer.split()[0]) for answer in answers] == [200, 404, 200, 200]
 
 
+def test_what_is_read_waits_for_what_was_sent_before_it_on_the_connection(connection):
+    job = b'{"messages": [{"text": "Hello", "recipients": [{"dst": "+491764000009"}]}]}'
+    post = f"POST /rest/v1/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: {basic()}\r\nContent-Length: {len(job)}\r\n\r\n"
+    read = f"GET /rest/v1/jobs?jobIdsOnly=true&limit=1 HTTP/1.1\r\nHost: a\r\nAuthorization: {basic()}\r\n"
+    connection.sendall((post.encode() + job) * 2 + f"{read}\r\n{read}Connection: close\r\n\r\n".encode())
+    answers = received(connection).split(b"HTTP/1.1 ")[1:]
+    assert [int(answer.split()[0]) for answer in answers] == [201, 201, 200, 200]
+    newest = json.loads(answers[1].partition(b"\r\n\r\n")[2])
+    assert [json.loads(answer.partition(b"\r\n\r\n")[2]) for answer in answers[2:]] == [[newest], [newest]]
+
+
+def test_a_body_that_comes_in_pieces_is_read_whole(connection):
+    job = b'{"messages": [{"text": "Hello", "recipients": [{"dst": "+491764000009"}]}]}'
+    head = f"POST /rest/v1/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: {basic()}\r\nConnection: close\r\n"
+    connection.sendall(f"{head}Content-Length: {len(job)}\r\n\r\n".encode())
+    for octet in job:
+        connection.sendall(bytes([octet]))
+    assert received(connection).startswith(b"HTTP/1.1 201 ")
+
+
 @pytest.mark.parametrize("body", [b"x", b"brew coffee"])
 def test_a_body_that_comes_after_its_answer_is_no_request(connection, body):
     head = (

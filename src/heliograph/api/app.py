@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from heliograph.api.answers import Answer
 from heliograph.api.auth import Authenticator
+from heliograph.api.exchange import exchange_of
 from heliograph.api.handlers import Call, Handlers
 from heliograph.api.mcp import McpDoor, mcp_answer_to
 from heliograph.api.problems import HttpProblem, TooManyCalls, answer_to
@@ -82,7 +83,7 @@ class Api:
             raise ValueError(f"only HTTP is served, not {scope['type']}")
         request = Request(scope, receive)
         if self._mcp is not None and self._mcp.is_at(scope):
-            await self._serve_agent(self._mcp, request, send)
+            await self._serve_agent(self._mcp, scope, request, send)
             return
         started_s = self._clock.monotonic()
         headers: Headers = []
@@ -104,10 +105,10 @@ class Api:
         except Exception as error:  # noqa: BLE001 # total by construction: every error has its answer
             answer = answer_to(error)
         self._metrics.requested(name, int(answer.status))
-        await _send(answer, headers, send)
+        await _send(answer, headers, scope, send)
         self._log_request(name, int(answer.status), started_s)
 
-    async def _serve_agent(self, mcp: McpDoor, request: Request, send: Send) -> None:
+    async def _serve_agent(self, mcp: McpDoor, scope: Scope, request: Request, send: Send) -> None:
         started_s = self._clock.monotonic()
         headers: Headers = []
         try:
@@ -121,7 +122,7 @@ class Api:
         except Exception as error:  # noqa: BLE001 # as above
             answer = mcp_answer_to(error)
             code = int(answer.status)
-            await _send(answer, headers, send)
+            await _send(answer, headers, scope, send)
         self._metrics.requested("mcp", code)
         self._log_request("mcp", code, started_s)
 
@@ -249,6 +250,9 @@ def _wants_strictness(request: Request) -> bool:
 
 
 async def _read_body(request: Request) -> bytes:
+    exchange = exchange_of(request.scope)
+    if exchange is not None and len(exchange.body) <= MAX_BODY_OCTETS:
+        return exchange.body
     announced = request.headers.get("content-length", "0")
     waits = request.headers.get("expect", "").lower() == "100-continue"
     if announced.isdigit() and int(announced) > (MAX_BODY_OCTETS if waits else MAX_DROPPED_OCTETS):
@@ -290,13 +294,17 @@ def _listed(ignored: list[str]) -> str:
     return listed
 
 
-async def _send(answer: Answer, headers: Headers, send: Send) -> None:
+async def _send(answer: Answer, headers: Headers, scope: Scope, send: Send) -> None:
     raw = [
         (b"content-type", answer.media_type.encode("latin-1")),
         (b"content-length", str(len(answer.body)).encode("latin-1")),
     ]
     for name, value in (*headers, *answer.headers):
         raw.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+    exchange = exchange_of(scope)
+    if exchange is not None and exchange.is_writable:
+        exchange.answer(int(answer.status), raw, answer.body)
+        return
     await send({"type": "http.response.start", "status": int(answer.status), "headers": raw})
     await send({"type": "http.response.body", "body": answer.body})
 

@@ -1,14 +1,19 @@
-"""uvicorn's HTTP protocol, with a cap on the time and size of what comes before a body."""
+"""uvicorn's HTTP protocol, with a cap on the time and size of what comes before a body.
+
+The application is begun when a request is all here, and at once where it only reads.
+"""
 
 import re
 import socket
-from asyncio import TimerHandle, Transport
+from asyncio import AbstractEventLoop, Task, TimerHandle, Transport
+from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from heliograph.api.exchange import Exchange, begin_task
 from heliograph.wire.shapes import ErrorResponse
 
 MAX_HEAD_OCTETS = 64 * 1024
@@ -26,6 +31,7 @@ class HttpProtocol(HttpToolsProtocol):
     _unread_octets = 0
     _method: str | None = None
     _in_message = False
+    _unbegun: tuple[RequestResponseCycle, Any] | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -46,6 +52,7 @@ class HttpProtocol(HttpToolsProtocol):
         if not self._in_message:  # Else it is more of a body, though that may have been answered already.
             data = self._parsable(data)
         super().data_received(data)
+        self._begin_waiting()
         if self._head_timer is not None and not self.transport.is_closing():
             # The parser tells of a header only when it is whole, and keeps what came of it until then.
             self._unread_octets += len(data)
@@ -68,6 +75,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_message = False
         super().on_message_complete()
+        self._begin_waiting()
 
     def on_url(self, url: bytes) -> None:
         self._count_head(len(url))
@@ -82,6 +90,25 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self._method is not None:
             self.scope["method"], self._method = self._method, None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._unbegun = cycle, app
+        if not cycle.more_body:  # It came while another request was being answered.
+            self._begin_waiting()
+
+    def _begin_waiting(self) -> None:
+        """Have the application answer the request whose head has come, with its body or before that."""
+        if self._unbegun is None or self.transport.is_closing():
+            return
+        (cycle, app), self._unbegun = self._unbegun, None
+        if cycle.more_body:
+            super()._start_asgi_task(cycle, app)
+            return
+        Exchange(cycle)
+        begin = begin_task if cycle.scope["method"] in ("GET", "HEAD") else _create_task
+        task = begin(cycle.run_asgi(app), self.loop)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def send_400_response(self, msg: str) -> None:
         if self._head_octets > MAX_HEAD_OCTETS:
@@ -117,6 +144,10 @@ class HttpProtocol(HttpToolsProtocol):
         head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
         self.transport.write(STATUS_LINE[status] + head % len(body) + body)
         self.transport.close()
+
+
+def _create_task(coroutine: Coroutine[Any, None, None], loop: AbstractEventLoop) -> "Task[None]":
+    return loop.create_task(coroutine)
 
 
 def http_protocol(header_timeout_s: float) -> type[Any]:
