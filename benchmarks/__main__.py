@@ -13,7 +13,7 @@ from benchmarks import kannel as peer
 from benchmarks import sdk as beside
 from benchmarks.clustered import durable_postgres, life_cycle
 from benchmarks.load import Client, Result, poll
-from benchmarks.service import PASSWORD, Service, job, json_of, receiver, service, smsc
+from benchmarks.service import PASSWORD, Service, job, json_of, npm_smsc, receiver, service, smsc
 
 
 def _load(running: Service, requests: list[bytes], connections: int = 32, *, keep_bodies: bool = False) -> Result:
@@ -85,23 +85,25 @@ def smpp() -> None:
         (100, 400, 1, 100),
         (100, 400, 8, 100),
     ):
-        _over_smpp(recipients, count, binds, window)
+        with tempfile.TemporaryDirectory() as folder, smsc(Path(folder)) as port:
+            _over_smpp(port, recipients, count, binds, window)
 
 
 def kannel() -> None:
-    """Kannel, and our service after it, over SMPP to the same simulator: one message a request, with receipts."""
+    """Kannel, and our service after it, to the same SMSC, which neither wrote: one message a request, with receipts."""
     reason = peer.missing()
     if reason:
         _report("Kannel", f"left out: {reason}")
         return
-    with tempfile.TemporaryDirectory() as folder, smsc(Path(folder)) as port:
+    with tempfile.TemporaryDirectory() as folder, npm_smsc() as port:
         theirs = peer.measure(Path(folder), port, count=20_000, connections=32, window=100)
     _report(
         "Kannel, 1 a request, 1 bind, window 100",
         f"{theirs.sms_per_s:8.0f} SMS/s   accept p50 {theirs.load.percentile_ms(50):6.1f} ms"
         f" p99 {theirs.load.percentile_ms(99):6.1f} ms   CPU {theirs.cpu_ms:6.3f} ms/SMS   {theirs.load.statuses}",
     )
-    ours, cpu_ms = _over_smpp(1, 20_000, 1, 100)
+    with npm_smsc() as port:
+        ours, cpu_ms = _over_smpp(port, 1, 20_000, 1, 100)
     _report("the disk, between these", f"a sync takes {_sync_ms():.2f} ms (median), which Kannel doesn't wait for")
     _report(
         "heliograph beside Kannel",
@@ -122,9 +124,9 @@ def _sync_ms() -> float:
     return statistics.median(taken_s) * 1e3
 
 
-def _over_smpp(recipients: int, count: int, binds: int, window: int) -> tuple[float, float]:
+def _over_smpp(port: int, recipients: int, count: int, binds: int, window: int) -> tuple[float, float]:
     """SMS a second, and CPU milliseconds an SMS."""
-    with tempfile.TemporaryDirectory() as folder, smsc(Path(folder)) as port:
+    with tempfile.TemporaryDirectory() as folder:
         carrier = (
             f'name = "smsc"\nkind = "smpp"\nhost = "127.0.0.1"\nport = {port}\nsystem_id = "bench"\n'
             f'password = "bench"\nbinds = {binds}\nwindow = {window}'

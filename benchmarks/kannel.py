@@ -1,4 +1,4 @@
-"""Kannel under the same load as our service: its bearerbox and smsbox, messages in a file store, our simulated SMSC.
+"""Kannel under the same load as our service: its bearerbox and smsbox, messages in a file store, npm's `smpp` as SMSC.
 
 Kannel tells of a receipt by calling a URL, and only so; that is therefore part of it, and a process of its own answers.
 Its store is never synced to the disk, and it keeps in memory which receipts it awaits; ours survive a power cut.
@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 import uvloop
 
 from benchmarks.load import Client, Result
-from tests.interop.programs import can_connect, free_port, program_at
+from tests.interop.programs import HERE, can_connect, free_port, program_at
 
 CONFIGURATION = """\
 group = core
@@ -36,7 +36,7 @@ log-level = 4
 
 group = smsc
 smsc = smpp
-smsc-id = simulator
+smsc-id = npm
 host = 127.0.0.1
 port = {smsc_port}
 smsc-username = bench
@@ -144,6 +144,8 @@ def missing() -> str:
     """Why it can't be measured here; empty if it can."""
     if program_at("bearerbox") is None or program_at("smsbox") is None:
         return "Kannel is not installed (Debian: apt-get install kannel)"
+    if not (HERE / "node_modules" / "smpp").is_dir():
+        return "npm's smpp is not in tests/interop/node_modules (make test puts it there)"
     return ""
 
 

@@ -13,6 +13,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.interop.programs import NODE
+
 PASSWORD = "benchmark"
 
 
@@ -73,6 +75,21 @@ def smsc(folder: Path) -> Iterator[int]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+@contextlib.contextmanager
+def npm_smsc() -> Iterator[int]:
+    """Start an SMSC that others wrote, npm's `smpp`, whose receipts come after 50 ms; its port."""
+    process = subprocess.Popen(
+        [NODE, Path(__file__).with_name("smsc.js"), "50"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait(60)
+        process.stdin.close()
+        process.stdout.close()
 
 
 @contextlib.contextmanager
