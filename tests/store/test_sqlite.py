@@ -20,8 +20,9 @@ from heliograph.jobs.webhooks import EventType
 from heliograph.store import group_commit
 from heliograph.store.interface import Added, EventPostponed, Store
 from heliograph.store.sqlite import connection as sqlite_connection
+from heliograph.store.sqlite import writer
 from heliograph.store.sqlite.store import SqliteStore, open_sqlite
-from heliograph.store.sqlite.writer import Block, RemoveWebhook
+from heliograph.store.sqlite.writer import Block, RecordOutcomes, RemoveWebhook
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, an_arrival, numbers
 from tests.store.conformance import (
     StoreConformance,
@@ -384,6 +385,63 @@ async def test_a_write_that_nobody_waits_for_any_more_is_left_out(store):
         task.cancel()
     await store.add_job(a_plan())
     assert await store.job(plan.account, plan.job_id) is None
+
+
+# Steps: what dispatch writes holds up nobody who reads
+
+
+async def leased(store, count):
+    await store.add_job(a_plan(*(a_planned_sms() for _ in range(count))))
+    return await lease(store)
+
+
+def states(path):
+    """What is committed: how many parts are in which state."""
+    with closing(sqlite3.connect(path)) as other:
+        return {
+            PartState(state): count for state, count in other.execute("SELECT state, count(*) FROM live GROUP BY 1")
+        }
+
+
+async def test_while_a_batch_is_written_others_have_turns(store):
+    parts = await leased(store, 100)
+    outcomes = [submitted(part, f"m{place}") for place, part in enumerate(parts)]
+    begun = store.writer.try_now([RecordOutcomes("acme", outcomes)])
+    held = [writer.row_count(each) for each in writer._parts_of(RecordOutcomes("acme", outcomes))]
+    assert (held, len(list(begun))) == ([50, 50], 1)
+
+
+async def test_what_is_written_in_steps_is_seen_whole_or_not_at_all(path, store):
+    parts = await leased(store, 100)
+    recording = asyncio.ensure_future(
+        store.record_outcomes("acme", [submitted(part, f"m{place}") for place, part in enumerate(parts)])
+    )
+    await turns(2)
+    assert store.writer._db.raw.in_transaction
+    assert states(path) == {PartState.LEASED: 100}
+    await recording
+    assert states(path) == {PartState.SUBMITTED: 100}
+
+
+async def test_a_step_that_fails_undoes_those_before_it(path, store):
+    parts = await leased(store, 100)
+    outcomes = [submitted(part, f"m{place}") for place, part in enumerate(parts)]
+    outcomes[99] = submitted(parts[99], "a lone \ud800")
+    with pytest.raises(UnicodeEncodeError):
+        await store.record_outcomes("acme", outcomes)
+    assert states(path) == {PartState.LEASED: 100}
+
+
+async def test_a_store_that_is_closed_between_steps_has_written_nothing(path):
+    async with open_sqlite(path, NOW) as store:
+        parts = await leased(store, 100)
+        recording = asyncio.ensure_future(
+            store.record_outcomes("acme", [submitted(part, f"m{place}") for place, part in enumerate(parts)])
+        )
+        await turns(2)
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await recording
+    assert states(path) == {PartState.LEASED: 100}
 
 
 async def test_too_many_jobs_at_once_are_turned_away(store):

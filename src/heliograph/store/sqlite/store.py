@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime
@@ -90,6 +90,9 @@ WRITE_AT_ONCE_ROWS = 200
 threads that both run Python take turns at the interpreter's lock, half a millisecond each (docs/decisions/0010)."""
 
 
+_Steps = Generator[None, None, "list[Any] | None"]
+
+
 class SqliteStore:
     """See `store.interface` for what each method promises. Made by `open_sqlite`."""
 
@@ -126,11 +129,28 @@ class SqliteStore:
         if self._closed:
             raise StoreUnavailable("the database has been closed")
         loop = asyncio.get_running_loop()
-        if sum(map(row_count, writes)) <= WRITE_AT_ONCE_ROWS:
-            results = self.writer.try_now(writes)
-            if results is not None:
-                return loop.run_in_executor(self._writers, self.writer.commit, writes, results)
-        return loop.run_in_executor(self._writers, self.writer.apply, writes)
+        if sum(map(row_count, writes)) > WRITE_AT_ONCE_ROWS:
+            return loop.run_in_executor(self._writers, self.writer.apply, writes)
+        done: asyncio.Future[Sequence[Any]] = loop.create_future()
+        self._write_on(writes, self.writer.try_now(writes), done)
+        return done
+
+    def _write_on(self, writes: list[Write], steps: _Steps, done: "asyncio.Future[Sequence[Any]]") -> None:
+        """One step; whoever waits for the event loop comes between it and the next. After the last, the commit."""
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            done.set_exception(StoreUnavailable("the database has been closed"))
+            return
+        try:
+            next(steps)
+        except StopIteration as end:
+            if end.value is None:
+                ended = loop.run_in_executor(self._writers, self.writer.apply, writes)
+            else:
+                ended = loop.run_in_executor(self._writers, self.writer.commit, writes, end.value)
+            ended.add_done_callback(lambda ended: _pass_on(ended, done))
+        else:
+            loop.call_soon(self._write_on, writes, steps, done)
 
     def close(self) -> None:
         """Close the file, after what is being written."""
@@ -447,3 +467,12 @@ def _upgrade(path: Path, *, serving: bool) -> int:
                 stack.callback(FileLock(path).release)
             connection.upgrade()
         return version
+
+
+def _pass_on(ended: "asyncio.Future[list[Any]]", to: "asyncio.Future[Sequence[Any]]") -> None:
+    if ended.cancelled():
+        to.cancel()
+    elif (error := ended.exception()) is not None:
+        to.set_exception(error)
+    else:
+        to.set_result(ended.result())

@@ -2,10 +2,10 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -58,7 +58,10 @@ ACCOUNTS_A_LEASE = 64
 """How many accounts one lease looks at; the next one goes on where it stopped."""
 FORGOTTEN_SMS = 5000
 """How many SMS are deleted in one step at most, give or take a job: in tens of milliseconds."""
+STEP_ROWS = 50
+"""About how many rows are written on the event loop before others have a turn."""
 _FOREVER = 1 << 62
+_Row = TypeVar("_Row")
 _PARKED_FOR_MS = PARKED_FOR // timedelta(milliseconds=1)
 _receipt_news = msgspec.json.Decoder(ReceiptNews)
 
@@ -283,6 +286,21 @@ def row_count(write: Write) -> int:
             return 1
 
 
+def _parts_of(write: Write) -> list[Write]:
+    """A write whose rows can be written some at a time; it has no result."""
+    match write:
+        case RecordOutcomes() if len(write.outcomes) > STEP_ROWS:
+            return [RecordOutcomes(write.carrier, each) for each in _slices(write.outcomes)]
+        case RecordReceipts() if len(write.receipts) > STEP_ROWS:
+            return [RecordReceipts(write.carrier, each) for each in _slices(write.receipts)]
+        case _:
+            return [write]
+
+
+def _slices(rows: Sequence[_Row]) -> list[Sequence[_Row]]:
+    return [rows[first : first + STEP_ROWS] for first in range(0, len(rows), STEP_ROWS)]
+
+
 class _PartDone(NamedTuple):
     """A part is through, handed over or delivered. sent: None where that is known already; times in milliseconds."""
 
@@ -330,11 +348,14 @@ class Writer:
         self._db.run("free_leases", instant_ms(now), instant_ms(now))
         self._db.run("free_event_leases", instant_ms(now), instant_ms(now))
 
-    def try_now(self, writes: Sequence[Write]) -> list[Any] | None:
-        """Write a batch, all but the commit, waiting for nobody; None if nothing was, and `apply` is to do it."""
+    def try_now(self, writes: Sequence[Write]) -> Generator[None, None, list[Any] | None]:
+        """Write a batch, all but the commit, waiting for nobody; None if nothing was, and `apply` is to do it.
+
+        Step by step, each in under a millisecond. What comes between writes nothing.
+        """
         try:
             self._begin(wait=False)
-            return self._write_all(writes)
+            return (yield from self._steps(writes))
         except Exception:  # noqa: BLE001 # Whatever it is: `apply` meets it again, and tells whoever it concerns.
             self._undo()
             return None
@@ -376,9 +397,31 @@ class Writer:
             self._db.raw.execute("ROLLBACK")
 
     def _write_all(self, writes: Sequence[Write]) -> list[Any]:
-        results: list[Any] = [self._write(write) for write in writes if not isinstance(write, AddJob)]
+        steps = self._steps(writes)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    def _steps(self, writes: Sequence[Write]) -> Generator[None, None, list[Any]]:
+        results: list[Any] = []
+        rows = 0
+        for write in writes:
+            if isinstance(write, AddJob):
+                continue
+            result = None
+            for part in _parts_of(write):
+                if rows and rows + row_count(part) > STEP_ROWS:
+                    yield
+                    rows = 0
+                rows += row_count(part)
+                result = self._write(part)
+            results.append(result)
         jobs = [write.plan for write in writes if isinstance(write, AddJob)]
         if jobs:
+            if rows:
+                yield
             job_results = iter(self._add_jobs(jobs))
             others = iter(results)
             results = [next(job_results if isinstance(write, AddJob) else others) for write in writes]
