@@ -488,8 +488,8 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
     cancel_sm: Annotated[
         bool,
         Meta(
-            description="Whether this SMSC answers cancel_sm: of a long SMS that failed with one part, the parts that "
-            "were taken before are then called back."
+            description="Whether this SMSC answers cancel_sm: it is then told to drop what it has of jobs that are "
+            "cancelled, and, of a long SMS that failed with one part, the parts that it took before."
         ),
     ] = False
     validity: Annotated[

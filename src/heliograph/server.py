@@ -25,7 +25,7 @@ from heliograph.api.handlers import Handlers
 from heliograph.api.mcp import McpDoor
 from heliograph.api.pages import Pages
 from heliograph.api.protocol import http_protocol
-from heliograph.carriers.interface import Carrier, InboundCarrier
+from heliograph.carriers.interface import Carrier, InboundCarrier, RecallingCarrier
 from heliograph.carriers.sandbox import Sandbox
 from heliograph.carriers.smpp.carrier import SmppCarrier
 from heliograph.carriers.smpp.check import Finding, Verdict, check_smsc
@@ -49,6 +49,7 @@ from heliograph.flow.cancel import Canceller
 from heliograph.flow.dispatch.dispatcher import Dispatcher
 from heliograph.flow.dispatch.pacing import Pacer
 from heliograph.flow.inbound import follow_inbound, give_up_missing_parts
+from heliograph.flow.recalling import Recaller
 from heliograph.flow.receipts import follow_receipts
 from heliograph.flow.reports import Reports
 from heliograph.flow.retention import forget_old_jobs
@@ -149,6 +150,10 @@ async def _run(
                     tasks.create_task(dispatcher.run(), name=f"dispatch {carrier.name}"),
                     tasks.create_task(follow_receipts(carrier, store, clock, metrics), name=f"receipts {carrier.name}"),
                 ]
+                if isinstance(carrier, RecallingCarrier) and carrier.can_recall:
+                    lease_s = settings.response_timeout(carrier_settings) + LEASE_MARGIN_S
+                    recaller = Recaller(carrier, store, clock, lease_s=lease_s)
+                    running.append(tasks.create_task(recaller.run(), name=f"recalls {carrier.name}"))
                 if isinstance(carrier, InboundCarrier):
                     following = follow_inbound(carrier, store, clock, ids, metrics, settings.inbound_owners())
                     running.append(tasks.create_task(following, name=f"inbound {carrier.name}"))

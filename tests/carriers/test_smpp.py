@@ -10,6 +10,7 @@ import pytest
 import trustme
 from msgspec.structs import replace
 
+from heliograph.carriers.interface import Recalled
 from heliograph.carriers.smpp.answers import inbound_of
 from heliograph.carriers.smpp.carrier import SmppCarrier
 from heliograph.carriers.smpp.check import Verdict, check_smsc
@@ -35,7 +36,7 @@ from heliograph.smpp.fields import Tag, Tlv
 from heliograph.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter, DataSm, DeliverSm, GenericNack
 from heliograph.smpp.profiles import Concatenation, Profile
 from heliograph.smpp.receipts import IdBase
-from heliograph.smpp.statuses import CommandStatus, StatusKind
+from heliograph.smpp.statuses import ROK, CommandStatus, StatusKind
 from tests.carriers.conformance import a_segment
 from tests.carriers.sockets import SocketClock, an_smsc, bound_carrier, bytes_arrive, running, until
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after
@@ -889,6 +890,7 @@ async def test_receipts_that_were_not_acknowledged_come_after_the_next_bind(cloc
 
 OVERDUE = RetryPolicy(receipt_grace_s=60, throttle_wait_s=None)
 ASKS = Profile(query_sm=True)
+RECALLS = Profile(cancel_sm=True)
 
 
 @pytest.mark.parametrize(
@@ -989,6 +991,63 @@ async def test_of_a_long_sms_that_failed_nothing_more_is_sent(clock):
         await clock.advance(60)
     assert [each.short_message[5] for each in smsc.submitted] == [1, 2]
     assert smsc.cancelled == [], "the profile doesn't say that it can"
+
+
+@pytest.mark.parametrize(
+    ("status", "recalled"),
+    [
+        (ROK, [Recalled("0a1", True)]),
+        (CommandStatus.ESME_RCANCELFAIL, [Recalled("0a1", False)]),
+        (CommandStatus.ESME_RINVCMDID, [Recalled("0a1", False)]),
+        (CommandStatus.ESME_RTHROTTLED, []),
+        (CommandStatus.ESME_RSYSERR, []),
+    ],
+)
+async def test_what_it_says_of_what_it_is_to_drop_is_told_unless_it_may_say_something_else_later(
+    clock, status, recalled
+):
+    async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock, profile=RECALLS) as carrier:
+        smsc.cancel_status = status
+        assert carrier.cancel("0a1", "Helio")
+        await until(lambda: smsc.cancelled, clock)
+        assert [(each.message_id, each.source_addr) for each in smsc.cancelled] == [(b"0a1", b"Helio")]
+        smsc.cancel_status = ROK
+        assert carrier.cancel("last", "Helio")
+        answers = []
+        while Recalled("last", True) not in answers:
+            answers += await asyncio.wait_for(carrier.recalled(), 5)
+        assert answers == [*recalled, Recalled("last", True)]
+
+
+async def test_as_much_can_wait_to_be_dropped_as_can_be_under_way(clock):
+    async with (
+        fake_smsc(clock) as smsc,
+        bound_carrier(smsc, clock, profile=RECALLS, window=20) as carrier,
+    ):
+        smsc.is_mute = True
+        rooms = []
+        for number in range(4):
+            rooms.append(carrier.recall_room)
+            assert carrier.cancel(f"{number}", "Helio")
+        assert (rooms, carrier.recall_room) == ([2, 2, 2, 1], 0)
+        assert carrier.cancel("3", "Helio"), "it waits already"
+        await smsc.stop()
+        await until(lambda: carrier.window == 0, clock)
+        assert carrier.recall_room == 0
+
+
+async def test_what_is_to_be_dropped_goes_when_the_window_has_room_again(clock):
+    async with (
+        fake_smsc(clock, lambda _: Play(answer_after_s=5)) as smsc,
+        bound_carrier(smsc, clock, profile=RECALLS, window=2) as carrier,
+    ):
+        for number in range(2):
+            carrier.submit(a_segment(number + 1))
+        assert carrier.cancel("0a1", "Helio")
+        await clock.advance(4)
+        assert smsc.cancelled == []
+        await clock.advance(2)
+        assert [each.message_id for each in smsc.cancelled] == [b"0a1"]
 
 
 # ---- what is learnt

@@ -110,6 +110,7 @@ class FakeSmsc:
         self.cancelled: list[CancelSm] = []
         self.states: dict[bytes, int] = {}
         self.query_status: int = CommandStatus.ESME_RQUERYFAIL
+        self.cancel_status: int = ROK
         self.binds: list[Bind] = []
         self.farewells = 0
         self.links: list[_Link] = []
@@ -239,7 +240,7 @@ class _Link(asyncio.Protocol):
                         self.session.acknowledge(sequence, ROK, answer)
                 case Requested(sequence=sequence, pdu=CancelSm() as cancelled):
                     self.smsc.cancelled.append(cancelled)
-                    self.session.acknowledge(sequence)
+                    self.session.acknowledge(sequence, self.smsc.cancel_status)
                 case Answered(sequence=sequence, status=status):
                     message_id, pdu = self.given.pop(sequence)
                     self.smsc.acknowledged.append((message_id, status))

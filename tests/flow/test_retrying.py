@@ -149,7 +149,7 @@ def test_an_accepted_part_awaits_its_receipt_until_its_validity_and_the_grace_ar
 
 def test_an_accepted_part_without_a_receipt_asked_for_awaits_none():
     outcome = after_try(a_due_part(receipt_wanted=False), Accepted(ID, "m1"), NOW, POLICY)
-    assert outcome == Submitted(ID, "m1", NOW, None)
+    assert outcome == Submitted(ID, "m1", NOW, None, expires_at=after(3600))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 // An SMSC made of npm's `smpp`, with faults to order. It prints a line of JSON for whatever happens: first
-// {"event": "listening", "port": …}, then each PDU that it gets. It ends when its standard input does.
+// {"event": "listening", "port": …}, then each PDU that it gets, and each message that it takes ("taken"). It ends when
+// its standard input does.
 //
 //   --throttle N         the first N messages are answered with ESME_RTHROTTLED
 //   --refuse STATUS      every message is answered with that command_status, such as 0x0b
@@ -14,6 +15,9 @@
 //   --deaf               enquire_link is never answered
 //   --close-on N         the connection is destroyed in place of the answer to the Nth message
 //   --inbound TEXT       that SMS comes from a phone after each bind
+//
+// A message that waits for its receipt can be cancelled, if its source address is given as it was sent (SMPP 3.4, 4.9.1);
+// its receipt says DELETED then.
 const path = require("path");
 const { parseArgs } = require("util");
 const smpp = require(path.join(__dirname, "node_modules", "smpp"));
@@ -30,12 +34,14 @@ const stat = order.stat ?? "DELIVRD";
 const delay = how === "late" ? 2000 : Number(order.delay ?? 20);
 const states = { DELIVRD: 2, EXPIRED: 3, UNDELIV: 5 };
 const receivers = [];
+const waiting = new Map();
 let messageCount = 0;
 
 const tell = (event) => process.stdout.write(JSON.stringify(event) + "\n");
 const say = (pdu) => tell({
   event: pdu.command, sequence: pdu.sequence_number, status: pdu.command_status, source: pdu.source_addr,
   destination: pdu.destination_addr, text: pdu.short_message?.message, esm_class: pdu.esm_class,
+  message_id: pdu.message_id,
 });
 
 function receipt(submission, number, word) {
@@ -71,8 +77,27 @@ function submitted(session, pdu) {
   if (messageCount <= Number(order.throttle ?? 0)) return answer({ command_status: smpp.ESME_RTHROTTLED });
   if (order.refuse) return answer({ command_status: Number(order.refuse) });
   if (how === "early") sendReceipts(pdu, number);
-  answer({ message_id: order.ids === "hex" ? number.toString(16).padStart(8, "0") : String(number).padStart(10, "0") });
-  if (how !== "early") setTimeout(() => sendReceipts(pdu, number), delay);
+  const id = order.ids === "hex" ? number.toString(16).padStart(8, "0") : String(number).padStart(10, "0");
+  tell({ event: "taken", message_id: id, source: pdu.source_addr, destination: pdu.destination_addr });
+  answer({ message_id: id });
+  if (how === "early") return;
+  const timer = setTimeout(() => {
+    waiting.delete(id);
+    sendReceipts(pdu, number);
+  }, delay);
+  waiting.set(id, { submission: pdu, number, timer });
+}
+
+function cancelled(session, pdu) {
+  const { submission, number, timer } = waiting.get(pdu.message_id) ?? {};
+  const address = ["source_addr", "source_addr_ton", "source_addr_npi"];
+  if (!submission || address.some((field) => submission[field] !== pdu[field])) {
+    return session.send(pdu.response({ command_status: smpp.ESME_RCANCELFAIL }));
+  }
+  clearTimeout(timer);
+  waiting.delete(pdu.message_id);
+  session.send(pdu.response());
+  if (submission.registered_delivery) receivers.at(-1)?.deliver_sm(receipt(submission, number, "DELETED"));
 }
 
 const server = smpp.createServer((session) => {
@@ -90,6 +115,8 @@ const server = smpp.createServer((session) => {
       }
     } else if (pdu.command === "submit_sm") {
       submitted(session, pdu);
+    } else if (pdu.command === "cancel_sm") {
+      cancelled(session, pdu);
     } else if (pdu.command === "unbind") {
       session.send(pdu.response());
       session.close();

@@ -23,6 +23,7 @@ system_id = "helio"
 password = "secret"
 reconnect = 0.2
 response_timeout = 2
+{settings}
 [[routes]]
 to = ["{prefix}"]
 carriers = ["{name}"]
@@ -40,13 +41,18 @@ class Gateway:
         self._headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
         self._opener = build_opener(ProxyHandler({}))
 
-    def call(self, path, body=None):
+    def call(self, path, body=None, method=None):
         data = None if body is None else json.dumps(body).encode()
-        with self._opener.open(Request(f"{self._url}/rest/v1{path}", data, self._headers), timeout=10) as answer:
+        request = Request(f"{self._url}/rest/v1{path}", data, self._headers, method=method)
+        with self._opener.open(request, timeout=10) as answer:
             return json.load(answer)
 
     def sends(self, *messages):
         """A job of (text, numbers); a function that tells what has become of each number."""
+        return self.outcome_of(self.sends_job(*messages))
+
+    def sends_job(self, *messages):
+        """A job of (text, numbers); its id."""
         job = self.call(
             "/jobs",
             {
@@ -54,16 +60,22 @@ class Gateway:
                 "messages": [{"text": text, "recipients": [{"dst": dst} for dst in dsts]} for text, dsts in messages],
             },
         )
+        return job["jobId"]
+
+    def outcome_of(self, job_id):
         return lambda: {
             report["dst"]: (report["processStatus"], report["status"], report["reason"])
-            for report in self.call(f"/sms?jobId={job['jobId']}")
+            for report in self.call(f"/sms?jobId={job_id}")
         }
 
 
 @contextmanager
-def gateway(tmp_path, **carriers):
-    """`heliograph serve` with a carrier and a route for each: name=(port, prefix)."""
-    tables = [CARRIER.format(name=name, port=port, prefix=prefix) for name, (port, prefix) in carriers.items()]
+def gateway(tmp_path, *settings, **carriers):
+    """`heliograph serve` with a carrier, with more settings, and a route for each: name=(port, prefix)."""
+    tables = [
+        CARRIER.format(name=name, port=port, prefix=prefix, settings="\n".join(settings))
+        for name, (port, prefix) in carriers.items()
+    ]
     (tmp_path / "heliograph.toml").write_text("".join(tables) + DELIVERY)
     command = [sys.executable, "-m", "heliograph", "serve", "--listen", "127.0.0.1:0"]
     with running(command, cwd=tmp_path, stderr=subprocess.STDOUT) as program:
@@ -153,3 +165,32 @@ def test_whatever_an_smsc_does_every_sms_is_delivered(tmp_path):
             eventually(lambda: not undelivered(), "every receipt", timeout_s=40, every_s=POLL_S)
         except AssertionError:
             pytest.fail(f"not delivered: {undelivered()}")
+
+
+LONG = "See you at eight, and bring the papers with you. " * 5
+"""Of two parts."""
+
+
+def named(pdu):
+    return pdu["source"], pdu["message_id"]
+
+
+def test_an_smsc_is_told_to_drop_what_it_has_of_a_job_that_is_cancelled(tmp_path):  # SMPP 3.4, 4.9
+    with (
+        node_smsc("--delay", "60000") as smsc,
+        gateway(tmp_path, "cancel_sm = true", acme=(smsc.port, "+")) as service,
+    ):
+        kept = service.sends_job(("Hello", ["+4917612340001"]))
+        dropped = service.sends_job((LONG, ["+4917612340002"]), ("Hello", ["+4917612340003"]))
+        eventually(lambda: len(smsc.happened("taken")) == 4, "all parts are taken")
+        eventually(lambda: "OPEN" not in str(service.outcome_of(dropped)()), "and that is stored", every_s=POLL_S)
+        service.call(f"/jobs/{dropped}", method="DELETE")
+        eventually(lambda: len(smsc.happened("cancel_sm")) == 3, "it is told of each part")
+        of_dropped = [each for each in smsc.happened("taken") if each["destination"] != "4917612340001"]
+        assert sorted(map(named, smsc.happened("cancel_sm"))) == sorted(map(named, of_dropped))
+        outcome = service.outcome_of(dropped)
+        eventually(
+            lambda: all("message_state:DELETED" in each[2] for each in outcome().values()), "its word", every_s=POLL_S
+        )
+        assert statuses(outcome()) == {"+4917612340002": ("KILL", ""), "+4917612340003": ("KILL", "")}
+        assert statuses(service.outcome_of(kept)()) == {"+4917612340001": ("RUNNING", "")}

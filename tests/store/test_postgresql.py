@@ -35,6 +35,7 @@ from tests.store.conformance import (
     submitted,
 )
 from tests.store.jobs_conformance import JobsConformance
+from tests.store.recalls_conformance import RecallsConformance
 from tests.store.webhooks.conformance import WebhookConformance
 
 
@@ -51,7 +52,7 @@ async def nodes(url):
         yield [await stack.enter_async_context(open_postgresql(url)) for _ in range(3)]
 
 
-class TestPostgresqlStore(StoreConformance, JobsConformance, WebhookConformance):
+class TestPostgresqlStore(StoreConformance, JobsConformance, RecallsConformance, WebhookConformance):
     """With the fixture above."""
 
 

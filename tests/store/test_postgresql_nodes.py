@@ -9,13 +9,14 @@ from heliograph.jobs.accounts import AccountId
 from heliograph.jobs.errors import IdempotencyKeyTaken, JobDuplicate, SpendingLimitReached, TooManyWebhooks
 from heliograph.jobs.status import ProcessStatus, Status
 from heliograph.jobs.webhooks import MAX_WEBHOOKS, EventType
-from heliograph.store.interface import EVENT_WORK, Added, EventDelivered
+from heliograph.store.interface import EVENT_WORK, Added, EventDelivered, recall_work
 from heliograph.store.postgresql import presence
 from heliograph.store.postgresql.events import settle_events
 from heliograph.store.postgresql.store import open_postgresql
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, a_webhook, after, numbers
 from tests.store.conformance import a_finished_job, a_leased_sms, a_submitted_sms, delivered, ended, lease, progress_of
 from tests.store.conformance import submitted as taken
+from tests.store.recalls_conformance import recalls
 from tests.store.webhooks.conformance import a_kept_webhook, told
 
 
@@ -82,6 +83,52 @@ async def test_retention_forgets_what_was_killed_and_keys(nodes):
     await nodes[0].add_job(a_plan(idempotency=("key", b"same")))
     await nodes[1].forget_jobs(after(100_000), 10)
     assert (await rows(nodes[0], "late"), await rows(nodes[0], "idempotency")) == (0, 0)
+
+
+async def test_of_several_nodes_one_tells_a_carrier_to_drop_a_part(nodes):
+    plan = a_plan(*(a_planned_sms(dst) for dst in numbers(200)))
+    await nodes[0].add_job(plan)
+    parts = await lease(nodes[0], limit=200)
+    await nodes[0].record_outcomes("acme", [taken(part, f"m{at}") for at, part in enumerate(parts)])
+    await nodes[1].cancel_job(plan.account, plan.job_id, after(1))
+    told = await on_all(nodes, *[lambda node: recalls(node, at=1, limit=20)] * 5)
+    assert sorted(message_id for each in told for message_id in each) == sorted(f"m{at}" for at in range(200))
+
+
+async def test_while_receipts_come_and_carriers_answer_nobody_waits_for_who_waits(nodes):
+    plan = a_plan(*(a_planned_sms(dst) for dst in numbers(60)))
+    await nodes[0].add_job(plan)
+    parts = await lease(nodes[0], limit=60)
+    ids = [f"m{at}" for at in range(60)]
+    await nodes[0].record_outcomes("acme", [taken(*each) for each in zip(parts, ids, strict=True)])
+    await nodes[1].cancel_job(plan.account, plan.job_id, after(1))
+    results = await on_all(
+        nodes,
+        lambda node: recalls(node, at=1, for_s=0, limit=30),
+        lambda node: node.settle_recalls("acme", ids[::-1]),
+        lambda node: node.record_receipts("acme", [delivered(message_id, at=2) for message_id in ids]),
+    )
+    assert [result for result in results if isinstance(result, Exception)] == []
+    assert {each.reason for each in await progress_of(nodes[0], plan)} == {"yes"}
+    assert await recalls(nodes[2], at=1000) == []
+
+
+async def test_another_node_hears_that_a_carrier_is_to_drop_something(nodes):
+    plan = await a_submitted_sms(nodes[0])
+    woken = asyncio.ensure_future(nodes[1].work_arrived(recall_work("acme"), 30))
+    await nodes[2].cancel_job(plan.account, plan.job_id, NOW)
+    await asyncio.wait_for(woken, 5)
+
+
+async def test_what_an_older_node_cancels_is_to_be_dropped_as_well(nodes):
+    plan = await a_submitted_sms(nodes[0])
+    async with nodes[0]._database.writing() as db:  # As schema 1 knows the table.
+        segment = await db.raw.fetchval("DELETE FROM live RETURNING id")
+        await db.raw.execute(
+            "INSERT INTO late (id, carrier, message_id, until, word) VALUES ($1, 'acme', 'm1', 1::bigint << 60, '')",
+            segment,
+        )
+    assert [each.src for each in await nodes[1].lease_recalls("acme", 9, after(60), NOW)] == [plan.options.src]
 
 
 async def test_a_job_cancelled_on_several_nodes_at_once_is_counted_once(nodes):

@@ -25,7 +25,8 @@ WIDTHS = {
     "blank_messages": 1, "blank_jobs": 1, "delete_messages": 1, "delete_jobs": 1, "blocked_among": 2,
     "blocked_segments": 1, "insert_events": 8, "sms_events": 1, "job_events": 1, "lease_events": 2, "sms_told": 1,
     "jobs_told": 1, "inbound_told": 2, "delete_events": 1, "events_of_sms": 1, "release_jobs": 2, "postpone_events": 5,
-    "give_up_events": 5, "insert_late": 5, "submitted_late": 5, "late_by_id": 5,
+    "give_up_events": 5, "insert_late": 5, "submitted_late": 5, "late_by_id": 5, "lease_recalls": 3,
+    "settle_recalls": 2,
     "sms_that_fit": 6, "live_of_sms": 1, "jobs_by_number": 2,
 }  # fmt: skip
 

@@ -42,6 +42,7 @@ from tests.store.conformance import (
     submitted,
 )
 from tests.store.jobs_conformance import JobsConformance
+from tests.store.recalls_conformance import RecallsConformance, recalls
 from tests.store.webhooks.conformance import WebhookConformance, a_kept_webhook, told
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ async def store(path):
         yield store
 
 
-class TestSqliteStore(StoreConformance, JobsConformance, WebhookConformance):
+class TestSqliteStore(StoreConformance, JobsConformance, RecallsConformance, WebhookConformance):
     """With the fixture above."""
 
 
@@ -634,6 +635,33 @@ async def test_what_is_killed_has_its_receipts_told_after_a_restart(path):
         assert await lease(store, at=1000) == []
         await store.record_receipts("acme", [delivered("m1", at=2)])
         assert [each.reason for each in await progress_of(store, plan)] == ["yes"]
+
+
+async def test_what_a_carrier_is_to_drop_is_known_after_a_restart(path):
+    async with open_sqlite(path, NOW) as store:
+        for message_id in ("m1", "m2"):
+            plan, part = await a_leased_sms(store)
+            await store.record_outcomes("acme", [submitted(part, message_id)])
+            await store.cancel_job(plan.account, plan.job_id, NOW)
+        assert await recalls(store, limit=1) == ["m1"]
+    async with open_sqlite(path, after(1)) as store:
+        assert await recalls(store, at=1) == ["m2"]
+        await store.settle_recalls("acme", ["m2"])
+    async with open_sqlite(path, after(60)) as store:
+        assert await recalls(store, at=60) == ["m1"]
+        assert await recalls(store, at=120) == ["m1"]
+        assert await recalls(store, at=180) == []
+
+
+async def test_only_what_is_not_live_any_more_is_looked_for_among_what_was_killed(path):
+    async with open_sqlite(path, NOW) as store:
+        _, *parts = await a_leased_sms(store, parts=3)
+        asked: list[str] = []
+        store.writer._db.raw.set_trace_callback(asked.append)
+        await store.record_outcomes("acme", [submitted(part, f"m{at}") for at, part in enumerate(parts)])
+        assert [sql for sql in asked if "late" in sql] == []
+        await store.record_outcomes("acme", [submitted(parts[0])])
+        assert [sql for sql in asked if "late" in sql] != []
 
 
 async def test_a_key_is_remembered_after_a_restart(path):

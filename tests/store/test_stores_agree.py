@@ -193,7 +193,7 @@ class StoresAgree(RuleBasedStateMachine):
             case "submitted":
                 return Submitted(segment, f"m{segment}", self.now, later)
             case "taken":
-                return Submitted(segment, f"m{segment}", self.now, None)
+                return Submitted(segment, f"m{segment}", self.now, None, data.draw(st.sampled_from((None, later))))
             case "postponed":
                 return self._postponed(data, segment, later)
             case "moved":
@@ -277,6 +277,18 @@ class StoresAgree(RuleBasedStateMachine):
         self.ask(lambda store: store.forget_inbound(before, limit))
         if limit == 3:
             self.ask(lambda store: store.forget_events(before, 1000))
+
+    @rule(
+        carrier=carriers,
+        limit=st.sampled_from((1, 3, 100)),
+        for_s=seconds,
+        answered=st.sampled_from(("all", "all but one", "none")),
+    )
+    def carriers_are_told_what_to_drop(self, carrier, limit, for_s, answered):
+        until = self.now + timedelta(seconds=for_s)
+        told = self.ask(lambda store: store.lease_recalls(carrier, limit, until, self.now))
+        ids = [each.message_id for each in told][{"all": 0, "all but one": 1, "none": len(told)}[answered] :]
+        self.ask(lambda store: store.settle_recalls(carrier, ids))
 
     @precondition(lambda self: len(self.webhooks) < 4)
     @rule(account=st.sampled_from(ACCOUNTS), events=st.sets(st.sampled_from(EventType), min_size=1))

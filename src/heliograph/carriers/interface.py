@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from heliograph.jobs.carriage import Receipt, Segment, SubmitOutcome
 from heliograph.jobs.inbound import InboundPart
@@ -67,20 +67,40 @@ class QueryableCarrier(Protocol):
         ...
 
 
+class Recalled(NamedTuple):
+    """What a carrier said when it was to drop a segment. is_dropped: or it has been too late, or never knew it."""
+
+    message_id: str
+    is_dropped: bool
+
+
 @runtime_checkable
 class RecallingCarrier(Protocol):
     """A carrier that may be able to take back a segment that it has not delivered yet."""
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def can_recall(self) -> bool:
         """Whether it ever can."""
         ...
 
-    def cancel(self, message_id: str, src: str) -> bool:
-        """Call back a segment that it took, sent with that sender. Never waits, and nothing is heard of it.
+    @property
+    def recall_room(self) -> int:
+        """How many segments it can be told about now, soon enough for nobody to wonder; 0 while it can't be reached."""
+        ...
 
-        Whether it will be told: not while it can't be reached, or too much else is to be told.
+    def cancel(self, message_id: str, src: str) -> bool:
+        """Call back a segment that it took, sent with that sender. Never waits.
+
+        Whether it will be told: not while it can't be reached, or too much else is to be told. Its answer comes through
+        `recalled`, if it comes, and unless it says that another time may be better.
         """
+        ...
+
+    async def recalled(self) -> list[Recalled]:
+        """What it said of segments that it was to drop, one or more; for one reader. Without one, old ones are lost."""
         ...
 
 

@@ -33,8 +33,16 @@ PARKED_FOR = timedelta(hours=1)
 EVENT_WORK = "!events"
 """To be asked of `work_arrived` like a carrier, which none is called: whether there may be something for webhooks."""
 
+RECALL_TRIES = 3
+"""How often a carrier is told, at most, that it is to drop a part of an SMS that was killed."""
+
 PART_BITS = 5
 """An SMS has at most 20 parts, so a segment's id is its SMS's number, these bits wide shifted, plus its part from 0."""
+
+
+def recall_work(carrier: str) -> str:
+    """To be asked of `work_arrived`, likewise: whether a carrier may have to be told to drop something."""
+    return f"!recall {carrier}"
 
 
 class Added(NamedTuple):
@@ -101,12 +109,22 @@ class DuePart(msgspec.Struct, frozen=True, gc=False):
 
 
 class Submitted(msgspec.Struct, frozen=True, gc=False):
-    """The carrier took the segment. receipt_due_at: until when its receipt is awaited; None if none was asked for."""
+    """The carrier took the segment.
+
+    receipt_due_at: until when its receipt is awaited; None if none was asked for. expires_at: in that case, until when
+    the carrier may have it without having delivered it; None if it isn't to be called back.
+    """
 
     segment: SegmentId
     message_id: str
     at: datetime
     receipt_due_at: datetime | None
+    expires_at: datetime | None = None
+
+    @property
+    def matters_until(self) -> datetime | None:
+        """Until when something may be heard or said of it, should its SMS have been killed; None if nothing."""
+        return (self.receipt_due_at or self.expires_at) if self.message_id else None
 
 
 class Postponed(msgspec.Struct, frozen=True, gc=False):
@@ -177,6 +195,14 @@ class ReceiptNews(msgspec.Struct, frozen=True, gc=False):
     at: datetime
     spellings: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
+
+
+class Recall(NamedTuple):
+    """A part of a killed SMS that its carrier is to be told to drop, leased to the caller. src: the sender it bears."""
+
+    segment: SegmentId
+    message_id: str
+    src: str
 
 
 class Quota(NamedTuple):
@@ -305,10 +331,11 @@ class Store(Protocol):
 
         None of their parts is leased again, and what is recorded of those that are leased changes nothing, but for
         this: of an SMS that is KILL, the receipts of each part that is SUBMITTED with a message id, or for which a
-        Submitted with both id and `receipt_due_at` is recorded later, are still matched, by the same rules, until
-        its receipt is due, after those awaited of SMS that aren't final. What they say replaces the SMS's reason, and
-        nothing else of it; nothing more is told of a part after its first final word, or of the SMS after one that
-        said a failure. Cancelled again, nothing changes.
+        Submitted with both id and `receipt_due_at`, or `expires_at`, is recorded later, are still matched, by the same
+        rules, until its receipt is due, or it expires, after those awaited of SMS that aren't final. What they say
+        replaces the SMS's reason, and nothing else of it; nothing more is told of a part after its first final word,
+        or of the SMS after one that said a failure. These parts are also to be called back. Cancelled again, nothing
+        changes.
         """
         ...
 
@@ -369,6 +396,20 @@ class Store(Protocol):
 
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         """Return when there may be something new to lease for a carrier, at the latest after `timeout_s`."""
+        ...
+
+    # What carriers are to drop
+
+    async def lease_recalls(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[Recall]:
+        """Take up to `limit` parts of killed SMS that a carrier has, hidden from everybody else until `until`.
+
+        What fell due first goes first. A part is given RECALL_TRIES times at most, and none whose final receipt has
+        come, or would have been due by `now`.
+        """
+        ...
+
+    async def settle_recalls(self, carrier: str, message_ids: Collection[str]) -> None:
+        """The carrier has answered for these: it needn't be told again. Other ids may be among them."""
         ...
 
     # Nodes

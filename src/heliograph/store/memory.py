@@ -4,7 +4,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 
@@ -46,6 +46,7 @@ from heliograph.store.interface import (
     IDEMPOTENCY_WINDOW,
     PARKED_FOR,
     PART_BITS,
+    RECALL_TRIES,
     Added,
     Arrival,
     Cancelled,
@@ -59,16 +60,19 @@ from heliograph.store.interface import (
     Outcome,
     Postponed,
     Quota,
+    Recall,
     ReceiptNews,
     Received,
     Settlement,
     SmsQuery,
     Submitted,
+    recall_work,
 )
 from heliograph.store.memory_events import Outbox, Telling
 
 _PHONE = re.compile(r"\+[0-9]{1,15}")
 _GOOD_WORDS = (Status.NONE, Status.SUC_FIN, Status.SUC_ACC)
+_AT_ONCE = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(slots=True)
@@ -105,13 +109,18 @@ class _Job:
 
 @dataclass(slots=True)
 class _Late:
-    """A part of a killed SMS whose receipts are still told. word: the first final one; NONE before."""
+    """A part of a killed SMS whose receipts are still told. word: the first final one; NONE before.
+
+    recall_due_at: when its carrier is to be told, again, to drop it; None once that is done with.
+    """
 
     sms: _Sms
     carrier: str
     message_id: str
     until: datetime
     word: Status = Status.NONE
+    recall_due_at: datetime | None = _AT_ONCE
+    recall_count: int = 0
 
 
 @dataclass(slots=True)
@@ -206,6 +215,7 @@ class MemoryStore:
                     if part.state is PartState.SUBMITTED and part.message_id:
                         late = _Late(sms, sms.carrier or "", part.message_id, part.due_at)
                         self._late[SegmentId(sms.number << PART_BITS | index)] = late
+                        self._work.set([recall_work(late.carrier)])
         if ended:
             self._finish_job_if_done(job)
         return Cancelled(_stored(job), ended[ProcessStatus.CANCELED], ended[ProcessStatus.KILL])
@@ -342,12 +352,14 @@ class MemoryStore:
 
     def _await_late(self, sms: _Sms, carrier: str, outcome: Submitted) -> bool:
         """The carrier took a part of an SMS that was killed meanwhile; whether there is a receipt to wait for."""
-        if not _is_killed(sms) or not outcome.message_id or outcome.receipt_due_at is None:
+        until = outcome.matters_until
+        if not _is_killed(sms) or until is None:
             return False
         known = self._late.get(outcome.segment)
         if known is None or known.until <= outcome.at:
-            self._late[outcome.segment] = _Late(sms, carrier, outcome.message_id, outcome.receipt_due_at)
-        return True
+            self._late[outcome.segment] = _Late(sms, carrier, outcome.message_id, until)
+            self._work.set([recall_work(carrier)])
+        return outcome.receipt_due_at is not None
 
     def _move(self, sms: _Sms, part: _Part, outcome: Moved, moved: set[SegmentId]) -> None:
         states = {
@@ -433,6 +445,26 @@ class MemoryStore:
 
     def _is_done(self, sms: _Sms, part: _Part) -> bool:
         return sms.final is not None or part.state is PartState.DONE
+
+    async def lease_recalls(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[Recall]:
+        due = sorted(
+            (late.recall_due_at, segment)
+            for segment, late in self._late.items()
+            if late.carrier == carrier and late.word is Status.NONE and late.until > now
+            if late.recall_due_at is not None and late.recall_due_at <= now
+        )
+        leased: list[Recall] = []
+        for _, segment in due[:limit]:
+            late = self._late[segment]
+            late.recall_count += 1
+            late.recall_due_at = until if late.recall_count < RECALL_TRIES else None
+            leased.append(Recall(segment, late.message_id, late.sms.job.plan.options.src))
+        return leased
+
+    async def settle_recalls(self, carrier: str, message_ids: Collection[str]) -> None:
+        for late in self._late.values():
+            if late.carrier == carrier and late.message_id in message_ids:
+                late.recall_due_at = None
 
     async def awaiting_receipts(self, carrier: str) -> list[str]:
         return [

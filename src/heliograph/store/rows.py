@@ -15,7 +15,7 @@ from heliograph.jobs.options import JobOptions, Qos
 from heliograph.jobs.records import BlockedNumber, InboundSms, StoredJob, StoredSms
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
-from heliograph.store.interface import PART_BITS, DuePart
+from heliograph.store.interface import PART_BITS, DuePart, Recall
 
 COUNTER_BITS = 20
 """A job's number is its instant in milliseconds, shifted by these, plus the last bits of its first SMS's number: in
@@ -127,6 +127,11 @@ def _progress(final: list[Any], parts: list[PartProgress]) -> SmsProgress:
         _instant_or_none(sent),
         _instant_or_none(finished),
     )
+
+
+def recalls(rows: Iterable[tuple[Any, ...]]) -> list[Recall]:
+    """What a carrier is to drop, from rows (id in `late`, message_id, options of its job)."""
+    return [Recall(SegmentId(number), message_id, _options(options).src) for number, message_id, options in rows]
 
 
 def due_parts(rows: Iterable[tuple[Any, ...]]) -> Iterable[DuePart]:

@@ -164,9 +164,9 @@ CANCEL_JOB = Operation(
     path="/jobs/{jobId}",
     summary="Cancel job",
     description="Cancels what can still be cancelled of a job, and answers the job. What waits is never sent: it is "
-    "CANCELED. What the carrier has, or may be getting at this moment, is not called back: it is KILL, and what the "
-    "carrier says of it later is told in its `reason` alone. What is final stays as it is; so, done again, it changes "
-    "nothing.",
+    "CANCELED. What the carrier has, or may be getting at this moment, is KILL, and may be delivered all the same; a "
+    "carrier that can stop it (`cancel_sm`) is told to, and what it says of it later is told in its `reason` alone. "
+    "What is final stays as it is; so, done again, it changes nothing.",
     group=Group.JOBS,
     response=JobReport,
     path_parameters=(JOB_ID,),

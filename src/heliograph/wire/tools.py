@@ -278,8 +278,8 @@ CANCEL_JOB = Tool(
     name="cancel_job",
     title="Cancel SMS job",
     description="Cancels what can still be cancelled of a job, when a person asked for that. SMS that wait, being "
-    "scheduled for later or queued, never go out, and become CANCELED. What the carrier has already can't be recalled: "
-    "it becomes KILL, and may be delivered all the same. What is final stays as it is. It answers how many of the "
+    "scheduled for later or queued, never go out, and become CANCELED. What the carrier has already becomes KILL, "
+    "and may be delivered all the same. What is final stays as it is. It answers how many of the "
     "job's SMS stand how after it; cancelling once more changes nothing.",
     input_schema=_arguments({"jobId": _JOB_ID}, ["jobId"]),
     output_schema=_answer(_SUMMARY, [*_SUMMARY]),

@@ -4,12 +4,13 @@ Receipts are matched for the whole account, whichever bind they come over (SMPP 
 """
 
 import asyncio
+from collections import deque
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import structlog
 
-from heliograph.carriers.interface import AllBinds, BindRights
+from heliograph.carriers.interface import AllBinds, BindRights, Recalled
 from heliograph.carriers.smpp.answers import (
     QUEUE_FULL,
     inbound_of,
@@ -51,6 +52,10 @@ MAX_BATCH: Final = 100
 """Outcomes given at once: what one commit takes in a millisecond or two."""
 JITTERS: Final = 1_000_000
 HAND_OVER_POLL_S: Final = 0.05
+MOST_RECALLED: Final = 1000
+"""Answers to cancellations that are kept for whoever wants to know of them."""
+_ANOTHER_TIME: Final = frozenset({StatusKind.FLOW_CONTROL, StatusKind.SESSION, StatusKind.TEMPORARY})
+"""After an answer of such a kind a cancellation may be asked for again."""
 LOGGED_ODDITIES: Final = 10
 """How many oddities of one connection are told one by one; of more, only each hundredth."""
 
@@ -104,6 +109,8 @@ class SmppCarrier:
         self._told_nameless = False
         self._habits = _habits(self._profile)
         self._errands = Errands(name)
+        self._recalled = deque[Recalled](maxlen=MOST_RECALLED)
+        self._recalled_there = asyncio.Event()
         self._oddity_count = 0
         self._handlers = {
             session.Answered: self._answered,
@@ -186,6 +193,20 @@ class SmppCarrier:
     def cancel(self, message_id: str, src: str) -> bool:
         """See `carriers.interface.RecallingCarrier`."""
         return self.can_recall and self._run_errand(cancellation(self._profile, message_id.encode("latin-1"), src))
+
+    @property
+    def recall_room(self) -> int:
+        """See `carriers.interface.RecallingCarrier`. As many may wait as can be under way."""
+        return max(0, sum(link.errand_share for link in self._sending()) - self._errands.waiting_count)
+
+    async def recalled(self) -> list[Recalled]:
+        """See `carriers.interface.RecallingCarrier`."""
+        while not self._recalled:
+            self._recalled_there.clear()
+            await self._recalled_there.wait()
+        given = [*self._recalled]
+        self._recalled.clear()
+        return given
 
     def _run_errand(self, errand: QuerySm | CancelSm) -> bool:
         links = self._sending()
@@ -318,6 +339,8 @@ class SmppCarrier:
             self._refused(link, segment, status)
         if response.tlvs and (congestion := find(response.tlvs, Tag.CONGESTION_STATE)):
             link.congested(congestion.number)
+        if self._errands.waiting_count:
+            self._errands.run([link])
 
     def _tell_nameless(self) -> None:
         if not self._told_nameless:
@@ -337,6 +360,9 @@ class SmppCarrier:
         elif status != ROK:
             assert isinstance(errand, QuerySm | CancelSm), "there are no other errands"
             self._errands.refused(type(errand), status)
+        if isinstance(errand, CancelSm) and status_kind(status, self._profile.statuses) not in _ANOTHER_TIME:
+            self._recalled.append(Recalled(errand.message_id.decode("latin-1"), status == ROK))
+            self._recalled_there.set()
         self._errands.run(self._sending())
 
     def _conceded(self, link: Link, submitted: Submission, status: int) -> bool:

@@ -25,8 +25,15 @@ class Errands:
         self._waiting: deque[QuerySm | CancelSm] = deque()
         self._told: set[tuple[type[QuerySm | CancelSm], int]] = set()
 
+    @property
+    def waiting_count(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     def add(self, errand: QuerySm | CancelSm) -> bool:
-        """Take one; whether there was room."""
+        """Take one, unless it waits already; whether there was room."""
+        if errand in self._waiting:
+            return True
         if len(self._waiting) >= MOST_WAITING:
             return False
         self._waiting.append(errand)

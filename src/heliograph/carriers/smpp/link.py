@@ -88,10 +88,14 @@ class Link(asyncio.Protocol):
         return min(self.session.room, self.capacity - len(self.submissions))
 
     @property
+    def errand_share(self) -> int:
+        """How many queries and cancellations may be unanswered; 0 while it takes nothing."""
+        return max(1, self._settings.window // ERRAND_SHARE) if self.capacity + len(self.errands) > 0 else 0
+
+    @property
     def errand_room(self) -> int:
         """How many more queries and cancellations may be sent now."""
-        most = max(1, self._settings.window // ERRAND_SHARE)
-        return min(self.room, most - len(self.errands))
+        return min(self.room, self.errand_share - len(self.errands))
 
     # ---- what its owner asks
 

@@ -115,8 +115,9 @@ def after_try(part: DuePart, outcome: SubmitOutcome, now: datetime, policy: Retr
 
 def after_acceptance(segment: Segment, message_id: str, now: datetime, policy: RetryPolicy) -> Submitted:
     """What becomes of a segment that the carrier took, be it late."""
-    receipt_due_at = segment.expires_at + timedelta(seconds=policy.receipt_grace_s)
-    return Submitted(segment.id, message_id, now, receipt_due_at if segment.receipt_wanted else None)
+    if not segment.receipt_wanted:
+        return Submitted(segment.id, message_id, now, None, segment.expires_at)
+    return Submitted(segment.id, message_id, now, segment.expires_at + timedelta(seconds=policy.receipt_grace_s))
 
 
 def _after_refusal(part: DuePart, refused: Refused, now: datetime, policy: RetryPolicy) -> Outcome:

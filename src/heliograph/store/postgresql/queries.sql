@@ -276,7 +276,27 @@ ORDER BY late.id FOR UPDATE OF late
 INSERT INTO late (id, carrier, message_id, until, word)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[])
 ON CONFLICT (id) DO UPDATE SET carrier = excluded.carrier, message_id = excluded.message_id, until = excluded.until,
-  word = excluded.word
+  word = excluded.word, recall_due = CASE WHEN excluded.word = '' THEN 0 END, recalls = 0
+
+-- name: lease_recalls
+-- What a carrier is to be told to drop, of which no final receipt has come; what other nodes are at is left to them.
+WITH due AS (
+  SELECT id FROM late WHERE carrier = $1 AND recall_due <= $2 AND until > $2 AND word = ''
+  ORDER BY recall_due, id LIMIT $3 FOR UPDATE SKIP LOCKED
+), leased AS (
+  UPDATE late SET recalls = late.recalls + 1, recall_due = CASE WHEN late.recalls + 1 < $5 THEN $4::bigint END
+  FROM due WHERE late.id = due.id RETURNING late.id, late.message_id
+)
+SELECT leased.id, leased.message_id, job.options
+FROM leased JOIN sms ON sms.id = leased.id >> 5 JOIN job ON job.id = sms.job ORDER BY leased.id
+
+-- name: settle_recalls
+WITH told AS (
+  SELECT late.id FROM unnest($1::text[], $2::text[]) AS wanted (message_id, carrier)
+  JOIN late ON late.message_id = wanted.message_id AND late.carrier = wanted.carrier
+  ORDER BY late.id FOR UPDATE OF late
+)
+UPDATE late SET recall_due = NULL FROM told WHERE late.id = told.id
 
 -- name: tell_late
 UPDATE sms SET reason = news.reason FROM unnest($1::bigint[], $2::text[]) AS news (id, reason) WHERE sms.id = news.id

@@ -97,6 +97,8 @@ class SmsAtWork:
         self._late_reasons: dict[int, str] = {}
         self.event_count = 0
         """How many events for webhooks ends have made."""
+        self.recalling: set[str] = set()
+        """Carriers that are to drop something."""
         self.jobs: dict[int, bool] = {}
         """Those of which SMS have ended, and whether they have others; `finish` them last of all."""
 
@@ -184,14 +186,15 @@ class SmsAtWork:
 
     def _await_late(self, carrier: str, outcome: Submitted) -> bool:
         """The carrier took a part of an SMS that was killed meanwhile; whether there is a receipt to wait for."""
-        if outcome.segment >> PART_BITS not in self._killed or not _stores_an_id(outcome):
+        until = outcome.matters_until
+        if outcome.segment >> PART_BITS not in self._killed or until is None:
             return False
-        assert outcome.receipt_due_at is not None, "an id is stored for the receipt's sake"
         known = self._late.get(outcome.segment)
         if known is None or known.until <= instant_ms(outcome.at):
-            until = instant_ms_up(outcome.receipt_due_at)
-            self._await_receipts(_Late(outcome.segment, carrier, outcome.message_id, until, is_changed=True))
-        return True
+            late = _Late(outcome.segment, carrier, outcome.message_id, instant_ms_up(until), is_changed=True)
+            self._await_receipts(late)
+            self.recalling.add(carrier)
+        return outcome.receipt_due_at is not None
 
     def _move(self, sms: _Sms, part: _Part, outcome: Moved, moved: set[SegmentId]) -> None:
         states = {_WAITING if each.id in moved and each.state == _LEASED else each.state for each in sms.parts.values()}
@@ -312,6 +315,7 @@ class SmsAtWork:
                 if part.state == _SUBMITTED and part.message_id is not None and part.due is not None:
                     late = _Late(part.id, part.carrier, part.message_id, part.due, is_changed=True)
                     self._await_receipts(late)
+                    self.recalling.add(part.carrier)
         return counts
 
     def _part_done(self, sms: _Sms, part: _Part, status: Status, reason: str, at: int) -> None:
@@ -391,7 +395,12 @@ async def settle(db: Connection, work: SmsAtWork, writes: Sequence[Settling]) ->
     await work.hold(numbers | found)
     await work.hold_late(
         found,
-        (each.segment >> PART_BITS for write in outcomes for each in write.outcomes if _stores_an_id(each)),
+        (
+            each.segment >> PART_BITS
+            for write in outcomes
+            for each in write.outcomes
+            if isinstance(each, Submitted) and each.matters_until is not None
+        ),
     )
 
     submitted: list[Row] = []

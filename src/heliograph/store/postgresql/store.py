@@ -32,12 +32,14 @@ from heliograph.store.interface import (
     Moved,
     Outcome,
     Quota,
+    Recall,
     ReceiptNews,
     Received,
     Settlement,
     SmsQuery,
+    recall_work,
 )
-from heliograph.store.postgresql import events, inbound, nodes, retention
+from heliograph.store.postgresql import events, inbound, nodes, recalling, retention
 from heliograph.store.postgresql.accepting import SmsNumbers, add_jobs
 from heliograph.store.postgresql.blocklist import block, unblock
 from heliograph.store.postgresql.connection import Connection, Database, Row
@@ -138,7 +140,7 @@ class PostgresqlStore:
     async def _apply(self, writes: Sequence[Write]) -> Sequence[Any]:
         """Write a batch in one transaction, or each write in its own if that fails; an exception is a result."""
         try:
-            results, served, event_count = await self._database.write(lambda db: self._write(db, writes))
+            results, served, event_count, unwanted_at = await self._database.write(lambda db: self._write(db, writes))
         except StoreUnavailable as error:
             return [error] * len(writes)
         except Exception as error:  # noqa: BLE001 # A bug, told to whoever ran into it; the others can't help it.
@@ -147,9 +149,11 @@ class PostgresqlStore:
             return [result for write in writes for result in await self._apply([write])]
         self._leasing.last_served.update(served)
         self._tell_of_events(event_count)
+        if unwanted_at:
+            self._work_for(map(recall_work, unwanted_at))
         return results
 
-    async def _write(self, db: Connection, writes: Sequence[Write]) -> tuple[list[Any], dict[str, int], int]:
+    async def _write(self, db: Connection, writes: Sequence[Write]) -> tuple[list[Any], dict[str, int], int, set[str]]:
         """What becomes of segments first, then leases, then jobs: see queries.sql for who locks what when."""
         results: dict[int, Any] = {}
         served: dict[str, int] = {}
@@ -167,7 +171,7 @@ class PostgresqlStore:
             accepted = await add_jobs(db, self._numbers, [write.plan for write in jobs])
             results.update(zip(map(id, jobs), accepted.results, strict=True))
             event_count += accepted.event_count
-        return [results[id(write)] for write in writes], served, event_count
+        return [results[id(write)] for write in writes], served, event_count, work.recalling
 
     def _tell_of_events(self, event_count: int) -> None:
         if event_count:
@@ -269,6 +273,12 @@ class PostgresqlStore:
 
     async def awaiting_receipts(self, carrier: str) -> list[str]:
         return [told(row[0]) for row in await self._read("awaiting_receipts", carrier)]
+
+    async def lease_recalls(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[Recall]:
+        return await self._in_transaction(lambda db: recalling.lease(db, carrier, limit, until, now))
+
+    async def settle_recalls(self, carrier: str, message_ids: Collection[str]) -> None:
+        await self._in_transaction(lambda db: recalling.settle(db, carrier, message_ids))
 
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         await self._work.wait(carrier, timeout_s)

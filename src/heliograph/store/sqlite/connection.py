@@ -75,7 +75,10 @@ class Connection:
 
     def run_rows(self, name: str, rows: Sequence[Sequence[object]]) -> int:
         """Run a query for its effect with many rows of parameters; how many rows of the table it changed."""
-        return sum(self.raw.execute(sql, parameters).rowcount for sql, parameters in _statements(name, rows))
+        before = self.raw.total_changes  # Of a statement that begins with WITH, a cursor doesn't count the rows.
+        for sql, parameters in _statements(name, rows):
+            self.raw.execute(sql, parameters)
+        return self.raw.total_changes - before
 
     def begin(self, *, wait: bool) -> None:
         """Begin to write. Raises sqlite3.OperationalError if another process is writing: at once, or after waiting."""

@@ -212,7 +212,7 @@ SELECT news.id, news.carrier, news.message_id, news.until, '' FROM news CROSS JO
 LEFT JOIN late AS known ON known.id = news.id
 WHERE sms.process_status = 'KILL' AND (known.until IS NULL OR known.until <= news.at)
 ON CONFLICT (id) DO UPDATE SET carrier = excluded.carrier, message_id = excluded.message_id, until = excluded.until,
-  word = ''
+  word = '', recall_due = 0, recalls = 0
 
 -- name: late_by_id
 WITH wanted (place, likeliness, message_id, carrier, at) AS (VALUES :rows)
@@ -226,7 +226,7 @@ CROSS JOIN sms ON sms.id = late.id >> 5
 SELECT id, word FROM late WHERE id >= ? AND id < ?
 
 -- name: late_word
-UPDATE late SET word = ? WHERE id = ?
+UPDATE late SET word = ?, recall_due = NULL WHERE id = ?
 
 -- name: tell_late
 UPDATE sms SET reason = ? WHERE id = ?
@@ -237,6 +237,24 @@ DELETE FROM late WHERE id IN (SELECT id FROM late INDEXED BY late_until WHERE un
 
 -- name: delete_late
 DELETE FROM late WHERE id >= ? AND id < ?
+
+-- name: recalls_due
+-- What a carrier is to be told to drop, of which no final receipt has come.
+SELECT late.id, late.message_id, job.options FROM late INDEXED BY late_recall
+CROSS JOIN sms ON sms.id = late.id >> 5 CROSS JOIN job ON job.id = sms.job
+WHERE late.recall_due IS NOT NULL AND late.carrier = ? AND late.recall_due <= ? AND late.until > ? AND late.word = ''
+ORDER BY late.recall_due, late.id LIMIT ?
+
+-- name: lease_recalls
+WITH wanted (id, due, most) AS (VALUES :rows)
+UPDATE late SET recalls = late.recalls + 1, recall_due = iif(late.recalls + 1 < wanted.most, wanted.due, NULL)
+FROM wanted WHERE late.id = wanted.id
+
+-- name: settle_recalls
+WITH told (message_id, carrier) AS (VALUES :rows)
+UPDATE late SET recall_due = NULL WHERE id IN (
+  SELECT known.id FROM told CROSS JOIN late AS known INDEXED BY late_message_id
+  ON known.message_id = told.message_id AND known.carrier = told.carrier)
 
 -- name: end_sms
 WITH news (id, process_status, status, reason, sent, finished) AS (VALUES :rows)

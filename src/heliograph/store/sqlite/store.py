@@ -31,10 +31,12 @@ from heliograph.store.interface import (
     Moved,
     Outcome,
     Quota,
+    Recall,
     ReceiptNews,
     Received,
     Settlement,
     SmsQuery,
+    recall_work,
 )
 from heliograph.store.rows import (
     account_of,
@@ -65,6 +67,7 @@ from heliograph.store.sqlite.writer import (
     GiveUpMissingParts,
     Lease,
     LeaseEvents,
+    LeaseRecalls,
     Probe,
     PutAccount,
     RecordInbound,
@@ -73,6 +76,7 @@ from heliograph.store.sqlite.writer import (
     RemoveWebhook,
     ReplayEvents,
     SettleEvents,
+    SettleRecalls,
     Unblock,
     Write,
     Writer,
@@ -175,7 +179,11 @@ class SqliteStore:
         if job.finished_at is not None:
             return Cancelled(job, 0, 0)
         found = await self._write(CancelJob(account, job_id, now, job.sms_count))
-        return None if found is None else Cancelled(stored_job(found[0]), *found[1:])
+        if found is None:
+            return None
+        row, canceled_count, killed_count, recalling = found
+        self._work.set(map(recall_work, recalling))
+        return Cancelled(stored_job(row), canceled_count, killed_count)
 
     async def job(self, account: AccountId, job_id: str) -> StoredJob | None:
         row = self._job_row(account, job_id)
@@ -244,14 +252,22 @@ class SqliteStore:
         return await self._write(Lease(carrier, limit, until, now, normal_limit))
 
     async def record_outcomes(self, carrier: str, outcomes: Sequence[Outcome]) -> None:
-        await self._write(RecordOutcomes(carrier, outcomes))
+        is_unwanted = await self._write(RecordOutcomes(carrier, outcomes))
         self._work.set({outcome.carrier for outcome in outcomes if isinstance(outcome, Moved)})
+        if is_unwanted:
+            self._work.set([recall_work(carrier)])
 
     async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
         await self._write(RecordReceipts(carrier, receipts))
 
     async def awaiting_receipts(self, carrier: str) -> list[str]:
         return await self._read_far(lambda db: [row[0] for row in db.query("awaiting_receipts", carrier)])
+
+    async def lease_recalls(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[Recall]:
+        return await self._commits.write(LeaseRecalls(carrier, limit, until, now))
+
+    async def settle_recalls(self, carrier: str, message_ids: Collection[str]) -> None:
+        await self._commits.write(SettleRecalls(carrier, [*message_ids]))
 
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         await self._work.wait(carrier, timeout_s)

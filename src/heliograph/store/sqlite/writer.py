@@ -49,6 +49,7 @@ from heliograph.store.rows import (
     instant_of,
     names_row,
 )
+from heliograph.store.sqlite import recalling
 from heliograph.store.sqlite.blocklist import Blocklists
 from heliograph.store.sqlite.connection import Connection
 from heliograph.store.sqlite.events import DELETED_EVENTS, Events
@@ -126,6 +127,22 @@ class RecordReceipts(msgspec.Struct, frozen=True):
 
     carrier: str
     receipts: Sequence[ReceiptNews]
+
+
+class LeaseRecalls(msgspec.Struct, frozen=True):
+    """Write: take parts of killed SMS that a carrier is to drop."""
+
+    carrier: str
+    limit: int
+    until: datetime
+    now: datetime
+
+
+class SettleRecalls(msgspec.Struct, frozen=True):
+    """Write: a carrier has answered for what it was to drop."""
+
+    carrier: str
+    message_ids: Sequence[str]
 
 
 class PutAccount(msgspec.Struct, frozen=True):
@@ -253,7 +270,8 @@ class BlankTexts(msgspec.Struct, frozen=True):
 Write = (
     AddJob | CancelJob | Lease | RecordOutcomes | RecordReceipts | RecordInbound | GatherWriters | GiveUpMissingParts
     | ForgetInbound | Block | Unblock | EndWaiting | AddWebhook | RemoveWebhook | DeleteEventsOf | LeaseEvents
-    | SettleEvents | ReplayEvents | ForgetEvents | PutAccount | ForgetJobs | BlankTexts | Probe
+    | SettleEvents | ReplayEvents | ForgetEvents | PutAccount | ForgetJobs | BlankTexts | Probe | LeaseRecalls
+    | SettleRecalls
 )  # fmt: skip
 
 
@@ -274,8 +292,10 @@ def row_count(write: Write) -> int:
             return 10 * len(write.arrivals)
         case EndWaiting():
             return len(write.sms)
-        case ForgetInbound() | LeaseEvents() | ReplayEvents() | ForgetEvents():
+        case ForgetInbound() | LeaseEvents() | ReplayEvents() | ForgetEvents() | LeaseRecalls():
             return write.limit
+        case SettleRecalls():
+            return len(write.message_ids)
         case SettleEvents():
             return len(write.settlements)
         case DeleteEventsOf():
@@ -465,6 +485,10 @@ class Writer:
                 return self.events.replay(write.account, write.webhook, write.limit, write.now)
             case ForgetEvents():
                 return self.events.forget(write.happened_before, write.limit)
+            case LeaseRecalls():
+                return recalling.lease(self._db, write.carrier, write.limit, write.until, write.now)
+            case SettleRecalls():
+                return recalling.settle(self._db, write.carrier, write.message_ids)
             case PutAccount():
                 return self._put_account(write.account)
             case ForgetJobs():
@@ -602,8 +626,8 @@ class Writer:
             parts = None if message.parts == (message.text,) else msgspec.json.encode(message.parts).decode()
             messages.append((job, place, message.text, message.encoding.value, parts))
 
-    def _cancel_job(self, cancel: CancelJob) -> tuple[tuple[Any, ...], int, int] | None:
-        """The job's row, and how many SMS became CANCELED and KILL."""
+    def _cancel_job(self, cancel: CancelJob) -> tuple[tuple[Any, ...], int, int, set[str]] | None:
+        """The job's row, how many SMS became CANCELED and KILL, and which carriers are to drop something."""
         numbers = sms_range_of(cancel.job_id)
         rows = numbers and self._db.query("job", *numbers, cancel.job_id, cancel.account)
         if not rows:
@@ -614,6 +638,7 @@ class Writer:
         tried: set[int] = set()
         doubted: set[int] = set()
         late: dict[int, list[tuple[object, ...]]] = {}
+        recalling_carriers: set[str] = set()
         bounds = first_sms << PART_BITS, first_sms + sms_count << PART_BITS
         for row in self._db.query("to_cancel", *bounds):
             segment, carrier, state, attempts, doubtful, status, reason, message_id, sent, due = row
@@ -627,6 +652,7 @@ class Writer:
                 doubted.add(number)
             if state == PartState.SUBMITTED.value and message_id is not None:
                 late.setdefault(number, []).append((segment, carrier, message_id, due, ""))
+                recalling_carriers.add(carrier)
         counts: Counter[ProcessStatus] = Counter()
         ended: dict[int, _SmsEnd] = {}
         for number, each in progress.items():
@@ -637,7 +663,7 @@ class Writer:
         self._db.run_rows("insert_late", [row for rows in late.values() for row in rows])
         self._db.run("forget_late", instant_ms(cancel.now), 2 * len(late) + 10)
         job = self._db.query("job", *numbers, cancel.job_id, cancel.account)[0] if ended and numbers else rows[0]
-        return job, counts[ProcessStatus.CANCELED], counts[ProcessStatus.KILL]
+        return job, counts[ProcessStatus.CANCELED], counts[ProcessStatus.KILL], recalling_carriers
 
     # Work that falls due
 
@@ -696,7 +722,8 @@ class Writer:
                 due += [row[0] for row in rows]
         return due
 
-    def _record_outcomes(self, record: RecordOutcomes) -> None:
+    def _record_outcomes(self, record: RecordOutcomes) -> bool:
+        """Whether the carrier is to drop something that it took: its SMS was killed meanwhile."""
         submitted: list[tuple[object, ...]] = []
         postponed: list[tuple[object, ...]] = []
         taken: list[_PartDone] = []
@@ -721,20 +748,28 @@ class Writer:
                 case Ended():
                     end = _SmsEnd(outcome.status, outcome.reason, instant_ms(outcome.at))
                     ended.setdefault(outcome.segment >> PART_BITS, end)
-        if self._db.run_rows("submitted", submitted) < len(submitted):
-            self._await_late(record.carrier, submitted)
+        some_are_gone = self._db.run_rows("submitted", submitted) < len(submitted)
         self._db.run_rows("postponed", postponed)
-        self._parts_done(taken, Status.SUC_ACC, before=PartState.SUBMITTED)
+        some_are_gone |= self._parts_done(taken, Status.SUC_ACC, before=PartState.SUBMITTED)
+        is_unwanted = some_are_gone and self._await_late(record)
         if moved:
             ended = {**ended, **self._move(record.carrier, moved)}  # These come before an Ended, and the first counts.
         self._end(ended)
         if self._parked_count and awaited:
             self._unpark(record.carrier, awaited)
+        return is_unwanted
 
-    def _await_late(self, carrier: str, submitted: Sequence[tuple[object, ...]]) -> None:
-        """Some segments that the carrier took are not live any more: the receipts of those that were killed."""
-        rows = [(id_, carrier, message_id, due, at) for id_, due, message_id, at in submitted if message_id is not None]
-        self._db.run_rows("submitted_late", rows)
+    def _await_late(self, record: RecordOutcomes) -> bool:
+        """Some segments that the carrier took are not live any more: the receipts of those that were killed.
+
+        Whether there were any.
+        """
+        rows = [
+            (each.segment, record.carrier, each.message_id, instant_ms_up(each.matters_until), instant_ms(each.at))
+            for each in record.outcomes
+            if isinstance(each, Submitted) and each.matters_until is not None
+        ]
+        return self._db.run_rows("submitted_late", rows) > 0
 
     def _move(self, carrier: str, moved: Sequence[Moved]) -> dict[int, _SmsEnd]:
         """SMS go to other carriers, those that may; the ends of those that come to theirs instead."""
@@ -895,10 +930,13 @@ class Writer:
             # One that waited under several spellings may be here more than once; said twice, it does no harm.
             self._record_receipts(carrier, [_receipt_news.decode(row[1]) for row in rows])
 
-    def _parts_done(self, done: Sequence[_PartDone], status: Status, *, before: PartState) -> None:
-        """Parts are through that have not yet come to a state; an SMS that has no others ends with `status`."""
+    def _parts_done(self, done: Sequence[_PartDone], status: Status, *, before: PartState) -> bool:
+        """Parts are through that have not yet come to a state; an SMS that has no others ends with `status`.
+
+        Whether the SMS of some had ended before.
+        """
         if not done:
-            return
+            return False
         parts = self._parts({each.segment >> PART_BITS for each in done})
         waiting: list[_PartDone] = []
         for each in done:
@@ -915,6 +953,7 @@ class Writer:
         rows = [(each.segment, each.sent, each.reason) for each in waiting if each.segment >> PART_BITS not in ended]
         self._db.run_rows("part_done", rows)
         self._end(ended, parts)
+        return any(each.segment >> PART_BITS not in parts for each in done)
 
     def _parts(self, sms: Collection[int]) -> dict[int, _Parts]:
         parts: dict[int, _Parts] = {}

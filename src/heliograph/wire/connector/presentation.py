@@ -74,7 +74,7 @@ PRESENTATIONS = {
     ),
     "CancelJob": Presentation(
         "Cancels what can still be cancelled of a job, by its jobId, and answers the job. Use it to call back SMS that "
-        "wait; what the carrier has already is not called back."
+        "wait; what the carrier has already may be delivered all the same."
     ),
     "PreviewJob": Presentation(
         "Tells what sending a job would do, and sends nothing: how many parts each text takes, which characters are "
