@@ -18,6 +18,7 @@ import trustme
 from heliograph.clock import SystemClock
 from heliograph.jobs.accounts import RateLimit
 from heliograph.jobs.errors import StoreUnavailable
+from heliograph.store.sqlite.calls import KEEP_AFTER_S
 from tests.fakes.builders import an_account
 from tests.fakes.service import PASSWORD, Running, a_job, password_hash, running_server
 
@@ -210,9 +211,16 @@ def process(directory: Path, server: str = "") -> Generator[tuple[subprocess.Pop
             program.kill()
 
 
-def account(directory: Path, *flags: str) -> None:
-    command = [sys.executable, "-m", "heliograph", "account", "add", "acme", "--password-stdin", "--rate-limit", "none"]
-    subprocess.run([*command, *flags], cwd=directory, input=PASSWORD, text=True, check=True, capture_output=True)
+def account(directory: Path, *flags: str, rate_limit: str = "none") -> None:
+    command = [sys.executable, "-m", "heliograph", "account", "add", "acme", "--password-stdin"]
+    subprocess.run(
+        [*command, "--rate-limit", rate_limit, *flags],
+        cwd=directory,
+        input=PASSWORD,
+        text=True,
+        check=True,
+        capture_output=True,
+    )
 
 
 def test_sigterm_drains_and_stops(tmp_path):
@@ -227,6 +235,21 @@ def test_sigterm_drains_and_stops(tmp_path):
         assert "server.unanswered" not in log
     with process(tmp_path) as (_, url), customer(url) as client:
         awaited(client, job_id, list(OUTCOMES.values()))
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_rate_limit_holds_over_a_restart(tmp_path, how):
+    account(tmp_path, rate_limit="5/60s")
+    with process(tmp_path) as (program, url), customer(url) as client:
+        assert [client.get("/blocklist").status_code for _ in range(6)] == [200] * 5 + [429]
+        if how is signal.SIGKILL:
+            time.sleep(KEEP_AFTER_S + 0.5)  # A kill forgets the last second.
+        program.send_signal(how)
+        program.wait(20)
+    with process(tmp_path) as (_, url), customer(url) as client:
+        reply = client.get("/blocklist")
+        assert (reply.status_code, reply.headers["RateLimit-Remaining"]) == (429, "0")
+        assert 0 < int(reply.headers["Retry-After"]) <= 60
 
 
 def test_a_load_balancer_has_time_to_notice_that_the_service_stops(tmp_path):

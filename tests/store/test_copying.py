@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from heliograph.config import DatabaseSettings, SqliteUrl, copy_database
-from heliograph.jobs.accounts import AccountId
+from heliograph.jobs.accounts import AccountId, RateLimit
 from heliograph.jobs.errors import JobDuplicate, SettingsInvalid, StoreUnavailable
 from heliograph.jobs.inbound import NOBODY
 from heliograph.store.interface import InboundQuery, JobQuery
@@ -18,6 +18,7 @@ from tests.store.conformance import a_finished_job, a_leased_sms, a_submitted_sm
 
 ACCOUNT = AccountId(1)
 BLOCKED = "+4917600000001"
+LIMIT = RateLimit(6, 60)
 DUPLICATE = a_plan(fingerprint=b"f" * 32)
 
 
@@ -45,6 +46,8 @@ async def filled(path) -> None:
         await store.record_receipts("acme", [delivered("parked")])
         await store.record_inbound("acme", [an_arrival("Hello"), an_arrival("half", part=1, parts=2, reference=7)])
         await store.add_webhook(a_webhook())
+        for at in (1, 2, 2, 3):
+            await store.take_call(ACCOUNT, LIMIT, after(at))
         await a_finished_job(store)
 
 
@@ -74,6 +77,9 @@ async def test_all_of_it_is_there_afterwards_and_goes_on(path, empty_url):
     assert copied.counts["sms"] > 10
     async with open_sqlite(path, NOW) as before, open_postgresql(empty_url) as store:
         assert await told_by(store) == await told_by(before)
+        assert [(await store.take_call(ACCOUNT, LIMIT, after(at))).allowed for at in (60, 60, 60, 61, 61, 62)] == [
+            *(True, True, False, True, False, True)
+        ]
         with pytest.raises(JobDuplicate):
             await store.add_job(a_plan(fingerprint=DUPLICATE.fingerprint))
         until = after(200) + timedelta(hours=1)
@@ -140,4 +146,4 @@ async def test_every_table_is_copied_or_known_not_to_be(path):
     with sqlite3.connect(path) as file:
         tables = {name for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     file.close()
-    assert tables - NOT_COPIED == TABLES.keys() - {"ungathered"}
+    assert tables - NOT_COPIED == TABLES.keys() - {"ungathered", "caller"}

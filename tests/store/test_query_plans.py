@@ -15,7 +15,7 @@ MAY_SCAN = {
 }  # fmt: skip
 TABLES = (
     "account|job|message|sms|live|parked|fingerprint|inbound|inbound_part|last_writer|blocked|gathered|webhook|event|"
-    "late|idempotency"
+    "late|idempotency|call"
 )
 WIDTHS = {
     "insert_jobs": 9, "insert_messages": 5, "insert_sms": 11, "insert_live": 15, "leased": 1, "lease": 2,
@@ -26,7 +26,7 @@ WIDTHS = {
     "blocked_segments": 1, "insert_events": 8, "sms_events": 1, "job_events": 1, "lease_events": 2, "sms_told": 1,
     "jobs_told": 1, "inbound_told": 2, "delete_events": 1, "events_of_sms": 1, "release_jobs": 2, "postpone_events": 5,
     "give_up_events": 5, "insert_late": 5, "submitted_late": 5, "late_by_id": 5, "lease_recalls": 3,
-    "settle_recalls": 2,
+    "settle_recalls": 2, "keep_calls": 3,
     "sms_that_fit": 6, "live_of_sms": 1, "jobs_by_number": 2,
 }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """What stores that serve one process keep in its memory: rate limits, who waits for work, and who has which role."""
 
 import asyncio
-from collections import defaultdict, deque
+import math
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -26,6 +27,16 @@ class SlidingWindow:
     def add(self, at: float) -> None:
         """Another process has counted a call, the last one so far."""
         self._taken_at.append(at)
+
+    def by_second(self, first: int) -> Counter[int]:
+        """How many calls there were in each second from one on; a second is named by its end, since 1970."""
+        counts = Counter[int]()
+        for at in reversed(self._taken_at):
+            second = math.ceil(at)
+            if second < first:
+                break
+            counts[second] += 1
+        return counts
 
     def take(self, limit: RateLimit, now: datetime) -> Quota:
         """Count a call at `now`, or at the last one's instant if another's clock has been ahead of ours; if it fits."""

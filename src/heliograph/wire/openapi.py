@@ -56,7 +56,8 @@ message is one SMS with an id, a status and a report of its own.
   are answered are UTC with milliseconds.
 - Fields and parameters that are not known are ignored, and named by path in the answer's `Heliograph-Ignored`
   header; with `Prefer: handling=strict` they are refused.
-- An account has a limit of calls, usually 100 in any 60 seconds; the `RateLimit-*` headers tell what is left of it.
+- An account has a limit of calls, usually 100 in any 60 seconds, over restarts of the service as well; the
+  `RateLimit-*` headers tell what is left of it.
 - Every error is an ErrorResponse that says what is wrong, where, and what would be right.
 """
 

@@ -34,6 +34,10 @@ TABLES: dict[str, str] = {
     "event": "SELECT id, webhook, type, ref, at, state, CASE WHEN leased THEN min(due, :now) ELSE due END AS due, "
     "attempts, reason FROM event",
     "spent": "SELECT * FROM spent",
+    "caller": "SELECT account, sum(calls) AS last_call FROM call GROUP BY account",
+    "call": "WITH RECURSIVE one (account, second, place, calls) AS (SELECT account, second, 1, calls FROM call "
+    "UNION ALL SELECT account, second, place + 1, calls FROM one WHERE place < calls) SELECT account, "
+    "row_number() OVER (PARTITION BY account ORDER BY second) AS number, CAST(second AS REAL) AS at FROM one",
 }
 """What is copied, by the table that takes it. Who held a lease is gone, so its end needn't be waited for."""
 NOT_COPIED = {"given", "gathered", "sqlite_sequence", "sqlite_stat1"}

@@ -615,3 +615,13 @@ DELETE FROM spent WHERE account = ? AND second <= ?
 -- name: spend
 INSERT INTO spent (account, second, parts) VALUES (?, ?, ?)
 ON CONFLICT (account, second) DO UPDATE SET parts = parts + excluded.parts
+
+-- name: calls
+-- How many calls an account made, second by second.
+SELECT second, calls FROM call WHERE account = ? ORDER BY second
+
+-- name: keep_calls
+INSERT OR REPLACE INTO call (account, second, calls) VALUES :rows
+
+-- name: forget_calls
+DELETE FROM call WHERE account = ? AND second <= ?

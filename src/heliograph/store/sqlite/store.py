@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
+
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.plan import JobPlan
@@ -17,7 +19,7 @@ from heliograph.jobs.search import FoundSms
 from heliograph.jobs.status import ProcessStatus
 from heliograph.jobs.webhooks import FailedEvent, Webhook, WebhookId
 from heliograph.store.group_commit import GroupCommit
-from heliograph.store.in_process import Roles, SlidingWindow, WorkBell
+from heliograph.store.in_process import Roles, WorkBell
 from heliograph.store.interface import (
     EVENT_WORK,
     Added,
@@ -49,6 +51,7 @@ from heliograph.store.rows import (
     stored_job,
     stored_sms,
 )
+from heliograph.store.sqlite.calls import Calls
 from heliograph.store.sqlite.connection import SCHEMA_VERSION, Connection, FileLock
 from heliograph.store.sqlite.events import failed_events, webhook_of
 from heliograph.store.sqlite.search import Search
@@ -84,6 +87,8 @@ from heliograph.store.sqlite.writer import (
     sms_range_of,
 )
 
+log = structlog.get_logger()
+
 Result = TypeVar("Result")
 
 READ_AT_ONCE_ROWS = 100
@@ -112,7 +117,7 @@ class SqliteStore:
         self._writers = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
         self._closed = False
         self._commits = GroupCommit[Write](self._commit)
-        self._calls: dict[AccountId, SlidingWindow] = {}
+        self._calls = Calls(self._calls_of, self._commits.write)
         self._work = WorkBell()
         self._roles = Roles()
         self._events_told = 0
@@ -161,6 +166,11 @@ class SqliteStore:
         self._closed = True
         self._writers.shutdown()
         self._readers.shutdown()
+        left = self._calls.stop()
+        if left is not None:
+            for result in self.writer.apply([left]):
+                if result is not None:
+                    log.warning("store.calls_not_kept", error=str(result))
         self._connections.close()
 
     # Jobs
@@ -405,7 +415,10 @@ class SqliteStore:
         return await self._commits.write(PutAccount(account))
 
     async def take_call(self, account: AccountId, limit: RateLimit, now: datetime) -> Quota:
-        return self._calls.setdefault(account, SlidingWindow()).take(limit, now)
+        return self._calls.take(account, limit, now)
+
+    def _calls_of(self, account: AccountId) -> list[tuple[int, int]]:
+        return self._read(lambda db: db.query("calls", account), self._reader)
 
     # The rest
 

@@ -51,6 +51,7 @@ from heliograph.store.rows import (
 )
 from heliograph.store.sqlite import recalling
 from heliograph.store.sqlite.blocklist import Blocklists
+from heliograph.store.sqlite.calls import KeepCalls
 from heliograph.store.sqlite.connection import Connection
 from heliograph.store.sqlite.events import DELETED_EVENTS, Events
 from heliograph.store.sqlite.inbound import Inbound
@@ -271,7 +272,7 @@ Write = (
     AddJob | CancelJob | Lease | RecordOutcomes | RecordReceipts | RecordInbound | GatherWriters | GiveUpMissingParts
     | ForgetInbound | Block | Unblock | EndWaiting | AddWebhook | RemoveWebhook | DeleteEventsOf | LeaseEvents
     | SettleEvents | ReplayEvents | ForgetEvents | PutAccount | ForgetJobs | BlankTexts | Probe | LeaseRecalls
-    | SettleRecalls
+    | SettleRecalls | KeepCalls
 )  # fmt: skip
 
 
@@ -296,6 +297,8 @@ def row_count(write: Write) -> int:
             return write.limit
         case SettleRecalls():
             return len(write.message_ids)
+        case KeepCalls():
+            return len(write.calls)
         case SettleEvents():
             return len(write.settlements)
         case DeleteEventsOf():
@@ -489,6 +492,8 @@ class Writer:
                 return recalling.lease(self._db, write.carrier, write.limit, write.until, write.now)
             case SettleRecalls():
                 return recalling.settle(self._db, write.carrier, write.message_ids)
+            case KeepCalls():
+                return self._keep_calls(write)
             case PutAccount():
                 return self._put_account(write.account)
             case ForgetJobs():
@@ -1002,6 +1007,11 @@ class Writer:
             return account
         rows = self._db.query("insert_account", account.name, content)
         return msgspec.structs.replace(account, id=AccountId(rows[0][0]))
+
+    def _keep_calls(self, keep: KeepCalls) -> None:
+        self._db.run_rows("keep_calls", keep.calls)
+        for account, last in keep.forgotten:
+            self._db.run("forget_calls", account, last)
 
     # The rest
 
