@@ -653,6 +653,23 @@ async def test_what_a_carrier_is_to_drop_is_known_after_a_restart(path):
         assert await recalls(store, at=180) == []
 
 
+async def test_what_was_killed_before_an_upgrade_is_to_be_dropped_as_well(path):
+    async with open_sqlite(path, NOW) as store:
+        plan = await a_submitted_sms(store)
+        await store.cancel_job(plan.account, plan.job_id, NOW)
+    with closing(sqlite3.connect(path)) as database:  # Back to schema 6.
+        for statement in (
+            "DROP INDEX late_recall",
+            "ALTER TABLE late DROP COLUMN recall_due",
+            "ALTER TABLE late DROP COLUMN recalls",
+            "DROP TABLE call",
+            "PRAGMA user_version = 6",
+        ):
+            database.execute(statement)
+    async with open_sqlite(path, after(1)) as store:
+        assert await recalls(store, at=1) == ["m1"]
+
+
 async def test_only_what_is_not_live_any_more_is_looked_for_among_what_was_killed(path):
     async with open_sqlite(path, NOW) as store:
         _, *parts = await a_leased_sms(store, parts=3)
