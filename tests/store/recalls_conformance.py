@@ -142,6 +142,18 @@ class RecallsConformance:
         await store.record_outcomes("acme", [Submitted(part.segment.id, "m1", NOW, *due)])
         await asyncio.wait_for(woken, 5)
 
+    @pytest.mark.parametrize("at", [0, 55, 110, 119])
+    async def test_so_does_one_of_many_that_are_recorded_at_once(self, store: Store, at: int):
+        plans = [a_plan() for _ in range(120)]
+        for plan in plans:
+            await store.add_job(plan)
+        parts = await lease(store, limit=120)
+        await cancel(store, plans[at])
+        woken = asyncio.ensure_future(store.work_arrived(recall_work("acme"), 30))
+        await store.record_outcomes("acme", [submitted(part, f"m{place}") for place, part in enumerate(parts)])
+        await asyncio.wait_for(woken, 5)
+        assert await recalls(store) == [f"m{at}"]
+
     async def test_what_is_to_be_called_back_is_forgotten_with_its_job(self, store: Store):
         plan = await a_submitted_sms(store)
         await cancel(store, plan)

@@ -15,7 +15,8 @@ from heliograph.jobs.errors import StoreUnavailable
 from heliograph.store.sqlite import calls
 from heliograph.store.sqlite.calls import Calls, KeepCalls
 from heliograph.store.sqlite.store import open_sqlite
-from tests.fakes.builders import NOW, after
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, numbers
+from tests.store.conformance import lease, submitted
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = AccountId(1)
@@ -149,6 +150,22 @@ async def test_what_is_being_written_when_it_stops_is_written_once_more():
     assert left is not None
     assert left.calls == [(ACCOUNT, SECOND_0 + 1, 2)]
     never.set()
+
+
+async def test_what_was_counted_is_written_though_it_stops_in_the_midst_of_a_batch(path):
+    async with open_sqlite(path, NOW) as store:
+        await store.add_job(a_plan(*(a_planned_sms(dst) for dst in numbers(150))))
+        parts = await lease(store, limit=150)
+        await store.take_call(ACCOUNT, RateLimit(10, 60), NOW)
+        recording = asyncio.ensure_future(store.record_outcomes("acme", [submitted(part) for part in parts]))
+        for _ in range(10):
+            if store.writer._db.raw.in_transaction:
+                break
+            await asyncio.sleep(0)  # noqa: TID251 # waits for nothing
+        assert store.writer._db.raw.in_transaction
+    with pytest.raises(StoreUnavailable):
+        await recording
+    assert written(path) == [(ACCOUNT, SECOND_0, 1)]
 
 
 async def test_a_clock_that_was_far_ahead_keeps_nobody_out_for_long(path):

@@ -168,6 +168,7 @@ class SqliteStore:
         self._readers.shutdown()
         left = self._calls.stop()
         if left is not None:
+            self.writer.abandon()
             for result in self.writer.apply([left]):
                 if result is not None:
                     log.warning("store.calls_not_kept", error=str(result))

@@ -310,7 +310,7 @@ def row_count(write: Write) -> int:
 
 
 def _parts_of(write: Write) -> list[Write]:
-    """A write whose rows can be written some at a time; it has no result."""
+    """A write whose rows can be written some at a time; whether any has a result other than false is its result."""
     match write:
         case RecordOutcomes() if len(write.outcomes) > STEP_ROWS:
             return [RecordOutcomes(write.carrier, each) for each in _slices(write.outcomes)]
@@ -383,6 +383,10 @@ class Writer:
             self._undo()
             return None
 
+    def abandon(self) -> None:
+        """Whatever `try_now` has begun will not be committed."""
+        self._undo()
+
     def commit(self, writes: Sequence[Write], results: list[Any]) -> list[Any]:
         """Make durable what `try_now` wrote; its results, or what came of another try."""
         try:
@@ -439,7 +443,7 @@ class Writer:
                     yield
                     rows = 0
                 rows += row_count(part)
-                result = self._write(part)
+                result = self._write(part) if result is None else self._write(part) or result
             results.append(result)
         jobs = [write.plan for write in writes if isinstance(write, AddJob)]
         if jobs:
