@@ -25,7 +25,7 @@ from heliograph.api.handlers import Handlers
 from heliograph.api.mcp import McpDoor
 from heliograph.api.pages import Pages
 from heliograph.api.protocol import http_protocol
-from heliograph.carriers.interface import Carrier, InboundCarrier, RecallingCarrier
+from heliograph.carriers.interface import Carrier, InboundCarrier, PromisingCarrier, RecallingCarrier
 from heliograph.carriers.sandbox import Sandbox
 from heliograph.carriers.smpp.carrier import SmppCarrier
 from heliograph.carriers.smpp.check import Finding, Verdict, check_smsc
@@ -49,6 +49,7 @@ from heliograph.flow.cancel import Canceller
 from heliograph.flow.dispatch.dispatcher import Dispatcher
 from heliograph.flow.dispatch.pacing import Pacer
 from heliograph.flow.inbound import follow_inbound, give_up_missing_parts
+from heliograph.flow.promises import keep_promises
 from heliograph.flow.recalling import Recaller
 from heliograph.flow.receipts import follow_receipts
 from heliograph.flow.reports import Reports
@@ -131,8 +132,6 @@ async def _run(
         if Role.DISPATCH in settings.server.roles:
             running.append(tasks.create_task(binds.run(), name="binds"))
             for carrier, carrier_settings in zip(carriers, settings.carriers, strict=True):
-                if isinstance(carrier, Sandbox):
-                    carrier.awaiting(await store.awaiting_receipts(carrier.name))
                 dispatcher = Dispatcher(
                     carrier,
                     store,
@@ -154,6 +153,9 @@ async def _run(
                     lease_s = settings.response_timeout(carrier_settings) + LEASE_MARGIN_S
                     recaller = Recaller(carrier, store, clock, lease_s=lease_s)
                     running.append(tasks.create_task(recaller.run(), name=f"recalls {carrier.name}"))
+                if isinstance(carrier, PromisingCarrier):
+                    promising = keep_promises(carrier, store, clock)
+                    running.append(tasks.create_task(promising, name=f"promises {carrier.name}"))
                 if isinstance(carrier, InboundCarrier):
                     following = follow_inbound(carrier, store, clock, ids, metrics, settings.inbound_owners())
                     running.append(tasks.create_task(following, name=f"inbound {carrier.name}"))

@@ -149,3 +149,15 @@ async def test_receipts_outlive_the_process_that_was_promised_them(clock, ending
     await clock.advance(0.2)
     receipt = waiting.result()
     assert (receipt.message_id, receipt.state) == (outcome.message_id, state)
+
+
+async def test_a_receipt_that_is_promised_already_is_given_once(clock):
+    sandbox = Sandbox("sandbox", clock)
+    outcome = await answer(sandbox, a_segment())
+    sandbox.awaiting([outcome.message_id])
+    await clock.advance(0.2)
+    async with sandbox.receipts() as receipts:
+        assert [receipt.message_id for receipt in receipts] == [outcome.message_id]
+    sandbox.awaiting([outcome.message_id])  # Given, but perhaps not stored.
+    await clock.advance(0.2)
+    assert (await first_receipt(sandbox)).message_id == outcome.message_id

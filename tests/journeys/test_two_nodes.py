@@ -16,6 +16,7 @@ from tests.journeys.test_contract import CLOCK, LONGEST_WAIT_S, MOBILE, PROGRAM,
 
 pytestmark = pytest.mark.slow
 
+PROMISED_AFTER_S = 3
 WINDOW, RECIPIENTS = 20, 5
 BURIED_WITHIN_S = 40
 """What a dead node had leased is free after some ten seconds; the rest is patience with a busy machine."""
@@ -100,3 +101,42 @@ def test_a_node_goes_on_with_the_work_of_one_that_was_killed(
     # Jobs that the killed node had stored and not yet acknowledged are sent as well: two connections' worth.
     at_least = RECIPIENTS * len(acknowledged)
     assert at_least <= submitted <= at_least + WINDOW + 2 * RECIPIENTS
+
+
+def test_a_node_gives_the_sandbox_receipts_that_one_owed_which_was_killed(
+    durable_postgres: PostgresServer, tmp_path, monkeypatch
+):
+    name = asyncio.run(durable_postgres.new_database())
+    monkeypatch.setenv("HELIOGRAPH_DATABASE_URL", durable_postgres.url_over_tcp(name))
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "heliograph.toml").write_text(
+            f'[[carriers]]\nname = "sandbox"\nkind = "sandbox"\ndelay = {PROMISED_AFTER_S}\n', "utf-8"
+        )
+    add_account(folders[0], "acme")
+    with program(folders[0]) as first, program(folders[1]) as second:
+        numbers = [f"+491761231{place:03}" for place in range(50)] + ["+491761230001"]
+        job_ids = [first.customer().sent(a_job("Hello", *numbers, statusRequested=True)) for _ in range(4)]
+        customer = second.customer()
+        deadline = CLOCK.monotonic() + PROMISED_AFTER_S
+        while {sms["processStatus"] for job_id in job_ids for sms in customer.sms(job_id)} != {"RUNNING"}:
+            assert CLOCK.monotonic() < deadline
+            time.sleep(0.02)
+        first.stop(signal.SIGKILL)
+        assert asyncio.run(owed(durable_postgres, name)) > 0, "the killed node had work"
+        for job_id in job_ids:
+            ended = customer.ended(job_id, BURIED_WITHIN_S)
+            assert [sms["status"] for sms in ended] == ["SUC_FIN"] * 50 + ["FAILED_FIN"]
+        assert second.stop() == 0
+
+
+async def owed(server: PostgresServer, database: str) -> int:
+    """How many receipts the node owes that started first."""
+    connection = await server.connect(database)
+    try:
+        return await connection.fetchval(
+            "SELECT count(*) FROM live WHERE state = 2 AND node = (SELECT min(id) FROM node)"
+        )
+    finally:
+        await connection.close()

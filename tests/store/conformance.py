@@ -741,6 +741,7 @@ class StoreConformance:
         await store.record_receipts("acme", [delivered("m1"), heard("m2")])
         assert sorted(await store.awaiting_receipts("acme")) == ["m0", "m2"]
         assert await store.awaiting_receipts("beta") == []
+        assert await store.abandoned_receipts("acme") == [], "whoever they were promised to is here"
 
     async def test_an_overdue_receipt_falls_due(self, store: Store):
         plan = await a_submitted_sms(store)

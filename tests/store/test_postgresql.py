@@ -466,6 +466,59 @@ async def test_leases_of_a_node_that_is_gone_are_freed(url, quick_looks):
         assert again.segment.id != own.segment.id
 
 
+async def abandoned(store, carrier="acme"):
+    """What is told within some time, and hasn't been."""
+    told: list[str] = []
+
+    async def is_told():
+        told.extend(await store.abandoned_receipts(carrier))
+        return told
+
+    await until(is_told)
+    return told
+
+
+async def test_receipts_promised_to_a_node_that_was_killed_are_told_once_to_each_other_node(url, quick_looks):
+    async with open_postgresql(url) as dead, open_postgresql(url) as living, open_postgresql(url) as other:
+        _, own = await a_leased_sms(living)
+        await living.record_outcomes("acme", [submitted(own, "own")])
+        await a_submitted_sms(dead)
+        assert await living.abandoned_receipts("acme") == []
+        killed(dead)
+        for store in (living, other):
+            assert await abandoned(store) == ["m1"]
+            assert await store.abandoned_receipts("acme") == []
+            assert await store.abandoned_receipts("beta") == []
+
+
+async def test_receipts_promised_to_a_node_that_stopped_are_told(url):
+    async with open_postgresql(url) as living:
+        assert await living.abandoned_receipts("acme") == []
+        async with open_postgresql(url) as stopped:  # So briefly that nobody looks meanwhile.
+            await a_submitted_sms(stopped)
+        assert await abandoned(living) == ["m1"]
+
+
+async def test_abandoned_receipts_that_could_not_be_read_are_told_the_next_time(url, quick_looks, monkeypatch):
+    async with open_postgresql(url) as living:
+        async with open_postgresql(url) as stopped:
+            await a_submitted_sms(stopped)
+        with monkeypatch.context() as away:
+            away.setattr(living, "_closed", True)
+            with pytest.raises(StoreUnavailable):
+                await living.abandoned_receipts("acme")
+        assert await abandoned(living) == ["m1"]
+
+
+async def test_a_node_that_was_deaf_for_a_while_looks_for_abandoned_receipts(url, quick_looks):
+    async with open_postgresql(url) as living:
+        assert await living.abandoned_receipts("acme") == []
+        living._presence._drop()
+        async with open_postgresql(url) as stopped:
+            await a_submitted_sms(stopped)
+        assert await abandoned(living) == ["m1"]
+
+
 async def test_a_node_that_stops_leaves_nothing_to_bury(url):
     async with open_postgresql(url) as store:
         async with open_postgresql(url):

@@ -9,9 +9,9 @@ from heliograph.store.postgresql.store import open_postgresql
 
 # Lists, which are planned anew each time, by whatever is in the tables then.
 READ = {
-    "accounts", "awaiting_receipts", "blocked", "blocklist", "inbound", "job", "jobs", "live_count", "oldest_due",
-    "events_given_up", "events_waiting", "open_jobs", "sms_range", "sms_range_with_parts", "sms_that_fit",
-    "waiting_for", "webhook", "webhooks",
+    "abandoned_receipts", "accounts", "awaiting_receipts", "blocked", "blocklist", "events_given_up",
+    "events_waiting", "inbound", "job", "jobs", "live_count", "oldest_due", "open_jobs", "sms_range",
+    "sms_range_with_parts", "sms_that_fit", "waiting_for", "webhook", "webhooks",
 }  # fmt: skip
 # Those that have a small table for their subject, or take a few rows from its beginning, or run once in a while.
 MAY_SCAN = {

@@ -1,6 +1,7 @@
 """What the steps may ask of a carrier; `tests/carriers/conformance.py` says it again, as tests."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -101,6 +102,18 @@ class RecallingCarrier(Protocol):
 
     async def recalled(self) -> list[Recalled]:
         """What it said of segments that it was to drop, one or more; for one reader. Without one, old ones are lost."""
+        ...
+
+
+@runtime_checkable
+class PromisingCarrier(Protocol):
+    """A carrier in our own process: the receipts that it has still to give would go with it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def awaiting(self, message_ids: Iterable[str]) -> None:
+        """Promise again the receipts that another process promised and may not have given. Never waits."""
         ...
 
 

@@ -38,6 +38,7 @@ class Sandbox:
         # All wait equally long, so they fall due in the order in which they came.
         self._receipts: deque[tuple[float, str, MessageState]] = deque()
         self._receipt_there = asyncio.Event()
+        self._promised: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -70,14 +71,14 @@ class Sandbox:
         return Accepted(segment.id, message_id)
 
     def awaiting(self, message_ids: Iterable[str]) -> None:
-        """Promise again the receipts that an earlier process promised and may not have given."""
         for message_id in message_ids:
             self._promise(message_id)
 
     def _promise(self, message_id: str) -> None:
         ending = ending_of(message_id)
-        if ending is Ending.SILENT:
+        if ending is Ending.SILENT or message_id in self._promised:
             return
+        self._promised.add(message_id)
         states = {Ending.UNDELIVERED: MessageState.UNDELIVERABLE, Ending.EXPIRED: MessageState.EXPIRED}
         state = states.get(ending, MessageState.DELIVERED)
         self._receipts.append((self._clock.monotonic() + self._delay_s, message_id, state))
@@ -102,8 +103,9 @@ class Sandbox:
         due = [Receipt(message_id, state, now) for _, message_id, state in islice(head, _MAX_BATCH)]
         yield due
         # Only now: if the block failed, the same ones come again.
-        for _ in due:
+        for receipt in due:
             self._receipts.popleft()
+            self._promised.discard(receipt.message_id)
 
     async def run(self) -> None:
         """Nobody to keep a connection to."""

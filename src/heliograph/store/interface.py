@@ -394,6 +394,14 @@ class Store(Protocol):
         """The message ids of all segments whose receipts are awaited from a carrier, those without one left out."""
         ...
 
+    async def abandoned_receipts(self, carrier: str) -> list[str]:
+        """The message ids of segments that nodes handed to a carrier which have gone since, and its receipts awaited.
+
+        At least once after each node's going: those that were told before are told again, those of living nodes are
+        not. Mostly, and always where one process has the store to itself, there are none.
+        """
+        ...
+
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         """Return when there may be something new to lease for a carrier, at the latest after `timeout_s`."""
         ...

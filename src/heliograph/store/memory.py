@@ -475,6 +475,9 @@ class MemoryStore:
             if part.state is PartState.SUBMITTED and part.message_id
         ]
 
+    async def abandoned_receipts(self, carrier: str) -> list[str]:
+        return []
+
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         await self._work.wait(carrier, timeout_s)
 

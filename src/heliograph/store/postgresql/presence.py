@@ -18,6 +18,7 @@ from heliograph.store.postgresql.locks import NODES
 
 CHANNEL = "heliograph_work"
 NO_CARRIER = ""
+"""Told when a node comes or goes."""
 LOOK_EVERY_S = 1.0
 """How often to look whether other nodes live, and whether our own connection does."""
 SILENT_LOOKS = 10
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 
 
 class Presence:
-    """This node's. node: its number, which its leases bear."""
+    """This node's. node: its number, which its leases bear. departures: grows whenever others may have gone."""
 
     def __init__(self, database: Database, bell: WorkBell) -> None:
         self._database = database
@@ -42,7 +43,9 @@ class Presence:
         self._silent: dict[int, int] = {}
         self._untold: set[str] = set()
         self._news = asyncio.Event()
+        self._others: set[int] = set()
         self.node = 0
+        self.departures = 0
 
     async def begin(self) -> None:
         """Become a node. Raises StoreUnavailable."""
@@ -56,6 +59,8 @@ class Presence:
             await self._bury(self.node)
         except StoreUnavailable as error:
             log.warning("store.node_not_deleted", node=self.node, error=str(error))
+        # One that had come just now may have been seen by nobody.
+        await self._guarded(lambda db: db.query("notify", [NO_CARRIER]))
         self._drop()
 
     def tell(self, carriers: Iterable[str]) -> None:
@@ -97,6 +102,7 @@ class Presence:
             raise
         self._connection, self._is_known = connection, False
         self._silent.clear()
+        self.departures += 1  # Nobody has told us meanwhile.
         await self._guarded(self._announce)
 
     def _drop(self) -> None:
@@ -122,6 +128,7 @@ class Presence:
     def _heard(self, connection: Any, pid: int, _: str, carrier: object) -> None:
         if pid != connection.get_server_pid():  # Our own bell has rung already.
             self._has_company = True
+            self.departures += carrier == NO_CARRIER
             self._bell.set([str(carrier)])
 
     async def _announce(self, db: Connection) -> None:
@@ -137,6 +144,8 @@ class Presence:
             await self._announce(db)
         others = [(node, is_alive) for node, is_alive in await db.query("nodes", NODES) if node != self.node]
         self._has_company = bool(others)
+        known, self._others = self._others, {node for node, _ in others}
+        self.departures += bool(known - self._others)
         self._silent = {node: self._silent.get(node, 0) + 1 for node, is_alive in others if not is_alive}
         for node, looks in self._silent.items():
             if looks >= SILENT_LOOKS and await db.value("lock_node", NODES, node):

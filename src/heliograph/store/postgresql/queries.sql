@@ -335,6 +335,11 @@ DELETE FROM parked WHERE id = ANY (ARRAY(
 -- name: awaiting_receipts
 SELECT message_id FROM live WHERE carrier = $1 AND state = 2 AND message_id IS NOT NULL ORDER BY id
 
+-- name: abandoned_receipts
+-- Those awaited from a carrier of what was handed to it by nodes that have gone.
+SELECT message_id FROM live WHERE carrier = $1 AND state = 2 AND message_id IS NOT NULL
+  AND NOT EXISTS (SELECT FROM node WHERE node.id = live.node) ORDER BY id
+
 -- Accounts
 
 -- name: account

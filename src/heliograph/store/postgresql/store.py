@@ -98,6 +98,7 @@ class PostgresqlStore:
         self._quotas = Quotas()
         self._work = WorkBell()
         self._presence: Presence | None = None
+        self._departures_seen: dict[str, int] = {}
         self._forgotten_writers_to = 0
         self._closed = False
 
@@ -279,6 +280,14 @@ class PostgresqlStore:
 
     async def settle_recalls(self, carrier: str, message_ids: Collection[str]) -> None:
         await self._in_transaction(lambda db: recalling.settle(db, carrier, message_ids))
+
+    async def abandoned_receipts(self, carrier: str) -> list[str]:
+        departures = self._presence.departures if self._presence is not None else 0
+        if self._departures_seen.get(carrier) == departures:
+            return []
+        found = [told(row[0]) for row in await self._read("abandoned_receipts", carrier)]
+        self._departures_seen[carrier] = departures
+        return found
 
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         await self._work.wait(carrier, timeout_s)

@@ -280,6 +280,9 @@ class SqliteStore:
     async def settle_recalls(self, carrier: str, message_ids: Collection[str]) -> None:
         await self._commits.write(SettleRecalls(carrier, [*message_ids]))
 
+    async def abandoned_receipts(self, carrier: str) -> list[str]:
+        return []
+
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         await self._work.wait(carrier, timeout_s)
 
