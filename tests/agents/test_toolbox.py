@@ -8,7 +8,7 @@ from heliograph.flow.accept import Acceptor
 from heliograph.flow.cancel import Canceller
 from heliograph.flow.reports import Reports
 from heliograph.jobs.accounts import AccountId, McpAccess
-from heliograph.jobs.errors import Overloaded, StoreUnavailable
+from heliograph.jobs.errors import OutcomeUnknown, Overloaded, StoreUnavailable
 from heliograph.jobs.routing import Routing
 from heliograph.metrics import Metrics
 from heliograph.store.memory import MemoryStore
@@ -191,6 +191,15 @@ async def test_a_database_that_is_away_is_told_without_its_address(agent):
         told = await agent.told("send_sms", **TO_ONE)
     assert told == "the database can't be used at the moment, and nothing was done; try again in a moment"
     assert logs[0]["event"] == "agents.store_unavailable"
+
+
+async def test_of_what_may_have_been_sent_it_is_told_that_it_may(agent):
+    agent.store.failure = OutcomeUnknown("postgresql://secret broke")
+    with structlog.testing.capture_logs() as logs:
+        told = await agent.told("send_sms", **TO_ONE)
+    assert "not known whether this was done" in told
+    assert "nothing was done" not in told
+    assert logs[0]["event"] == "agents.outcome_unknown"
 
 
 async def test_a_defect_of_ours_is_told_without_its_cause_and_logged_without_what_it_met(agent):

@@ -10,7 +10,7 @@ import structlog
 from heliograph.api import app as app_module
 from heliograph.api.auth import hash_password
 from heliograph.jobs.accounts import RateLimit
-from heliograph.jobs.errors import Overloaded, StoreUnavailable
+from heliograph.jobs.errors import OutcomeUnknown, Overloaded, StoreUnavailable
 from heliograph.store.memory import MemoryStore
 from heliograph.wire.operations import MAX_BODY_OCTETS
 from tests.fakes.clock import ManualClock
@@ -577,6 +577,15 @@ async def test_a_database_that_is_away_is_503(service):
     reply = await service.send(a_job())
     assert (reply.status, reply.headers["retry-after"]) == (503, "5")
     assert "nothing was accepted" in reply.message
+
+
+async def test_a_database_that_went_away_while_it_stored_something_is_503_and_no_lie(service):
+    service.store.failure = OutcomeUnknown("the connection broke")
+    reply = await service.send(a_job())
+    assert (reply.status, reply.headers["retry-after"]) == (503, "5")
+    assert "nothing was accepted" not in reply.message
+    for remedy in ("not known", "GET /rest/v1/jobs", "same Idempotency-Key"):
+        assert remedy in reply.message
 
 
 async def test_an_overload_is_503(service):

@@ -91,8 +91,10 @@ class Node:
 
 
 @contextmanager
-def cluster(folder: Path, database: str, smsc: FakeSmsc, server: str = "") -> Generator[list[Node]]:
-    """Two nodes, with one bind of the carrier each. server: more of its settings."""
+def cluster(
+    folder: Path, database: str, smsc: FakeSmsc, server: str = "", on_unknown: str = "resend"
+) -> Generator[list[Node]]:
+    """Two nodes, with one bind of the carrier each. server: more of its settings. on_unknown: the account's."""
     config = (
         f'[server]\nlog_format = "json"\n{server}\n[database]\nurl = "{database}"\n[delivery]\nretry = [0.2, 0.5]\n'
         f'[[carriers]]\nname = "acme"\nkind = "smpp"\nhost = "127.0.0.1"\nport = {smsc.port}\nsystem_id = "helio"\n'
@@ -100,6 +102,7 @@ def cluster(folder: Path, database: str, smsc: FakeSmsc, server: str = "") -> Ge
     )
     nodes = [Node(folder / name, config) for name in ("first", "second")]
     add = [sys.executable, "-m", "heliograph", "account", "add", "acme", "--password-stdin", "--rate-limit", "none"]
+    add += ["--on-unknown", on_unknown]
     subprocess.run(add, cwd=folder / "first", input=PASSWORD, text=True, check=True, capture_output=True)
     try:
         for node in nodes:

@@ -15,6 +15,7 @@ from heliograph.jobs.errors import (
     HeliographError,
     JobDuplicate,
     JobUnknown,
+    OutcomeUnknown,
     Overloaded,
     RequestInvalid,
     StoreUnavailable,
@@ -118,6 +119,12 @@ def _told(error: Exception) -> str:
             return "this account has no such job; check the jobId, which send_sms answered"
         case Overloaded():
             return f"{error}; try again in {error.retry_after_s} s"
+        case OutcomeUnknown():
+            log.error("agents.outcome_unknown", error=str(error))
+            return (
+                "the database went away at the last moment, and it is not known whether this was done; call this tool "
+                "again in a moment with exactly the same arguments: what was accepted is not sent twice"
+            )
         case StoreUnavailable():
             log.error("agents.store_unavailable", error=str(error))
             return "the database can't be used at the moment, and nothing was done; try again in a moment"

@@ -18,6 +18,7 @@ from heliograph.jobs.errors import (
     JobDuplicate,
     JobUnknown,
     NumberNotBlocked,
+    OutcomeUnknown,
     Overloaded,
     RequestInvalid,
     SpendingLimitReached,
@@ -28,6 +29,10 @@ from heliograph.jobs.errors import (
 from heliograph.wire.shapes import ErrorResponse, FieldError
 
 STORE_RETRY_AFTER_S = 5
+OUTCOME_UNKNOWN = (
+    "the database went away at the last moment, and it is not known whether this was accepted; look whether it is "
+    "there (a job: GET /rest/v1/jobs), or send it again: a job with the same Idempotency-Key is not accepted twice"
+)
 
 log = structlog.get_logger()
 
@@ -69,6 +74,9 @@ def answer_to(error: Exception) -> Answer:
             return _later(HTTPStatus.TOO_MANY_REQUESTS, str(error), error.retry_after_s)
         case Overloaded():
             return _later(HTTPStatus.SERVICE_UNAVAILABLE, str(error), error.retry_after_s)
+        case OutcomeUnknown():
+            log.error("api.outcome_unknown", error=str(error))
+            return _later(HTTPStatus.SERVICE_UNAVAILABLE, OUTCOME_UNKNOWN, STORE_RETRY_AFTER_S)
         case StoreUnavailable():
             log.error("api.store_unavailable", error=str(error))
             message = "the database can't be used at the moment; nothing was accepted, try again in a moment"

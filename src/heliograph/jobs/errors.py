@@ -101,6 +101,10 @@ class StoreUnavailable(HeliographError):
     """The operator has to act: the database can't be used as it should."""
 
 
+class OutcomeUnknown(StoreUnavailable):
+    """The database went away while it was to make something durable: whether it did can't be told."""
+
+
 class SettingsInvalid(HeliographError):
     """The operator has to mend the configuration."""
 

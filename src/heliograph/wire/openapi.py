@@ -539,7 +539,8 @@ _ERRORS: dict[HTTPStatus, tuple[str, tuple[str, ...], str, tuple[tuple[str, str]
         (),
     ),
     HTTPStatus.SERVICE_UNAVAILABLE: (
-        "The service is overloaded, or its database is away. Nothing was accepted.",
+        "The service is overloaded, or its database is away. Nothing was accepted, unless the message says that this "
+        "is not known: then look, or send it again with the same Idempotency-Key.",
         ("Retry-After",),
         "the database can't be used at the moment; nothing was accepted, try again in a moment",
         (),

@@ -38,10 +38,11 @@ class SmsNumbers:
 
 
 class Accepted(NamedTuple):
-    """What came of each job, and how many events for webhooks that made."""
+    """What came of each job, how many events for webhooks that made, and the numbers of the rows of those kept."""
 
     results: list[HeliographError | Added]
     event_count: int
+    jobs: list[int]
 
 
 async def add_jobs(db: Connection, numbers: SmsNumbers, plans: Sequence[JobPlan]) -> Accepted:
@@ -62,7 +63,8 @@ async def add_jobs(db: Connection, numbers: SmsNumbers, plans: Sequence[JobPlan]
         if rows.finished_jobs:
             event_count += await db.run("tell_of_jobs", rows.finished_jobs)
     rest = iter(added)
-    return Accepted([next(rest) if known is None else known for known in decided], event_count)
+    results = [next(rest) if known is None else known for known in decided]
+    return Accepted(results, event_count, [row[0] for row in rows.jobs])
 
 
 async def _with_blocked(db: Connection, plans: Sequence[JobPlan]) -> Sequence[JobPlan]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] # It has none; `Database` is all that sees it.
 
-from heliograph.jobs.errors import StoreUnavailable
+from heliograph.jobs.errors import OutcomeUnknown, StoreUnavailable
 from heliograph.store.postgresql.url import PostgresqlUrl
 from heliograph.store.sql import load_queries
 
@@ -163,7 +163,8 @@ class Database:
         """Run a body in one transaction, again where another was in its way.
 
         durably: wait until it is on disk; otherwise a crash of the server may undo its last second.
-        Raises StoreUnavailable when the database can't be used, or when others were in the way too often.
+        Raises StoreUnavailable when the database can't be used, or when others were in the way too often: then nothing
+        has been written. Only after OutcomeUnknown, one of those, it may have been.
         """
         tries = 1
         while True:
@@ -172,7 +173,7 @@ class Database:
                     await connection.raw.execute("BEGIN" if durably else "BEGIN; SET LOCAL synchronous_commit = off")
                     try:
                         result = await body(connection)
-                        await connection.raw.execute("COMMIT")
+                        await self._commit(connection.raw)
                     except BaseException:
                         await _roll_back(connection.raw)
                         raise
@@ -181,6 +182,19 @@ class Database:
                 if tries == TRIES:
                     raise StoreUnavailable(str(error)) from error
                 tries += 1
+
+    async def _commit(self, raw: Any) -> None:
+        if raw.is_closed():
+            raise StoreUnavailable(f"the database {self.url} can't be used: the connection is closed")
+        try:
+            await raw.execute("COMMIT")
+        except _AWAY as error:
+            # What the server says and goes on, it says of a transaction that it has undone.
+            if getattr(error, "severity_en", None) == "ERROR":
+                raise
+            raise OutcomeUnknown(
+                f"the database {self.url} can't be used: {_said(error)}; it was cut off while it made something durable"
+            ) from error
 
     @asynccontextmanager
     async def _from(self, pool: Any) -> AsyncGenerator[Connection]:

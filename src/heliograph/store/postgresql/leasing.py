@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from heliograph.store.interface import PART_BITS, DuePart
 from heliograph.store.postgresql.connection import Connection, Row
+from heliograph.store.postgresql.doubt import LeaseTaken
 from heliograph.store.postgresql.locks import SUBJECTS, Subject
 from heliograph.store.postgresql.settling import SmsAtWork
 from heliograph.store.postgresql.texts import told
@@ -15,6 +17,14 @@ ACCOUNTS_A_LEASE = 64
 """How many accounts one lease looks at; the next one goes on where it stopped."""
 
 
+class Leased(NamedTuple):
+    """What a lease took, as parts and as rows, and the account whose turn it was last."""
+
+    parts: list[DuePart]
+    taken: LeaseTaken
+    last_served: int
+
+
 class Leasing:
     """Leases of one node. last_served: by carrier, the account whose turn it was last."""
 
@@ -22,8 +32,8 @@ class Leasing:
         self._node = node
         self.last_served: dict[str, int] = {}
 
-    async def lease(self, db: Connection, work: SmsAtWork, lease: Lease) -> tuple[list[DuePart], int]:
-        """The segments leased, and the account whose turn it was last."""
+    async def lease(self, db: Connection, work: SmsAtWork, lease: Lease) -> Leased:
+        """Take what is due, for one carrier."""
         await db.query("lock", SUBJECTS, [Subject.BLOCKLIST], [False])
         now = instant_ms(lease.now)
         while True:
@@ -41,9 +51,11 @@ class Leasing:
             if not ended:
                 break
         rows = [row for row in rows if row[0] >> PART_BITS not in busy]
+        segments, until = [row[0] for row in rows], instant_ms_up(lease.until)
         if rows:
-            await db.run("lease", [row[0] for row in rows], instant_ms_up(lease.until), self._node)
-        return [*due_parts(_as_told(row) for row in rows)], last
+            await db.run("lease", segments, until, self._node)
+        taken = LeaseTaken(lease.carrier, segments, [row[1] for row in rows], now, until)
+        return Leased([*due_parts(_as_told(row) for row in rows)], taken, last)
 
     async def _take_turns(
         self, db: Connection, lease: Lease, lane: int, limit: int, now: int, last: int

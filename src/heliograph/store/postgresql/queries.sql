@@ -37,6 +37,12 @@ SELECT *, 0, 0, '', '', false, false
 FROM unnest($24::bigint[], $25::text[], $26::smallint[], $27::int[], $28::bigint[], $29::bigint[], $30::bytea[],
   $31::bytea[])
 
+-- name: put_missing_jobs
+-- Of jobs that may be there, those that aren't; rolled back at once. It waits for transactions that are adding them.
+INSERT INTO job (id, public_id, account, first_sms, sms_count, give_up, options, finished, blank)
+SELECT wanted.id, '', 0, 0, 0, false, '', 0, true FROM unnest($1::bigint[]) AS wanted (id)
+ON CONFLICT DO NOTHING RETURNING id
+
 -- name: hold_fingerprints
 -- Puts those there that aren't, and gives back what is there now, for us alone until the end of the transaction. Of two
 -- transactions with one, the second waits.
@@ -180,6 +186,18 @@ FROM unnest($1::bigint[]) AS wanted (id) WHERE live.id = wanted.id
 -- name: free_leases
 -- Of a node that is gone: their end needn't be waited for.
 UPDATE live SET due = 0 WHERE state = 1 AND node = $1
+
+-- name: hold_segments
+-- For us alone until the end of the transaction, after whoever is busy with them.
+SELECT live.id FROM unnest($1::bigint[]) AS wanted (id) JOIN live ON live.id = wanted.id
+ORDER BY live.id FOR UPDATE OF live
+
+-- name: give_back
+-- Segments that a node may have leased until an instant without hearing so: as they were, and due at once; of those that
+-- were leased before, it stays unknown whether the carrier has them. Others may have taken us for gone, and freed them.
+UPDATE live SET state = lost.state, due = $5
+FROM unnest($1::bigint[], $2::smallint[]) AS lost (id, state)
+WHERE live.id = lost.id AND live.node = $3 AND live.due IN (0, $4) AND live.state = greatest(lost.state, 1)
 
 -- What becomes of segments
 

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
-from heliograph.jobs.errors import AccountExists, StoreUnavailable
+from heliograph.jobs.errors import AccountExists, OutcomeUnknown, StoreUnavailable
 from heliograph.jobs.inbound import InboundSms
 from heliograph.jobs.naming import received_ms
 from heliograph.jobs.plan import JobPlan
@@ -43,6 +43,7 @@ from heliograph.store.postgresql import events, inbound, nodes, recalling, reten
 from heliograph.store.postgresql.accepting import SmsNumbers, add_jobs
 from heliograph.store.postgresql.blocklist import block, unblock
 from heliograph.store.postgresql.connection import Connection, Database, Row
+from heliograph.store.postgresql.doubt import Doubts, InDoubt, LeaseTaken
 from heliograph.store.postgresql.events import EventLeasing
 from heliograph.store.postgresql.leasing import Leasing
 from heliograph.store.postgresql.presence import Presence
@@ -83,6 +84,20 @@ CLOSE_TIMEOUT_S = 10.0
 Result = TypeVar("Result")
 
 
+class _Written(NamedTuple):
+    """What a batch of writes did.
+
+    jobs: the numbers of the rows of those it kept. unwanted_at: the carriers that may have to drop something.
+    """
+
+    results: list[Any]
+    leases: list[LeaseTaken]
+    jobs: list[int]
+    served: dict[str, int]
+    event_count: int
+    unwanted_at: set[str]
+
+
 class PostgresqlStore:
     """See `store.interface` for what each method promises. Made by `open_postgresql`."""
 
@@ -98,6 +113,7 @@ class PostgresqlStore:
         self._quotas = Quotas()
         self._work = WorkBell()
         self._presence: Presence | None = None
+        self._doubts: Doubts | None = None
         self._departures_seen: dict[str, int] = {}
         self._forgotten_writers_to = 0
         self._closed = False
@@ -109,7 +125,8 @@ class PostgresqlStore:
         self._presence = presence
         self._leasing = Leasing(presence.node)
         self._event_leasing = EventLeasing(presence.node)
-        for watch in (presence.tell_others(), presence.look_around()):
+        self._doubts = doubts = Doubts(self._database, self._work, presence.node)
+        for watch in (presence.tell_others(), presence.look_around(), doubts.keep_giving_back()):
             self._start(watch, self._watches)
 
     def _start(self, coroutine: Coroutine[Any, Any, Result], owned: "set[asyncio.Task[Any]]") -> "asyncio.Task[Result]":
@@ -128,6 +145,9 @@ class PostgresqlStore:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        if self._doubts is not None:
+            with suppress(StoreUnavailable):
+                await self._doubts.give_back()
         if self._presence is not None:
             await self._presence.end()
         await self._database.close()
@@ -140,23 +160,54 @@ class PostgresqlStore:
 
     async def _apply(self, writes: Sequence[Write]) -> Sequence[Any]:
         """Write a batch in one transaction, or each write in its own if that fails; an exception is a result."""
+        written: _Written | None = None
+
+        async def body(db: Connection) -> _Written:
+            nonlocal written
+            written = await self._write(db, writes)
+            return written
+
         try:
-            results, served, event_count, unwanted_at = await self._database.write(lambda db: self._write(db, writes))
+            done = await self._database.write(body)
+        except OutcomeUnknown as error:
+            assert written is not None, "a COMMIT comes after what it is for"
+            return self._in_doubt(writes, written, error)
         except StoreUnavailable as error:
             return [error] * len(writes)
         except Exception as error:  # noqa: BLE001 # A bug, told to whoever ran into it; the others can't help it.
             if len(writes) == 1:
                 return [error]
             return [result for write in writes for result in await self._apply([write])]
-        self._leasing.last_served.update(served)
-        self._tell_of_events(event_count)
-        if unwanted_at:
-            self._work_for(map(recall_work, unwanted_at))
-        return results
+        self._leasing.last_served.update(done.served)
+        self._tell_of_events(done.event_count)
+        if done.unwanted_at:
+            self._work_for(map(recall_work, done.unwanted_at))
+        return done.results
 
-    async def _write(self, db: Connection, writes: Sequence[Write]) -> tuple[list[Any], dict[str, int], int, set[str]]:
+    def _in_doubt(self, writes: Sequence[Write], written: _Written, error: OutcomeUnknown) -> Sequence[Any]:
+        """Who adds a job is told what became of it; leases are given back; who did anything else knows what to do."""
+        if self._doubts is None:
+            return [error] * len(writes)
+        self._doubts.doubt(written.leases)
+        if not any(isinstance(write, AddJob) for write in writes):
+            return [error] * len(writes)
+        kept = self._start(self._were_kept(self._doubts, written), self._commits_under_way)
+        return [
+            InDoubt(kept, result, error) if isinstance(write, AddJob) else error
+            for write, result in zip(writes, written.results, strict=True)
+        ]
+
+    async def _were_kept(self, doubts: Doubts, written: _Written) -> bool | None:
+        kept = await doubts.were_kept(written.jobs)
+        if kept:
+            self._tell_of_events(written.event_count)
+        return kept
+
+    async def _write(self, db: Connection, writes: Sequence[Write]) -> _Written:
         """What becomes of segments first, then leases, then jobs: see queries.sql for who locks what when."""
         results: dict[int, Any] = {}
+        leases: list[LeaseTaken] = []
+        kept: list[int] = []
         served: dict[str, int] = {}
         work = SmsAtWork(db)
         settling = [write for write in writes if isinstance(write, Settling)]
@@ -165,14 +216,17 @@ class PostgresqlStore:
                 results[id(write)] = counts
         for write in writes:
             if isinstance(write, Lease):
-                results[id(write)], served[write.carrier] = await self._leasing.lease(db, work, write)
+                leased = await self._leasing.lease(db, work, write)
+                results[id(write)], served[write.carrier] = leased.parts, leased.last_served
+                leases.append(leased.taken)
         event_count = await finish(db, work.jobs) + work.event_count
         jobs = [write for write in writes if isinstance(write, AddJob)]
         if jobs:
             accepted = await add_jobs(db, self._numbers, [write.plan for write in jobs])
             results.update(zip(map(id, jobs), accepted.results, strict=True))
             event_count += accepted.event_count
-        return [results[id(write)] for write in writes], served, event_count, work.recalling
+            kept = accepted.jobs
+        return _Written([results[id(write)] for write in writes], leases, kept, served, event_count, work.recalling)
 
     def _tell_of_events(self, event_count: int) -> None:
         if event_count:
@@ -183,7 +237,10 @@ class PostgresqlStore:
         return self._start(self._apply_calls(calls), self._commits_under_way)
 
     async def _apply_calls(self, calls: Sequence[TakeCall]) -> Sequence[Quota]:
-        quotas, windows = await self._database.write(lambda db: self._quotas.take(db, calls), durably=False)
+        try:
+            quotas, windows = await self._database.write(lambda db: self._quotas.take(db, calls), durably=False)
+        except OutcomeUnknown as error:  # Counted or not, what it was counted for has not begun.
+            raise StoreUnavailable(str(error)) from error
         self._quotas.keep(windows)
         return quotas
 
@@ -204,6 +261,8 @@ class PostgresqlStore:
 
     async def add_job(self, plan: JobPlan) -> Added:
         added = await self._commits.write_job(AddJob(plan), len(plan.sms))
+        if isinstance(added, InDoubt):
+            added = await added.settled()
         if added.is_new:
             self._work_for(sms.carrier for sms in plan.sms)
         return added
