@@ -207,8 +207,8 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="The database. `sqlite:///` is followed by a path; one that begins with a slash "
             "itself (`sqlite:////var/lib/heliograph.db`) is absolute, others start from the working "
             "directory. `postgresql://user@host:5432/database` is one that many processes can share; several hosts "
-            "are separated by commas, and options such as `?sslmode=verify-full` are PostgreSQL's own "
-            "(docs/how-to/postgresql.md).",
+            "are separated by commas, of which the primary is used, and options such as `?sslmode=verify-full` are "
+            "PostgreSQL's own (docs/how-to/postgresql.md).",
             extra={"secret": True, "form": "sqlite:/// and the path of a file, or postgresql://user@host/database"},
         ),
     ] = SqliteUrl(Path("heliograph.db"))

@@ -338,6 +338,15 @@ def test_a_database_is_a_file(url, path):
         ("postgresql://db/x?password=secret", "database.url has an option after the ? that is not known; known are"),
         ("postgresql://db/x?sslmode=secret", "database.url must have an sslmode that is one of disable, allow"),
         ("postgresql://db/x?target_session_attrs=standby", "database.url must have target_session_attrs=primary"),
+        (
+            "postgresql://joe:secret@db1,db2/x?target_session_attrs=any",
+            "database.url must not have target_session_attrs=any with several hosts: of those that answer, only the "
+            "primary takes writes; leave it out, or write primary",
+        ),
+        (
+            "postgresql:///x?host=db1,db2&target_session_attrs=any",
+            "database.url must not have target_session_attrs=any with several hosts",
+        ),
     ],
 )
 def test_another_database_says_what_would_be_right_and_tells_no_password(url, message):
@@ -356,6 +365,18 @@ def test_a_database_can_be_on_postgresql_servers():
     assert url.dsn == str(url) == "postgresql://joe@db1:5432,[::1]:5433/h?sslmode=verify-full"
     assert "p@ss/w" not in repr(url)
     assert url.target_session_attrs == "primary"
+
+
+def test_one_host_may_be_whatever_answers():
+    """Such as a proxy that finds the primary itself, and says nothing of that."""
+    for hosts in ("db/h?", "/h?host=db&"):
+        url = settings(f'[database]\nurl = "postgresql://{hosts}target_session_attrs=any"').database.url
+        assert url.target_session_attrs == "any"
+
+
+def test_of_several_hosts_the_primary_is_meant():
+    for hosts in ("db1,db2/h", "/h?host=db1,db2"):
+        assert settings(f'[database]\nurl = "postgresql://{hosts}"').database.url.target_session_attrs == "primary"
 
 
 def test_what_takes_writes_is_the_primary():

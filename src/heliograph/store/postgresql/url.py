@@ -57,6 +57,12 @@ class PostgresqlUrl(msgspec.Struct, frozen=True):
         attributes = options.pop("target_session_attrs", PRIMARY)
         if attributes not in (PRIMARY, "read-write", "any"):
             raise ValueError(f"must have target_session_attrs={PRIMARY}, or none: heliograph writes; {EXAMPLE}")
+        host_count = max(len(each.split(",")) for each in (hosts, options.get("host", "")))
+        if attributes == "any" and host_count > 1:
+            raise ValueError(
+                "must not have target_session_attrs=any with several hosts: of those that answer, only the primary "
+                f"takes writes; leave it out, or write {PRIMARY}"
+            )
         shown_query = f"?{urlencode(options, safe='/,:')}" if options else ""
         rest_of_it = f"{hosts}/{quote(unquote(database))}{shown_query}"
         name = f"{quote(unquote(user))}@" if user else ""
