@@ -1,60 +1,38 @@
 """SQLite and PostgreSQL answer like memory, whatever is asked of them and in whatever order."""
 
-import asyncio
-import tempfile
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, ClassVar
+from datetime import timedelta
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from heliograph.jobs.accounts import AccountId, OnUnknown, RateLimit
-from heliograph.jobs.errors import HeliographError
 from heliograph.jobs.options import Qos
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.search import Criteria
 from heliograph.jobs.status import FINAL, ProcessStatus, SmsProgress, Status
-from heliograph.jobs.webhooks import EventType, Webhook
 from heliograph.store.interface import (
     PART_BITS,
     Added,
-    DueEvent,
     DuePart,
     Ended,
-    EventDelivered,
-    EventGivenUp,
-    EventPostponed,
     InboundQuery,
     JobQuery,
     Moved,
     Outcome,
     Postponed,
     ReceiptNews,
-    Settlement,
     SmsQuery,
-    Store,
     Submitted,
-    WebhookGone,
 )
-from heliograph.store.memory import MemoryStore
-from heliograph.store.postgresql.store import open_postgresql
-from heliograph.store.postgresql.url import PostgresqlUrl
-from heliograph.store.sqlite.store import open_sqlite
-from tests.fakes.builders import NOW, a_plan, a_planned_sms, a_webhook, an_account, an_arrival, numbers
-from tests.fakes.postgresql import PostgresServer
+from tests.fakes.builders import a_plan, a_planned_sms, an_account, an_arrival, numbers
+from tests.store.agreement import ACCOUNTS, ON_POSTGRESQL, ON_SQLITE, OnPostgresql, WebhookRules, seconds
 
-ACCOUNTS = (1, 2, 3)
 PHONES = numbers(4)
 CARRIERS = ("acme", "beta")
 FAILURES = (Status.FAILED_FIN, Status.TIMEOUT, Status.NOT_ACC_FIN)
 
-seconds = st.sampled_from((0, 1, 5, 60, 599, 600, 3599, 3600, 90_000))
 carriers = st.sampled_from(CARRIERS)
 sms = st.fixed_dictionaries(
     {
@@ -67,41 +45,14 @@ sms = st.fixed_dictionaries(
 )
 
 
-class StoresAgree(RuleBasedStateMachine):
+class StoresAgree(WebhookRules):
     def __init__(self) -> None:
         super().__init__()
-        self.loop = asyncio.Runner()
-        self.resources = AsyncExitStack()
-        self.stores: tuple[Store, Store] = (MemoryStore(), self.loop.run(self.open_store()))
-        self.now = NOW
         self.plans = []
         self.leased: dict[str, list[DuePart]] = {carrier: [] for carrier in CARRIERS}
-        # From the start, so that nearly all that happens is told to somebody.
-        self.webhooks = [a_webhook(account=account) for account in ACCOUNTS[:2]]
-        for webhook in self.webhooks:
-            self.ask(lambda store, webhook=webhook: store.add_webhook(webhook))
         self.finals: dict[tuple[str, int], SmsProgress] = {}
 
-    async def open_store(self) -> Store:
-        """The one that is to answer like memory."""
-        folder = self.resources.enter_context(tempfile.TemporaryDirectory())
-        return await self.resources.enter_async_context(open_sqlite(Path(folder, "heliograph.db"), NOW))
-
-    def teardown(self) -> None:
-        self.loop.run(self.resources.aclose())
-        self.loop.close()
-
-    def ask(self, question: Callable[[Store], Awaitable[Any]]) -> Any:
-        """What both stores answer, be it an error."""
-        memory, other = (self.loop.run(_answer(question, store)) for store in self.stores)
-        assert other == memory, f"{memory} was expected, not {other}"
-        return memory
-
     # What happens
-
-    @rule(wait_s=seconds)
-    def time_passes(self, wait_s):
-        self.now += timedelta(seconds=wait_s)
 
     @rule(
         account=st.sampled_from(ACCOUNTS),
@@ -290,67 +241,6 @@ class StoresAgree(RuleBasedStateMachine):
         ids = [each.message_id for each in told][{"all": 0, "all but one": 1, "none": len(told)}[answered] :]
         self.ask(lambda store: store.settle_recalls(carrier, ids))
 
-    @precondition(lambda self: len(self.webhooks) < 4)
-    @rule(account=st.sampled_from(ACCOUNTS), events=st.sets(st.sampled_from(EventType), min_size=1))
-    def a_webhook_is_added(self, account, events):
-        webhook = a_webhook(account=account, events=[each for each in EventType if each in events], at=self.now)
-        self.webhooks.append(webhook)
-        self.ask(lambda store: store.add_webhook(webhook))
-
-    @precondition(lambda self: self.webhooks)
-    @rule(
-        data=st.data(),
-        for_s=seconds,
-        verdicts=st.lists(
-            st.sampled_from(("delivered", "delivered", "postponed", "given up", "gone", "nothing")), min_size=1
-        ),
-    )
-    def webhooks_are_told(self, data, for_s, verdicts):
-        """All that is due: in which order a store numbers what one call made happen is its own affair."""
-        for _ in range(2):  # What is settled can make a job's event fall due.
-            self._tell_webhooks(data, for_s, verdicts)
-
-    def _tell_webhooks(self, data, for_s, verdicts):
-        until, later = self.now + timedelta(seconds=for_s), self.now + timedelta(seconds=data.draw(seconds))
-        leased = []
-        for store in self.stores:
-            due = self.loop.run(store.lease_events(1000, 1000, {}, until, self.now))
-            leased.append({(each.webhook.id, each.event.type.value, each.event.subject): each for each in due})
-        memory, sqlite = leased
-        assert {key: (each.event, each.attempt_count) for key, each in sqlite.items()} == {
-            key: (each.event, each.attempt_count) for key, each in memory.items()
-        }
-        for store, due in zip(self.stores, leased, strict=True):
-            settlements = [
-                settlement
-                for place, (_, each) in enumerate(sorted(due.items()))
-                for settlement in self._settled(each, verdicts[place % len(verdicts)], later)
-            ]
-            self.loop.run(store.settle_events(settlements))
-
-    def _settled(self, due: DueEvent, verdict: str, later: datetime) -> list[Settlement]:
-        attempts = due.attempt_count + 1
-        match verdict:
-            case "delivered":
-                return [EventDelivered(due.number)]
-            case "postponed":
-                return [EventPostponed(due.number, due.leased_until, later, attempts, "500")]
-            case "given up":
-                return [EventGivenUp(due.number, due.leased_until, attempts, "500", self.now)]
-            case "gone":
-                return [WebhookGone(due.webhook.id, self.now)]
-            case _:
-                return []
-
-    @precondition(lambda self: self.webhooks)
-    @rule(data=st.data(), what=st.sampled_from(("replayed", "replayed", "removed")))
-    def a_webhook_is_replayed_or_removed(self, data, what):
-        webhook = data.draw(st.sampled_from(self.webhooks))
-        if what == "replayed":
-            self.ask(lambda store: store.replay_events(webhook.account, webhook.id, 1000, self.now))
-        else:
-            self.ask(lambda store: store.remove_webhook(webhook.account, webhook.id))
-
     @rule(
         account=st.sampled_from(ACCOUNTS),
         since_s=seconds,
@@ -410,53 +300,20 @@ class StoresAgree(RuleBasedStateMachine):
             self.ask(lambda store, account=account: store.blocked_among(account, PHONES))
 
     @invariant()
-    def webhooks_agree(self):
-        for account in map(AccountId, ACCOUNTS):
-            self.ask(lambda store, account=account: store.webhooks(account))
-        for webhook in self.webhooks:
-            failed = [self.loop.run(_failed(store, webhook)) for store in self.stores]
-            assert failed[1] == failed[0]
-
-    @invariant()
     def accounts_agree(self):
         self.ask(lambda store: store.accounts())
 
 
-async def _failed(store: Store, webhook: Webhook) -> list[tuple[object, ...]] | None:
-    found = await store.find_failed_events(webhook.account, webhook.id, 0, 1000)
-    if found is None:
-        return None
-    return sorted((each.event.type.value, each.event.subject, each.attempt_count, each.failed_at) for each in found)
-
-
-async def _answer(question: Callable[[Store], Awaitable[object]], store: Store) -> object:
-    try:
-        return await question(store)
-    except HeliographError as error:
-        return type(error), str(error)
-
-
-class StoresAgreeOnPostgresql(StoresAgree):
-    server: ClassVar[PostgresServer]
-
-    async def open_store(self) -> Store:
-        url = PostgresqlUrl.parse(self.server.url(await self.server.emptied_database()))
-        return await self.resources.enter_async_context(open_postgresql(url))
+class StoresAgreeOnPostgresql(OnPostgresql, StoresAgree):
+    pass
 
 
 @pytest.fixture
 def server_for_machines(postgres):
-    StoresAgreeOnPostgresql.server = postgres
+    OnPostgresql.server = postgres
 
 
-AGREEMENT = settings(
-    max_examples=50,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-StoresAgree.TestCase.settings = AGREEMENT
-StoresAgreeOnPostgresql.TestCase.settings = settings(AGREEMENT, max_examples=15)
+StoresAgree.TestCase.settings = ON_SQLITE
+StoresAgreeOnPostgresql.TestCase.settings = ON_POSTGRESQL
 TestStoresAgree = StoresAgree.TestCase
 TestStoresAgreeOnPostgresql = pytest.mark.usefixtures("server_for_machines")(StoresAgreeOnPostgresql.TestCase)

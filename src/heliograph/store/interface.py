@@ -516,8 +516,8 @@ class Store(Protocol):
 
         Of one webhook at most as many as `rooms` says for it, or `room` if that says nothing; none of a disabled one.
         Among webhooks it goes round; within one, what fell due first. A JobFinished falls due when the last
-        SmsFinished of its job for the same webhook is settled, given up included. An event of which the store has
-        nothing to tell any more, because of its retention, is dropped.
+        SmsFinished of its job for the same webhook is settled, given up included, and stays due when some are
+        replayed. An event of which the store has nothing to tell any more, because of its retention, is dropped.
         """
         ...
 

@@ -35,6 +35,7 @@ class _Kept:
     attempt_count: int = 0
     reason: str = ""
     failed_at: datetime | None = None
+    is_released: bool = False
 
 
 class Outbox:
@@ -88,12 +89,15 @@ class Outbox:
             self._event_count += 1
             number = EventNumber(self._event_count)
             self._events.append(_Kept(number, webhook.id, kind, job_id, at, tell, due_at=at))
+        if kind is EventType.JOB_FINISHED:
+            self._release_jobs()
         return bool(wanting)
 
     def lease(
         self, limit: int, room: int, rooms: Mapping[WebhookId, int], until: datetime, now: datetime
     ) -> list[DueEvent]:
         self._events = [event for event in self._events if event.tell() is not None]
+        self._release_jobs()
         enabled = [each for each in self._webhooks.values() if each.disabled_at is None]
         enabled.sort(key=lambda each: (self._places[each.id] <= self._last_served, self._places[each.id]))
         due = self._due(now)
@@ -109,14 +113,22 @@ class Outbox:
         return taken
 
     def _due(self, now: datetime) -> dict[WebhookId, list[_Kept]]:
-        waiting = [event for event in self._events if event.failed_at is None]
-        unfinished = {(event.webhook, event.job_id) for event in waiting if event.type is EventType.SMS_FINISHED}
         due: dict[WebhookId, list[_Kept]] = {}
-        for event in waiting:
-            is_held = event.type is EventType.JOB_FINISHED and (event.webhook, event.job_id) in unfinished
-            if event.due_at <= now and not is_held:
+        for event in self._events:
+            is_held = event.type is EventType.JOB_FINISHED and not event.is_released
+            if event.failed_at is None and event.due_at <= now and not is_held:
                 due.setdefault(event.webhook, []).append(event)
         return due
+
+    def _release_jobs(self) -> None:
+        """Jobs' events fall due that wait for no event of an SMS any more, and stay so when some are replayed."""
+        unfinished = {
+            (event.webhook, event.job_id)
+            for event in self._events
+            if event.type is EventType.SMS_FINISHED and event.failed_at is None
+        }
+        for event in self._events:
+            event.is_released = event.is_released or (event.webhook, event.job_id) not in unfinished
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         for each in settlements:
@@ -138,6 +150,7 @@ class Outbox:
                     event.failed_at, event.attempt_count, event.reason = each.at, each.attempt_count, each.reason
                 case _:
                     pass  # It comes too late.
+        self._release_jobs()
 
     def failed(self, webhook: WebhookId) -> list[FailedEvent]:
         failed: list[FailedEvent] = []
@@ -157,4 +170,5 @@ class Outbox:
     def forget(self, happened_before: datetime, limit: int) -> int:
         old = [event for event in self._events[:limit] if event.at < happened_before]
         self._events = [event for event in self._events if event not in old]
+        self._release_jobs()
         return len(old)
