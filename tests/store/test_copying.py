@@ -1,19 +1,25 @@
 """`heliograph db copy`: what a SQLite file held is all in PostgreSQL, and goes on from there."""
 
+import asyncio
 import sqlite3
+import threading
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from heliograph.config import DatabaseSettings, SqliteUrl, copy_database
 from heliograph.jobs.accounts import AccountId, RateLimit
-from heliograph.jobs.errors import JobDuplicate, SettingsInvalid, StoreUnavailable
+from heliograph.jobs.errors import JobDuplicate, OutcomeUnknown, SettingsInvalid, StoreUnavailable
 from heliograph.jobs.inbound import NOBODY
 from heliograph.store.interface import InboundQuery, JobQuery
-from heliograph.store.postgresql.store import open_postgresql
-from heliograph.store.sqlite.dump import NOT_COPIED, TABLES
+from heliograph.store.postgresql.store import open_postgresql, upgrade_postgresql
+from heliograph.store.postgresql.url import PostgresqlUrl
+from heliograph.store.sqlite import dump
+from heliograph.store.sqlite.dump import NOT_COPIED, TABLES, open_dump
 from heliograph.store.sqlite.store import open_sqlite
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, a_webhook, after, an_account, an_arrival, numbers
+from tests.fakes.postgresql_proxy import Cut, proxy_to
 from tests.store.conformance import a_finished_job, a_leased_sms, a_submitted_sms, delivered
 
 ACCOUNT = AccountId(1)
@@ -147,3 +153,55 @@ async def test_every_table_is_copied_or_known_not_to_be(path):
         tables = {name for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     file.close()
     assert tables - NOT_COPIED == TABLES.keys() - {"ungathered", "caller"}
+
+
+async def test_long_texts_are_not_all_held_at_once(path, empty_url, monkeypatch):
+    monkeypatch.setattr(dump, "LENGTH_AT_ONCE", 1000)
+    async with open_sqlite(path, NOW) as store:
+        for _ in range(10):
+            await store.add_job(a_plan(text="x" * 600))
+    with open_dump(path, NOW) as opened:
+        (batches,) = [list(table.rows) for table in opened.tables() if table.name == "message"]
+    assert [len(batch) for batch in batches] == [2] * 5
+    assert (await into(empty_url, path)).counts["message"] == 10
+
+
+async def test_a_copy_whose_connection_is_cut_off_leaves_nothing_and_says_so(path, empty_url):
+    await filled(path)
+
+    async def cut_off():
+        connection = await asyncpg.connect(empty_url.dsn)
+        try:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = 'heliograph'"
+            )
+        finally:
+            await connection.close()
+
+    def once(table, done, _):
+        if table == "sms" and done == 0:
+            cutting = threading.Thread(target=asyncio.run, args=(cut_off(),))
+            cutting.start()
+            cutting.join()
+
+    with pytest.raises(StoreUnavailable, match="nothing was copied, do it again"):
+        await copy_database(path, DatabaseSettings(url=empty_url), after(0), once)
+    assert (await into(empty_url, path)).is_new
+
+
+async def test_a_copy_cut_off_at_its_very_end_says_that_it_may_be_there(path, postgres):
+    await filled(path)
+    name = await postgres.new_database(empty=True)
+    async with proxy_to(postgres) as proxy:
+        proxied = PostgresqlUrl.parse(proxy.url(name))
+        await upgrade_postgresql(proxied)
+
+        def once(table, done, _):
+            if table == "sms" and done == 0:
+                proxy.cuts = [Cut.DONE]
+
+        with pytest.raises(OutcomeUnknown, match="all is copied, or nothing; do it again"):
+            await copy_database(path, DatabaseSettings(url=proxied), after(0), once)
+        assert not (await into(proxied, path)).is_new
+    await postgres.drop(name)

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 ROWS_AT_ONCE = 5000
 """Read, sent and shown as progress together."""
+LENGTH_AT_ONCE = 4_000_000
+"""In characters and octets: where rows are so long that fewer fill it, it is those."""
 
 
 class CopiedTable(NamedTuple):

@@ -173,7 +173,7 @@ class Database:
                     await connection.raw.execute("BEGIN" if durably else "BEGIN; SET LOCAL synchronous_commit = off")
                     try:
                         result = await body(connection)
-                        await self._commit(connection.raw)
+                        await self.commit(connection)
                     except BaseException:
                         await _roll_back(connection.raw)
                         raise
@@ -183,11 +183,12 @@ class Database:
                     raise StoreUnavailable(str(error)) from error
                 tries += 1
 
-    async def _commit(self, raw: Any) -> None:
-        if raw.is_closed():
+    async def commit(self, connection: Connection) -> None:
+        """End a transaction. Raises OutcomeUnknown when that was cut off, else as the database's errors are."""
+        if connection.raw.is_closed():
             raise StoreUnavailable(f"the database {self.url} can't be used: the connection is closed")
         try:
-            await raw.execute("COMMIT")
+            await connection.raw.execute("COMMIT")
         except _AWAY as error:
             # What the server says and goes on, it says of a transaction that it has undone.
             if getattr(error, "severity_en", None) == "ERROR":

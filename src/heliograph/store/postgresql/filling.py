@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from heliograph.jobs.errors import StoreUnavailable
+from heliograph.jobs.errors import OutcomeUnknown, StoreUnavailable
 from heliograph.store.copied import Copied, CopiedTable
 from heliograph.store.postgresql.accepting import SMS_BLOCK
 from heliograph.store.postgresql.connection import Connection, Database
@@ -42,9 +42,18 @@ async def _filled(database: Database, tables: Iterable[CopiedTable], last_sms: i
         with database.translated():
             # For as long as it takes: the usual limits are for statements of milliseconds.
             await connection.raw.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
-            async with connection.raw.transaction():
-                await connection.query("lock_schema", SCHEMA_LOCK)
-                return await _fill(connection, tables, last_sms, progress)
+            # Broken off, it is rolled back with the end of the connection, whatever broke it.
+            await connection.raw.execute("BEGIN")
+            await connection.query("lock_schema", SCHEMA_LOCK)
+            copied = await _fill(connection, tables, last_sms, progress)
+            await database.commit(connection)
+            return copied
+    except OutcomeUnknown as error:
+        raise OutcomeUnknown(f"{error}: all is copied, or nothing; do it again, and it says which") from error
+    except StoreUnavailable as error:
+        if connection.raw.is_closed():
+            raise StoreUnavailable(f"{error}; nothing was copied, do it again") from error
+        raise
     finally:
         connection.raw.terminate()
 

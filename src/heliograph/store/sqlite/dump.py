@@ -1,14 +1,14 @@
 """All that a file holds, table by table, for another database to take."""
 
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from heliograph.jobs.errors import StoreUnavailable
-from heliograph.store.copied import ROWS_AT_ONCE, CopiedTable
+from heliograph.store.copied import LENGTH_AT_ONCE, ROWS_AT_ONCE, CopiedTable
 from heliograph.store.rows import instant_ms
 from heliograph.store.sqlite.connection import SCHEMA_VERSION, Connection, FileLock
 
@@ -64,8 +64,17 @@ class Dump:
             yield CopiedTable(name, tuple(column[0] for column in rows.description), count, _batches(rows))
 
 
-def _batches(rows: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
-    while batch := rows.fetchmany(ROWS_AT_ONCE):
+def _batches(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows, some at a time: fewer where they are long, for a text may have millions of characters."""
+    batch: list[tuple[Any, ...]] = []
+    length = 0
+    for row in rows:
+        batch.append(row)
+        length += sum(len(value) for value in row if isinstance(value, str | bytes))
+        if len(batch) == ROWS_AT_ONCE or length >= LENGTH_AT_ONCE:
+            yield batch
+            batch, length = [], 0
+    if batch:
         yield batch
 
 
