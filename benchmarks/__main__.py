@@ -1,5 +1,6 @@
 """Run all measurements, or those named: `python -m benchmarks accept lifecycle`."""
 
+import asyncio
 import os
 import socket
 import statistics
@@ -11,9 +12,10 @@ from pathlib import Path
 
 from benchmarks import kannel as peer
 from benchmarks import sdk as beside
-from benchmarks.clustered import durable_postgres, life_cycle
+from benchmarks.clustered import durable_postgres, forgetting, life_cycle
 from benchmarks.load import Client, Result, poll
 from benchmarks.service import PASSWORD, Service, job, json_of, npm_smsc, receiver, service, smsc
+from tests.fakes.postgresql import PostgresServer
 
 
 def _load(running: Service, requests: list[bytes], connections: int = 32, *, keep_bodies: bool = False) -> Result:
@@ -67,12 +69,26 @@ def lifecycle() -> None:
 
 
 def clustered() -> None:
-    """The same on PostgreSQL, by one node and by two."""
+    """The same on PostgreSQL, by one node, by two and by four."""
     with durable_postgres() as server:
-        for node_count in (1, 2):
+        for node_count in (1, 2, 4):
             for recipients, count in ((1, 20_000), (100, 600)):
                 figures = life_cycle(server, node_count, recipients, count)
                 _report(f"PostgreSQL, {node_count} nodes, {recipients} recipients a job", figures)
+
+
+def history_on_postgresql() -> None:
+    """The same with SMS in the database from before; and what it takes to be rid of those."""
+    with durable_postgres() as server:
+        for history in (100_000, 1_000_000, 3_000_000):
+            figures = life_cycle(server, 1, 1, 10_000, history=history)
+            _report(f"PostgreSQL, {history} SMS of history", figures)
+        asyncio.run(_report_forgetting(server, 1_000_000))
+
+
+async def _report_forgetting(server: PostgresServer, count: int) -> None:
+    async for name, figures in forgetting(server, count):
+        _report(f"PostgreSQL, {count} SMS {name}", figures)
 
 
 def smpp() -> None:
@@ -267,7 +283,19 @@ def sdk() -> None:
 
 MEASUREMENTS: dict[str, Callable[[], None]] = {
     each.__name__: each
-    for each in (accept, lifecycle, clustered, smpp, kannel, sdk, webhooks, waiting, reading_under_load, history)
+    for each in (
+        accept,
+        lifecycle,
+        clustered,
+        history_on_postgresql,
+        smpp,
+        kannel,
+        sdk,
+        webhooks,
+        waiting,
+        reading_under_load,
+        history,
+    )
 }
 
 

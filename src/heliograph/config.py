@@ -713,7 +713,9 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=36_500,
-            description="When finished jobs are deleted, and with them what webhooks haven't been told of them.",
+            description="When finished jobs are forgotten: nobody is told of them any more, nor webhooks of what they "
+            "haven't been. On SQLite they are deleted then, on PostgreSQL with all jobs of their time: at most a "
+            "seventh of these days, rounded up to whole ones, and some hours later.",
             extra={"unit": "days"},
         ),
     ] = 90

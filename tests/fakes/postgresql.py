@@ -17,7 +17,7 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from heliograph.store.postgresql.store import upgrade_postgresql
+from heliograph.store.postgresql.store import PostgresqlStore, upgrade_postgresql
 from heliograph.store.postgresql.url import PostgresqlUrl
 
 USER = "heliograph"
@@ -72,13 +72,17 @@ class PostgresServer:
             self._emptied = await self.new_database()
         connection = await self.connect(self._emptied)
         try:
-            tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-            names = {row[0] for row in tables} - {"heliograph_schema"}
+            tables = await connection.fetch(
+                "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+                " AND relnamespace = 'public'::regnamespace"
+            )
+            names = {row[0] for row in tables} - {"heliograph_schema", "partition"}
             sequences = await connection.fetch("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'")
             await connection.execute(
                 ";".join(
                     [f"DELETE FROM {name}" for name in sorted(names)]
                     + [f"ALTER SEQUENCE {row[0]} RESTART" for row in sequences]
+                    + ["UPDATE partition SET row_by_row = (number <= 0), number = greatest(number, 0)"]
                 )
             )
         finally:
@@ -100,6 +104,12 @@ class PostgresServer:
             await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         finally:
             await connection.close()
+
+
+async def hide_what_is_forgotten(store: PostgresqlStore) -> None:
+    """Have the first partition treated as all others are: what is forgotten in it stays until it goes as a whole."""
+    async with store._database.writing() as db:
+        await db.script("UPDATE partition SET row_by_row = false")
 
 
 def binaries() -> Path:

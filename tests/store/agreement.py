@@ -175,7 +175,6 @@ async def _failed(store: Store, webhook: Webhook) -> list[tuple[object, ...]] | 
     found = await store.find_failed_events(webhook.account, webhook.id, 0, 1000)
     if found is None:
         return None
-    return sorted((each.event.type.value, each.event.subject, each.attempt_count, each.failed_at) for each in found)
     return sorted(
         (each.event.type.value, each.event.subject, each.attempt_count, each.reason, each.failed_at) for each in found
     )

@@ -1,16 +1,28 @@
 """The schema of a PostgreSQL database: set up, upgraded while nodes run, refused where it doesn't fit."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
 
 from heliograph.jobs.errors import StoreUnavailable
-from heliograph.store.postgresql import schema
+from heliograph.jobs.status import ProcessStatus
+from heliograph.store.postgresql import connection, schema
 from heliograph.store.postgresql.schema import SCHEMA_VERSION
 from heliograph.store.postgresql.store import open_postgresql, upgrade_postgresql
 from heliograph.store.postgresql.url import PostgresqlUrl
-from tests.fakes.builders import a_plan
+from tests.fakes.builders import a_plan, a_planned_sms, after, an_account
+from tests.store.conformance import (
+    a_finished_job,
+    a_submitted_sms,
+    delivered,
+    finished_at,
+    lease,
+    listed,
+    progress_of,
+    sms_of,
+)
 
 NEXT = "-- compatible from: {}\nALTER TABLE sms ADD COLUMN extra text;\n"
 
@@ -147,3 +159,72 @@ async def test_of_several_hosts_the_one_that_answers_is_taken(postgres, url):
     several = postgres.url_over_tcp(name).replace("@127.0.0.1:", "@127.0.0.1:1,127.0.0.1:")
     async with open_postgresql(PostgresqlUrl.parse(several)) as store:
         await store.ready()
+
+
+# From one database to partitions of it
+
+
+@pytest.fixture
+def before_partitions(monkeypatch):
+    """Makes this the version before, with its schema and the numbers that it gives to SMS, until called."""
+    migrations, version = schema._MIGRATIONS, schema.SCHEMA_VERSION
+    monkeypatch.setattr(schema, "_MIGRATIONS", migrations[:2])
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
+    monkeypatch.setitem(connection._QUERIES, "next_sms_block", "SELECT nextval('sms_block')")
+    monkeypatch.setitem(connection._QUERIES, "job", connection._QUERIES["job"].replace("known_job", "job"))
+
+    def no_more():
+        monkeypatch.setattr(schema, "_MIGRATIONS", migrations)
+        monkeypatch.setattr(schema, "SCHEMA_VERSION", version)
+
+    return no_more
+
+
+async def test_what_was_there_is_the_first_partition_and_nodes_of_the_version_before_go_on(
+    empty_url, before_partitions
+):
+    async with AsyncExitStack() as stack:
+        older = await stack.enter_async_context(open_postgresql(empty_url))
+        assert await older.put_account(an_account("acme"))
+        done = await a_finished_job(older)
+        waiting, submitted_before = a_plan(a_planned_sms(parts=2)), await a_submitted_sms(older)
+        await older.add_job(waiting)
+        before = [await sms_of(older, plan) for plan in (done, waiting, submitted_before)]
+        before_partitions()
+        assert await upgrade_postgresql(empty_url) == (2, SCHEMA_VERSION)
+        assert [await sms_of(older, plan) for plan in (done, waiting, submitted_before)] == before
+        await older.record_receipts("acme", [delivered("m1", at=3)])
+        added_since = await a_finished_job(older, at=5)
+        newer = await stack.enter_async_context(open_postgresql(empty_url))
+        added_by_newer = await a_finished_job(newer, at=6)
+        for store in (older, newer):
+            assert (await finished_at(store, submitted_before), await finished_at(store, added_since)) == (
+                after(3),
+                after(5),
+            )
+            assert len(await sms_of(store, added_by_newer)) == 2
+        assert len(await listed(newer)) == 5
+        assert [part.segment.text for part in await lease(newer, at=1e9)] == []
+        assert {each.process_status for each in await progress_of(newer, waiting)} == {ProcessStatus.DONE}
+        assert await newer.forget_jobs(after(4), 10) == 3
+        assert len(await listed(newer)) == 2
+        async with newer._database.writing() as db:
+            assert await db.raw.fetchval("SELECT count(*) FROM sms_0") == 4, "here they go row by row, as they did"
+
+
+async def test_the_upgrade_reads_what_is_there_once_and_writes_none_of_it(empty_url, before_partitions):
+    async with open_postgresql(empty_url) as older:
+        await a_finished_job(older)
+        async with older._database.writing() as db:
+            files = await db.raw.fetch("SELECT relname, relfilenode FROM pg_class WHERE relname IN ('job', 'sms')")
+        before_partitions()
+        await upgrade_postgresql(empty_url)
+        async with older._database.writing() as db:
+            after_it = await db.raw.fetch(
+                "SELECT relname, relfilenode FROM pg_class WHERE relname IN ('job_0', 'sms_0')"
+            )
+            indexes = await db.raw.fetch(
+                "SELECT tablename, count(*) FROM pg_indexes WHERE tablename ~ '^(job|message|sms)_0$' GROUP BY 1"
+            )
+    assert sorted(row[1] for row in files) == sorted(row[1] for row in after_it)
+    assert sorted(map(tuple, indexes)) == [("job_0", 4), ("message_0", 1), ("sms_0", 1)]

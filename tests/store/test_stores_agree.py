@@ -24,9 +24,11 @@ from heliograph.store.interface import (
     Postponed,
     ReceiptNews,
     SmsQuery,
+    Store,
     Submitted,
 )
 from tests.fakes.builders import a_plan, a_planned_sms, an_account, an_arrival, numbers
+from tests.fakes.postgresql import hide_what_is_forgotten
 from tests.store.agreement import ACCOUNTS, ON_POSTGRESQL, ON_SQLITE, OnPostgresql, WebhookRules, seconds
 
 PHONES = numbers(4)
@@ -308,6 +310,15 @@ class StoresAgreeOnPostgresql(OnPostgresql, StoresAgree):
     pass
 
 
+class StoresAgreeInPartitions(StoresAgreeOnPostgresql):
+    """Where what is forgotten isn't deleted, but hidden."""
+
+    async def open_store(self) -> Store:
+        store = await super().open_store()
+        await hide_what_is_forgotten(store)
+        return store
+
+
 @pytest.fixture
 def server_for_machines(postgres):
     OnPostgresql.server = postgres
@@ -315,5 +326,7 @@ def server_for_machines(postgres):
 
 StoresAgree.TestCase.settings = ON_SQLITE
 StoresAgreeOnPostgresql.TestCase.settings = ON_POSTGRESQL
+StoresAgreeInPartitions.TestCase.settings = ON_POSTGRESQL
 TestStoresAgree = StoresAgree.TestCase
 TestStoresAgreeOnPostgresql = pytest.mark.usefixtures("server_for_machines")(StoresAgreeOnPostgresql.TestCase)
+TestStoresAgreeInPartitions = pytest.mark.usefixtures("server_for_machines")(StoresAgreeInPartitions.TestCase)

@@ -28,6 +28,7 @@ async def forget_old_jobs(store: Store, clock: Clock, *, days: float, text_days:
             inbound_days = days if text_days is None else min(days, text_days)
             inbound = await _in_steps(store.forget_inbound, STEP_INBOUND, clock, inbound_days)
             events = await _in_steps(store.forget_events, STEP_EVENTS, clock, days)
+            await store.keep_in_order(clock.now(), days)
         except StoreUnavailable as error:
             log.error("retention.store_unavailable", error=str(error))
         else:

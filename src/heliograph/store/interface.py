@@ -569,14 +569,23 @@ class Store(Protocol):
     # The rest
 
     async def forget_jobs(self, received_before: datetime, limit: int) -> int:
-        """Delete up to `limit` finished jobs received before an instant; how many were deleted.
+        """Forget up to `limit` finished jobs received before an instant, the oldest first; how many were forgotten.
 
+        Nobody is told of them any more; what is left of them is deleted now, or by `keep_in_order`.
         By and by, who last wrote to which phone before that instant's day is forgotten as well.
         """
         ...
 
     async def blank_texts(self, received_before: datetime, limit: int) -> int:
         """Delete the texts of up to `limit` finished jobs received before an instant; how many jobs had some."""
+        ...
+
+    async def keep_in_order(self, now: datetime, days: float) -> None:
+        """Do what a store needs now and then so as to stay as quick as it is.
+
+        Where it keeps history in pieces, it makes those that will be needed, and drops those that were forgotten whole.
+        days: for how long jobs are kept.
+        """
         ...
 
     async def counts(self, now: datetime) -> Counts:

@@ -1,5 +1,6 @@
 """How jobs are kept: one statement a table for all jobs that come together."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from heliograph.store.rows import COUNTER_BITS, instant_ms, instant_ms_up, names
 
 SMS_BLOCK = 16_384
 """How many SMS numbers are taken from the database at once, as the sequence in the schema says."""
+BLOCK_LIFETIME_S = 3600.0
+"""How long numbers are given from a block: they begin with the second in which it was taken, and are dropped by it."""
 
 
 class SmsNumbers:
@@ -25,13 +28,16 @@ class SmsNumbers:
     def __init__(self) -> None:
         self._next = 0
         self._end = 0
+        self._use_until = 0.0
 
     async def take(self, db: Connection, count: int) -> int:
         """The first of so many numbers that follow one another."""
         assert count <= SMS_BLOCK, "a job has fewer SMS than a block has numbers"
-        if self._next + count > self._end:
+        now = asyncio.get_running_loop().time()
+        if self._next + count > self._end or now >= self._use_until:
             self._next = await db.value("next_sms_block")
             self._end = self._next + SMS_BLOCK
+            self._use_until = now + BLOCK_LIFETIME_S
         first = self._next
         self._next += count
         return first

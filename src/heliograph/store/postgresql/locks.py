@@ -5,6 +5,8 @@ from zlib import crc32
 
 SCHEMA_LOCK = 0x48656C69
 """Whoever changes the schema has it; alone, in the space of locks with one number."""
+HISTORY_LOCK = 0x48656C68
+"""Whoever drops partitions has it; alone, in the space of locks with one number."""
 NODES = 0x48656C6E
 """With a node's number: held by the node's process while it lives."""
 CARRIERS = 0x48656C63

@@ -1,6 +1,7 @@
--- Each query begins with its name. Rows come as columns, one array each. What is locked is locked in order of its id,
--- and the tables in this order: advisory locks, live, late, event, job, idempotency, fingerprint, the locks of who spends;
--- so nobody waits for who waits for them.
+-- Each query begins with its name. Rows come as columns, one array each. What is partitioned is joined with them: of
+-- "id = ANY ($1)" a plan that is kept can't tell which partitions are meant, and looks into all. What is locked is locked
+-- in order of its id, and the tables in this order: advisory locks, live, late, event, job, idempotency, fingerprint, the
+-- locks of who spends; so nobody waits for who waits for them.
 
 -- name: lock
 -- Until the transaction's end, each key in turn, alone or shared. A statement of its own, so that the next one sees what
@@ -12,7 +13,13 @@ FROM unnest($2::int[], $3::boolean[]) AS wanted (key, alone)
 -- Jobs
 
 -- name: next_sms_block
-SELECT nextval('sms_block')
+-- The second, so that SMS are partitioned by time as their jobs are; 12 bits of the sequence, so that blocks taken in one
+-- second differ; and 14 bits for the numbers of a block. But for as long as the first partition lasts, the number of the
+-- sequence: nodes of the version before, which may be running then, can't read SMS with higher numbers than 31 bits.
+SELECT CASE
+  WHEN EXISTS (SELECT FROM partition WHERE number = 0 AND until / 1000 > extract(epoch FROM clock_timestamp()))
+  THEN nextval('sms_block')
+  ELSE (floor(extract(epoch FROM clock_timestamp()))::bigint << 12 | nextval('sms_block') / 16384 % 4096) << 14 END
 
 -- name: insert_jobs
 -- Jobs, messages, SMS and the parts that are to be sent, in one statement: it costs less than five.
@@ -100,11 +107,11 @@ INSERT INTO spent (account, second, parts) SELECT * FROM unnest($1::int[], $2::b
 ON CONFLICT (account, second) DO UPDATE SET parts = spent.parts + excluded.parts
 
 -- name: job
-SELECT id, public_id, first_sms, sms_count, options, finished FROM job
+SELECT id, public_id, first_sms, sms_count, options, finished FROM known_job
 WHERE id >= $1 AND id < $2 AND public_id = $3 AND account = $4
 
 -- name: jobs
-SELECT id, public_id, first_sms, sms_count, options, finished FROM job
+SELECT id, public_id, first_sms, sms_count, options, finished FROM known_job
 WHERE account = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4 OFFSET $5
 
 -- name: open_jobs
@@ -119,7 +126,7 @@ WHERE id >= $1 AND id < $2 ORDER BY id
 -- In one statement, so that no SMS is read as not final and then found to have no parts any more.
 SELECT sms.id, sms.dst, sms.customer_ref, sms.process_status, sms.status, sms.reason, sms.sent, sms.finished,
        live.id, live.state, live.status, live.reason, live.sent
-FROM sms LEFT JOIN live ON live.id >> 5 = sms.id AND live.id >= $1 << 5 AND live.id < $2 << 5
+FROM sms LEFT JOIN live ON live.id >> 5 = sms.id AND live.id >= $1::bigint << 5 AND live.id < $2::bigint << 5
 WHERE sms.id >= $1 AND sms.id < $2 ORDER BY sms.id, live.id
 
 -- name: sms_that_fit
@@ -239,28 +246,33 @@ WITH news AS (
   RETURNING sms.id, sms.job, sms.finished
 ), gone AS (
   DELETE FROM live WHERE id = ANY ($7::bigint[])
+), whole AS MATERIALIZED (
+  SELECT ended.id, ended.job, ended.finished, job.account, job.sms_count FROM ended JOIN job ON job.id = ended.job
 ), told AS (
   INSERT INTO event (webhook, type, ref, at, state, due, attempts, reason)
-  SELECT webhook.id, 0, ended.id, ended.finished, 0, ended.finished, 0, ''
-  FROM ended JOIN job ON job.id = ended.job JOIN webhook ON webhook.account = job.account AND webhook.types & 1 <> 0
-  ORDER BY ended.id, webhook.id
+  SELECT webhook.id, 0, whole.id, whole.finished, 0, whole.finished, 0, ''
+  FROM whole JOIN webhook ON webhook.account = whole.account AND webhook.types & 1 <> 0
+  ORDER BY whole.id, webhook.id
   RETURNING id
 )
-SELECT job.id, job.sms_count > 1, (SELECT count(*) FROM told) FROM ended JOIN job ON job.id = ended.job
+SELECT job, sms_count > 1, (SELECT count(*) FROM told) FROM whole
 
 -- name: hold_jobs
 -- Those of several SMS, of which two transactions may end the last two: one waits, and finds nothing live any more.
-SELECT id FROM job WHERE id = ANY ($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
+SELECT job.id FROM unnest($1::bigint[]) AS wanted (id) JOIN job ON job.id = wanted.id ORDER BY job.id
+FOR NO KEY UPDATE OF job
 
 -- name: finish_jobs
 -- Of the jobs to which ended SMS belong, those with nothing live are finished, and webhooks are told, after the events of
--- the SMS. Gives back how many events that made.
+-- the SMS. Gives back how many events that made. "finished IS NULL" would do as well, but then the index of all open jobs
+-- might be read from end to end instead of the key.
 WITH done AS (
   UPDATE job SET finished =
     (SELECT max(sms.finished) FROM sms WHERE sms.id >= job.first_sms AND sms.id < job.first_sms + job.sms_count)
-  WHERE id = ANY ($1::bigint[]) AND finished IS NULL AND NOT EXISTS (
+  FROM unnest($1::bigint[]) AS wanted (id)
+  WHERE job.id = wanted.id AND coalesce(finished, -1) < 0 AND NOT EXISTS (
     SELECT FROM live WHERE live.id >= job.first_sms << 5 AND live.id < (job.first_sms + job.sms_count) << 5)
-  RETURNING id, account, first_sms, sms_count, finished
+  RETURNING job.id, account, first_sms, sms_count, finished
 ), told AS (
   INSERT INTO event (webhook, type, ref, at, state, due, attempts, reason)
   SELECT webhook.id, 1, done.id, done.finished, CASE WHEN EXISTS (
@@ -281,7 +293,7 @@ SELECT late.id, late.message_id, late.carrier, true FROM unnest($1::text[], $2::
 JOIN late ON late.message_id = wanted.message_id AND late.carrier = wanted.carrier
 
 -- name: killed
-SELECT id FROM sms WHERE id = ANY ($1::bigint[]) AND process_status = 'KILL'
+SELECT sms.id FROM unnest($1::bigint[]) AS wanted (id) JOIN sms ON sms.id = wanted.id AND process_status = 'KILL'
 
 -- name: hold_late
 -- The parts of killed SMS whose receipts are told, for us alone until the end of the transaction.
@@ -329,7 +341,7 @@ DELETE FROM late USING unnest($1::bigint[], $2::bigint[]) AS old (first, last)
 WHERE late.id >= old.first << 5 AND late.id < old.last << 5
 
 -- name: dsts
-SELECT id, dst FROM sms WHERE id = ANY ($1::bigint[])
+SELECT sms.id, dst FROM unnest($1::bigint[]) AS wanted (id) JOIN sms ON sms.id = wanted.id
 
 -- name: park
 INSERT INTO parked (carrier, message_id, at, content)
@@ -399,29 +411,93 @@ WHERE call.account = old.account AND call.number <= old.number
 
 -- Retention
 
--- name: old_jobs
--- Finished jobs received before an instant, oldest first.
-SELECT id, first_sms, sms_count FROM job WHERE id < $1 AND finished IS NOT NULL ORDER BY id LIMIT $2
-FOR UPDATE SKIP LOCKED
+-- name: hold_forgotten
+-- Below which number jobs have been forgotten; for us alone until the end of the transaction.
+INSERT INTO forgotten AS kept (one, below) VALUES (true, 0) ON CONFLICT (one) DO UPDATE SET below = kept.below
+RETURNING below
+
+-- name: write_forgotten
+UPDATE forgotten SET below = $1 WHERE one
+
+-- name: jobs_between
+SELECT id, first_sms, sms_count, finished IS NOT NULL FROM job WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3
+
+-- name: linger
+INSERT INTO lingering (job) SELECT * FROM unnest($1::bigint[]) ON CONFLICT DO NOTHING
+
+-- name: lingered
+-- Jobs that lingered and are finished now, oldest first.
+SELECT done.id, done.first_sms, done.sms_count FROM lingering CROSS JOIN LATERAL (
+  SELECT id, first_sms, sms_count FROM job WHERE job.id = lingering.job AND finished IS NOT NULL LIMIT 1) AS done
+WHERE lingering.job < $1 ORDER BY lingering.job LIMIT $2
+
+-- name: delete_lingering
+DELETE FROM lingering WHERE job = ANY ($1::bigint[])
 
 -- name: jobs_with_texts
-SELECT id FROM job WHERE NOT blank AND id < $1 AND finished IS NOT NULL ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+SELECT id FROM known_job WHERE NOT blank AND id < $1 AND finished IS NOT NULL ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 
 -- name: blank_messages
-UPDATE message SET text = '', parts = NULL WHERE job = ANY ($1::bigint[])
+UPDATE message SET text = '', parts = NULL FROM unnest($1::bigint[]) AS old (job) WHERE message.job = old.job
 
 -- name: blank_jobs
-UPDATE job SET blank = true WHERE id = ANY ($1::bigint[])
+UPDATE job SET blank = true FROM unnest($1::bigint[]) AS old (id) WHERE job.id = old.id
 
 -- name: delete_sms
 DELETE FROM sms USING unnest($1::bigint[], $2::bigint[]) AS old (first, last)
 WHERE sms.id >= old.first AND sms.id < old.last
 
 -- name: delete_messages
-DELETE FROM message WHERE job = ANY ($1::bigint[])
+DELETE FROM message USING unnest($1::bigint[]) AS old (job) WHERE message.job = old.job
 
 -- name: delete_jobs
-DELETE FROM job WHERE id = ANY ($1::bigint[])
+DELETE FROM job USING unnest($1::bigint[]) AS old (id) WHERE job.id = old.id
+
+-- name: rest_of_jobs
+-- Forgotten jobs that are in no partition that will be dropped, oldest first.
+SELECT job_rest.id, first_sms, sms_count FROM job_rest
+WHERE id < $1 AND finished IS NOT NULL AND NOT EXISTS (SELECT FROM lingering WHERE lingering.job = job_rest.id)
+ORDER BY id LIMIT $2
+
+-- Partitions
+
+-- name: partitions
+SELECT number, since, until, row_by_row, last_job FROM partition ORDER BY number
+
+-- name: forgotten_below
+SELECT below FROM forgotten WHERE one
+
+-- name: last_of_rest
+-- The last millisecond of which something is in no partition.
+SELECT greatest((SELECT max(id) >> 20 FROM job_rest), (SELECT max(job) >> 20 FROM message_rest),
+  (SELECT (max(id) >> 26) * 1000 + 999 FROM sms_rest))
+
+-- name: insert_partition
+INSERT INTO partition (number, since, until, row_by_row) VALUES ($1, $2, $3, false)
+
+-- name: choose_row_by_row
+-- Of partitions that are longer than so many milliseconds, but never of the first.
+UPDATE partition SET row_by_row = until - since > $1 WHERE number > 0 AND row_by_row <> (until - since > $1)
+
+-- name: delete_partition
+DELETE FROM partition WHERE number = $1
+
+-- name: keep_partition
+UPDATE partition SET last_job = $2 WHERE number = $1
+
+-- name: survivors
+-- Jobs below a number that are not forgotten.
+SELECT id, first_sms, sms_count FROM job WHERE finished IS NULL AND id < $1
+UNION
+SELECT left_over.id, left_over.first_sms, left_over.sms_count FROM lingering CROSS JOIN LATERAL (
+  SELECT id, first_sms, sms_count FROM job WHERE job.id = lingering.job LIMIT 1) AS left_over
+
+-- name: have_sms_between
+-- Whether jobs from one on have SMS with numbers between two.
+SELECT EXISTS (SELECT FROM job WHERE id >= $1 AND first_sms < $3 AND first_sms + sms_count > $2)
+
+-- name: try_history
+SELECT pg_try_advisory_lock($1)
 
 -- Metrics
 
@@ -626,11 +702,11 @@ UPDATE event SET due = 0, node = NULL WHERE state = 0 AND node = $1
 -- name: sms_told
 SELECT sms.id, job.public_id, job.first_sms, sms.dst, sms.customer_ref, sms.process_status, sms.status, sms.reason,
   sms.sent, sms.finished
-FROM unnest($1::bigint[]) AS wanted (id) JOIN sms ON sms.id = wanted.id JOIN job ON job.id = sms.job
+FROM unnest($1::bigint[]) AS wanted (id) JOIN sms ON sms.id = wanted.id JOIN known_job AS job ON job.id = sms.job
 
 -- name: jobs_told
 SELECT job.id, public_id, first_sms, sms_count, options, finished FROM unnest($1::bigint[]) AS wanted (id)
-JOIN job ON job.id = wanted.id
+JOIN known_job AS job ON job.id = wanted.id
 
 -- name: inbound_told
 SELECT inbound.id, public_id, account, src, dst, text, received FROM unnest($1::bigint[]) AS wanted (id)

@@ -534,6 +534,10 @@ class PostgresqlStore:
     async def blank_texts(self, received_before: datetime, limit: int) -> int:
         return await self._in_transaction(lambda db: retention.blank_texts(db, received_before, limit))
 
+    async def keep_in_order(self, now: datetime, days: float) -> None:
+        self._check_open()
+        await retention.keep_in_order(self._database, instant_ms(now), days)
+
     async def counts(self, now: datetime) -> Counts:
         self._check_open()
         async with self._database.reading() as db:
