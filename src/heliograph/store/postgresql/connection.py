@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] # It has none; `Database` is all that sees it.
 
 from heliograph.jobs.errors import OutcomeUnknown, StoreUnavailable
+from heliograph.store.postgresql.plan_ages import PlanAges
 from heliograph.store.postgresql.url import PostgresqlUrl
 from heliograph.store.sql import load_queries
 
@@ -39,7 +40,8 @@ _COMMON = {
     "tcp_keepalives_count": "3",
 }
 # A plan made while a queue was empty is a bad one for a full queue. So each list is planned when it is asked for, and
-# writes, of which planning is a good part, are planned once, but by keys alone, whatever the statistics say just then.
+# writes, of which planning is a good part, are planned once in a while (`plan_ages`), but by keys alone, whatever the
+# statistics say just then.
 _READING = {**_COMMON, "default_transaction_read_only": "on", "plan_cache_mode": "force_custom_plan"}
 _WRITING = {
     **_COMMON,
@@ -103,6 +105,7 @@ class Database:
         self.url = url
         self._write_pool = self._pool(_WRITING, connections)
         self._read_pool = self._pool(_READING, READ_CONNECTIONS)
+        self._plan_ages = PlanAges()
 
     def _pool(self, settings: dict[str, str], size: int) -> Any:
         return _driver.create_pool(
@@ -170,7 +173,7 @@ class Database:
         while True:
             try:
                 async with self._from(self._write_pool) as connection:
-                    await connection.raw.execute("BEGIN" if durably else "BEGIN; SET LOCAL synchronous_commit = off")
+                    await connection.raw.execute(self._beginning(connection, durably=durably))
                     try:
                         result = await body(connection)
                         await self.commit(connection)
@@ -182,6 +185,11 @@ class Database:
                 if tries == TRIES:
                     raise StoreUnavailable(str(error)) from error
                 tries += 1
+
+    def _beginning(self, connection: Connection, *, durably: bool) -> str:
+        begin = "BEGIN" if durably else "BEGIN; SET LOCAL synchronous_commit = off"
+        now_s = asyncio.get_running_loop().time()
+        return f"DISCARD PLANS; {begin}" if self._plan_ages.are_old(connection.raw.get_server_pid(), now_s) else begin
 
     async def commit(self, connection: Connection) -> None:
         """End a transaction. Raises OutcomeUnknown when that was cut off, else as the database's errors are."""
