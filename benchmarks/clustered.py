@@ -22,6 +22,7 @@ DURABLE = {
     "full_page_writes": "on",
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
+    "autovacuum": "on",
     "autovacuum_naptime": "10s",
 }
 """As an operator has it."""

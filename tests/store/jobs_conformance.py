@@ -472,6 +472,13 @@ class JobsConformance:
         found = await search(store, since=after(1), until=after(3))
         assert [each.job_id for each in found] == [plans[1].job_id, plans[0].job_id]
 
+    @pytest.mark.parametrize("criteria", [{"billcode": "x"}, {"dst": "+491"}, {"status": Status.NONE}])
+    async def test_a_search_finds_nothing_from_before_its_span(self, store: Store, criteria):
+        await store.add_job(a_plan(a_planned_sms("+491"), billcode="x"))
+        await store.add_job(a_plan(a_planned_sms("+492"), billcode="y", at=after(1)))
+        assert len(await search(store, **criteria)) >= 1
+        assert await search(store, since=after(2), until=after(3), **criteria) == []
+
     async def test_a_search_passes_over_what_others_sent_in_between(self, store: Store):
         plans = [a_plan(a_planned_sms("+491"), a_planned_sms("+492"), at=after(at), billcode=f"{at}") for at in (0, 9)]
         await store.add_job(plans[0])

@@ -20,6 +20,7 @@ from heliograph.jobs.webhooks import EventType
 from heliograph.store import group_commit
 from heliograph.store.interface import Added, EventPostponed, Store
 from heliograph.store.sqlite import connection as sqlite_connection
+from heliograph.store.sqlite import search as sqlite_search
 from heliograph.store.sqlite import writer
 from heliograph.store.sqlite.store import SqliteStore, open_sqlite
 from heliograph.store.sqlite.writer import Block, RecordOutcomes, RemoveWebhook
@@ -41,7 +42,7 @@ from tests.store.conformance import (
     spent,
     submitted,
 )
-from tests.store.jobs_conformance import JobsConformance
+from tests.store.jobs_conformance import JobsConformance, search
 from tests.store.recalls_conformance import RecallsConformance, recalls
 from tests.store.webhooks.conformance import WebhookConformance, a_kept_webhook, told
 
@@ -732,3 +733,10 @@ async def test_what_agents_spent_outlives_the_process_and_is_forgotten_after_its
         assert await spent(store, 5, at=3600)
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("SELECT count(*), sum(parts) FROM spent").fetchone() == (1, 5)
+
+
+async def test_a_search_for_a_billcode_ends_with_its_span_where_the_last_step_finds_no_job(store, monkeypatch):
+    monkeypatch.setattr(sqlite_search, "STEP_JOBS", 2)
+    for at in range(5):
+        await store.add_job(a_plan(billcode="x", at=after(at)))
+    assert len(await search(store, since=after(1), billcode="x")) == 4

@@ -78,7 +78,8 @@ class Search:
             jobs = [job for job in jobs if criteria.billcode is None or criteria.fit_job(stored_job(job))]
         else:
             count, lowest = db.query("span_of_jobs", *span, STEP_JOBS)[0][:2]
-            jobs = db.query("jobs_of_billcode", span[0], lowest or 0, self._until, criteria.billcode)
+            # Without any in the span there is no lowest, and nothing below it may be looked at.
+            jobs = db.query("jobs_of_billcode", span[0], lowest, self._until, criteria.billcode) if count else []
         self.is_done, self._until = count < STEP_JOBS, lowest or 0
         wanted: list[tuple[Any, ...]] = []
         sms_count = 0
