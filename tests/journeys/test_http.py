@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from heliograph.api.protocol import HttpProtocol
 from tests.fakes.service import Running, basic, running_server
 
 HEADER_TIMEOUT_S = 0.5
@@ -192,6 +193,84 @@ def test_a_body_that_comes_after_its_answer_is_no_request(connection, body):
     assert b" 415 " in answer.partition(b"\r\n")[0]
     connection.sendall(body + b"GET /rest/v1/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert received(connection).startswith(b"HTTP/1.1 200 ")
+
+
+REFUSED = [
+    (b"POST /rest/v1/jobs", b"", 401),
+    (b"PUT /rest/v1/jobs", b"Authorization: " + basic().encode() + b"\r\n", 405),
+    (b"POST /rest/v1/nothing", b"Authorization: " + basic().encode() + b"\r\n", 404),
+    (b"POST /rest/v1/jobs", b"Authorization: " + basic().encode() + b"\r\nContent-Type: text/plain\r\n", 415),
+]
+
+
+def refused_before_its_body(connection: socket.socket, line: bytes, headers: bytes, framing: bytes) -> bytes:
+    """The status line of the answer to a request whose body is still to come."""
+    connection.sendall(line + b" HTTP/1.1\r\nHost: a\r\n" + headers + framing + b"\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += connection.recv(65_536)
+    return answer.partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(("line", "headers", "status"), REFUSED, ids=[str(status) for *_, status in REFUSED])
+def test_a_large_body_that_comes_after_its_answer_is_dropped_and_the_connection_kept(connection, line, headers, status):
+    size = 200_000  # More than a head may have.
+    assert b" %d " % status in refused_before_its_body(connection, line, headers, b"Content-Length: %d" % size)
+    connection.sendall(b" " * size)
+    connection.sendall(b"GET /rest/v1/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    answers = received(connection).split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == [b"200"]
+
+
+def test_a_dropped_body_may_take_longer_than_headers_may(connection):
+    line, headers, _ = REFUSED[0]
+    refused_before_its_body(connection, line, headers, b"Content-Length: 3")
+    connection.settimeout(2 * HEADER_TIMEOUT_S)
+    connection.sendall(b"a")
+    with pytest.raises(TimeoutError):
+        connection.recv(1)
+    connection.sendall(b"bcGET /rest/v1/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    connection.settimeout(10)
+    assert received(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_headers_that_do_not_come_after_a_dropped_body_are_408(connection):
+    line, headers, _ = REFUSED[0]
+    refused_before_its_body(connection, line, headers, b"Content-Length: 3")
+    connection.sendall(b"abc")
+    connection.sendall(b"GET /rest/v1/version HTTP/1.1\r\n")
+    assert received(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_dropped_body_that_does_not_end_closes_the_connection_without_another_answer(connection, monkeypatch):
+    monkeypatch.setattr(HttpProtocol, "body_timeout_s", 0.3)
+    line, headers, _ = REFUSED[0]
+    refused_before_its_body(connection, line, headers, b"Content-Length: 3")
+    connection.sendall(b"a")
+    assert received(connection) == b""
+
+
+def test_a_dropped_body_without_end_closes_the_connection_at_its_bound(connection, monkeypatch):
+    monkeypatch.setattr(HttpProtocol, "max_dropped_octets", 100_000)
+    line, headers, _ = REFUSED[0]
+    refused_before_its_body(connection, line, headers, b"Content-Length: 1000000")
+    connection.sendall(b" " * 100_001)
+    assert received(connection) == b""
+
+
+def test_a_dropped_body_that_cannot_be_read_closes_the_connection_without_another_answer(connection):
+    line, headers, _ = REFUSED[0]
+    refused_before_its_body(connection, line, headers, b"Transfer-Encoding: chunked")
+    connection.sendall(b"no chunk\r\n")
+    assert received(connection) == b""
+
+
+@pytest.mark.slow  # uvicorn lets a connection rest for 5 s.
+def test_a_connection_that_rests_after_a_dropped_body_is_closed_in_time(connection):
+    line, headers, _ = REFUSED[0]
+    refused_before_its_body(connection, line, headers, b"Content-Length: 3")
+    connection.sendall(b"abc")
+    assert received(connection) == b""
 
 
 def test_the_service_does_not_tell_which_server_it_is(connection):

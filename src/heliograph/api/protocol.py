@@ -1,6 +1,7 @@
 """uvicorn's HTTP protocol, with a cap on the time and size of what comes before a body.
 
-The application is begun when a request is all here, and at once where it only reads.
+The application is begun when a request is all here, and at once where it only reads. What comes of a body after its
+answer is dropped, within bounds.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Any, cast
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from heliograph.api.app import BODY_TIMEOUT_S, MAX_DROPPED_OCTETS
 from heliograph.api.exchange import Exchange, begin_task
 from heliograph.wire.shapes import ErrorResponse
 
@@ -23,14 +25,23 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}(?= )")
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection. A request's line and headers must come within `header_timeout_s` of the first octet."""
+    """One connection. A request's line and headers must come within `header_timeout_s` of the first octet.
+
+    What is left of a body once it has been answered must come within `body_timeout_s`, and be no more than
+    `max_dropped_octets`: then the connection is closed.
+    """
 
     header_timeout_s: float = 10.0
+    body_timeout_s: float = BODY_TIMEOUT_S
+    max_dropped_octets: int = MAX_DROPPED_OCTETS
     _head_timer: TimerHandle | None = None
     _head_octets = 0
     _unread_octets = 0
+    _drop_timer: TimerHandle | None = None
+    _dropped_octets = 0
     _method: str | None = None
     _in_message = False
+    _in_body = False
     _unbegun: tuple[RequestResponseCycle, Any] | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -43,16 +54,23 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        self._body_dropped()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         cycle = cast("RequestResponseCycle | None", self.cycle)
-        if self._head_timer is None and (cycle is None or cycle.response_complete):
+        is_dropping = self._drop_timer is not None
+        if self._head_timer is None and not self._in_body and (cycle is None or cycle.response_complete):
             self._await_head()
         if not self._in_message:  # Else it is more of a body, though that may have been answered already.
             data = self._parsable(data)
         super().data_received(data)
         self._begin_waiting()
+        if is_dropping and self._drop_timer is None and self.cycle is cycle and not self.transport.is_closing():
+            # The last of a dropped body has come: from here on the connection rests, as after an answer.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
         if self._head_timer is not None and not self.transport.is_closing():
             # The parser tells of a header only when it is whole, and keeps what came of it until then.
             self._unread_octets += len(data)
@@ -73,7 +91,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
-        self._in_message = False
+        self._in_message = self._in_body = False
+        self._body_dropped()
         super().on_message_complete()
         self._begin_waiting()
 
@@ -87,9 +106,30 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_came()
+        self._in_body = True
         super().on_headers_complete()
         if self._method is not None:
             self.scope["method"], self._method = self._method, None
+
+    def on_body(self, body: bytes) -> None:
+        if self._drop_timer is not None:
+            self._dropped_octets += len(body)
+            if self._dropped_octets > self.max_dropped_octets:
+                self.transport.close()
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_body and self.cycle.response_complete and not self.transport.is_closing():
+            # Refused before its body was read; a client that is still sending is to see why.
+            self._unset_keepalive_if_required()
+            self._dropped_octets = 0
+            self._drop_timer = self.loop.call_later(self.body_timeout_s, self.transport.close)
+
+    def _body_dropped(self) -> None:
+        if self._drop_timer is not None:
+            self._drop_timer.cancel()
+            self._drop_timer = None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._unbegun = cycle, app
@@ -111,7 +151,9 @@ class HttpProtocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
 
     def send_400_response(self, msg: str) -> None:
-        if self._head_octets > MAX_HEAD_OCTETS:
+        if self._drop_timer is not None:
+            self.transport.close()  # The request has its answer.
+        elif self._head_octets > MAX_HEAD_OCTETS:
             self._refuse_head()
         else:
             self._refuse(HTTPStatus.BAD_REQUEST, "this is not an HTTP request that can be read")
