@@ -13,6 +13,7 @@ from heliograph.jobs.accounts import RateLimit
 from heliograph.jobs.errors import OutcomeUnknown, Overloaded, StoreUnavailable
 from heliograph.store.memory import MemoryStore
 from heliograph.wire.operations import MAX_BODY_OCTETS
+from tests.fakes.builders import an_account
 from tests.fakes.clock import ManualClock
 from tests.fakes.service import PASSWORD, Service, a_job, basic, in_real_time
 
@@ -181,6 +182,16 @@ async def test_an_old_password_is_refused_within_a_second_of_its_change(service)
         assert (await service.get("/version", auth=basic(password="new"))).status == 200
 
 
+async def test_a_new_account_and_a_new_password_hold_at_once_though_the_old_ones_were_just_asked_for(service):
+    for name, password in (("new", "first"), ("acme", "second")):
+        assert (await service.get("/version", auth=basic(name, password))).status == 401
+    known = await service.store.account("acme")
+    await service.store.put_account(an_account("new", password_hash=hash_password("first")))
+    await service.store.put_account(_with(known, password_hash=hash_password("second")))
+    for name, password in (("new", "first"), ("acme", "second")):
+        assert (await service.get("/version", auth=basic(name, password))).status == 200
+
+
 async def test_accounts_never_see_each_others_jobs(service):
     await service.add_account("other")
     job_id = (await service.send(a_job())).json()["jobId"]
@@ -327,12 +338,24 @@ async def test_the_docs_forbid_a_browser_to_load_anything(service):
 
 async def test_a_process_that_stops_or_has_no_database_is_not_ready(service):
     service.store.failure = StoreUnavailable("the disk is full")
-    assert (await service.call("GET", "/readyz")).status == 503
+    away = await service.call("GET", "/readyz")
     service.store.failure = None
     service.pages.stopping = True
-    reply = await service.call("GET", "/readyz")
-    assert (reply.status, reply.headers["retry-after"]) == (503, "5")
+    stopping = await service.call("GET", "/readyz")
+    for reply, status in ((away, "database unavailable"), (stopping, "stopping")):
+        assert (reply.status, reply.headers["retry-after"]) == (503, "5")
+        assert (reply.json()["code"], reply.json()["status"]) == (503, status)
+        assert reply.message
     assert (await service.call("GET", "/healthz")).status == 200
+
+
+async def test_where_the_database_is_is_for_the_log_alone(service):
+    service.store.failure = StoreUnavailable('can\'t reach db.internal:5432 as user "helio"')
+    with structlog.testing.capture_logs() as logs:
+        reply = await service.call("GET", "/readyz", auth=None)
+    assert b"internal" not in reply.body
+    assert b"helio" not in reply.body
+    assert [(entry["event"], entry["error"]) for entry in logs] == [("api.not_ready", str(service.store.failure))]
 
 
 # Bodies

@@ -178,6 +178,14 @@ async def test_a_switch_is_noticed_within_a_second(service):
     assert (await service.ask()).status == 401
 
 
+async def test_a_new_key_holds_at_once_though_the_old_one_was_just_asked_for(service):
+    assert (await service.ask()).status == 200
+    account = await service.store.account("acme")
+    key = new_key("acme", SECRET[::-1])
+    await service.store.put_account(msgspec.structs.replace(account, mcp=McpAccess(key_hash=hash_key(key))))
+    assert (await service.ask(key=key)).status == 200
+
+
 async def test_wrong_keys_slow_down_their_address_and_nobody_else(service):
     for _ in range(FREE_FAILURES):
         await service.ask(key="hgk_x")

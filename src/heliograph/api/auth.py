@@ -23,7 +23,7 @@ from heliograph.jobs.errors import HeliographError, Overloaded
 from heliograph.store.interface import Store
 
 ACCOUNT_FRESH_S = 1.0
-"""How soon a changed, disabled or new account is noticed."""
+"""How soon a changed or disabled account is noticed. A new password, or account, holds at once."""
 FREE_FAILURES = 3
 """Wrong passwords from one address before it is slowed."""
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.25, 2.0
@@ -89,21 +89,19 @@ class Authenticator:
         source: as of `authenticate`. Raises the same.
         """
         name = name_in_key(key)
-        account = None if name is None else await self._account(name)
-        if account is not None and account.mcp is not None and is_key(key, account.mcp.key_hash):
-            if not account.mcp.enabled:
-                raise CredentialsWrong(
-                    f"MCP is switched off for the account {account.name}; ask your operator to switch it on: "
-                    "heliograph account mcp NAME --enable"
-                )
-            return _enabled(account)
-        async with self._slowdown.turn(source, self._clock.monotonic()):
-            await self._clock.sleep(self._slowdown.delay_s(source, self._clock.monotonic()))
-            self._slowdown.failed(source, self._clock.monotonic())
-        raise CredentialsWrong(
-            "the key is wrong, or has been replaced; check it, or ask your operator for another: "
-            "heliograph account mcp NAME --new-key"
-        )
+        account = _agent_of(None if name is None else await self._account(name), key)
+        if account is None:
+            async with self._slowdown.turn(source, self._clock.monotonic()):
+                await self._clock.sleep(self._slowdown.delay_s(source, self._clock.monotonic()))
+                # What is remembered may be from before the key was made.
+                account = _agent_of(None if name is None else await self._read_account(name), key)
+                if account is None:
+                    self._slowdown.failed(source, self._clock.monotonic())
+                    raise CredentialsWrong(
+                        "the key is wrong, or has been replaced; check it, or ask your operator for another: "
+                        "heliograph account mcp NAME --new-key"
+                    )
+        return account
 
     def _checked(self, digest: bytes, source: str, check: "asyncio.Future[Account]") -> None:
         del self._checks[digest, source]
@@ -114,8 +112,12 @@ class Authenticator:
         async with self._slowdown.turn(source, self._clock.monotonic()):
             await self._clock.sleep(self._slowdown.delay_s(source, self._clock.monotonic()))
             account = await self._account(name)
-            password_hash = account.password_hash if account is not None else _NOBODY
-            right = await asyncio.get_running_loop().run_in_executor(self._checkers, _verify, password_hash, password)
+            right = await self._is_right(account, password)
+            if account is None or not right:
+                # What is remembered may be from before the account was added, or got this password.
+                before, account = account, await self._read_account(name)
+                if account is not None and (before is None or account.password_hash != before.password_hash):
+                    right = await self._is_right(account, password)
             if account is None or not right:
                 self._slowdown.failed(source, self._clock.monotonic())
                 raise CredentialsWrong("the name or the password is wrong; check both, or ask your operator")
@@ -124,19 +126,27 @@ class Authenticator:
             self._proven.popitem(last=False)
         return account
 
+    async def _is_right(self, account: Account | None, password: str) -> bool:
+        password_hash = account.password_hash if account is not None else _NOBODY
+        return await asyncio.get_running_loop().run_in_executor(self._checkers, _verify, password_hash, password)
+
     async def _known(self, digest: bytes) -> Account | None:
         name, password_hash = self._proven.get(digest, ("", ""))
         account = await self._account(name) if password_hash else None
         return account if account is not None and account.password_hash == password_hash else None
 
     async def _account(self, name: str) -> Account | None:
-        now = self._clock.monotonic()
         read_at, account = self._accounts.get(name, (float("-inf"), None))
-        if now - read_at > ACCOUNT_FRESH_S:
-            account = await self._store.account(name)
-            if len(self._accounts) >= MAX_REMEMBERED:
-                self._accounts.clear()
-            self._accounts[name] = (now, account)
+        if self._clock.monotonic() - read_at > ACCOUNT_FRESH_S:
+            return await self._read_account(name)
+        return account
+
+    async def _read_account(self, name: str) -> Account | None:
+        now = self._clock.monotonic()
+        account = await self._store.account(name)
+        if len(self._accounts) >= MAX_REMEMBERED:
+            self._accounts.clear()
+        self._accounts[name] = (now, account)
         return account
 
 
@@ -144,6 +154,18 @@ def _enabled(account: Account) -> Account:
     if account.disabled:
         raise CredentialsWrong(f"the account {account.name} is disabled; ask your operator to enable it")
     return account
+
+
+def _agent_of(account: Account | None, key: str) -> Account | None:
+    """The account, if the key is its."""
+    if account is None or account.mcp is None or not is_key(key, account.mcp.key_hash):
+        return None
+    if not account.mcp.enabled:
+        raise CredentialsWrong(
+            f"MCP is switched off for the account {account.name}; ask your operator to switch it on: "
+            "heliograph account mcp NAME --enable"
+        )
+    return _enabled(account)
 
 
 def _verify(password_hash: str, password: str) -> bool:

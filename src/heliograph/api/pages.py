@@ -2,8 +2,11 @@
 
 from http import HTTPStatus
 
+import structlog
+
 from heliograph.api.answers import Answer, json_answer
 from heliograph.api.app import Page
+from heliograph.api.problems import STORE_RETRY_AFTER_S
 from heliograph.clock import Clock
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.status import ProcessStatus
@@ -15,6 +18,8 @@ from heliograph.wire.operations import BASE_PATH
 
 COUNTS_FRESH_S = 5.0
 """Counting what waits reads all of it, so it is done no more often than this."""
+
+log = structlog.get_logger()
 
 
 class Pages:
@@ -47,12 +52,13 @@ class Pages:
     async def readyz(self) -> Answer:
         """Whether requests should come here."""
         if self.stopping:
-            return json_answer({"status": "stopping"}, HTTPStatus.SERVICE_UNAVAILABLE, ("Retry-After", "5"))
+            return _not_ready("stopping", "the service stops; ask another node, or this one again in a moment")
         try:
             await self._store.ready()
         except StoreUnavailable as error:
-            status = {"status": "database unavailable", "message": str(error)}
-            return json_answer(status, HTTPStatus.SERVICE_UNAVAILABLE, ("Retry-After", "5"))
+            # Where the database is, and whose, is for the log alone: anybody may ask here.
+            log.error("api.not_ready", error=str(error))
+            return _not_ready("database unavailable", "the database can't be used at the moment; the log says why")
         return json_answer({"status": "ok"})
 
     async def metrics(self) -> Answer:
@@ -79,3 +85,9 @@ class Pages:
     async def docs(self) -> Answer:
         """The API, described for people."""
         return self._docs
+
+
+def _not_ready(status: str, message: str) -> Answer:
+    code = HTTPStatus.SERVICE_UNAVAILABLE
+    told = {"code": int(code), "message": message, "status": status}
+    return json_answer(told, code, ("Retry-After", str(STORE_RETRY_AFTER_S)))
