@@ -704,6 +704,48 @@ async def test_a_receipt_before_the_answer_is_matched(clock):
     assert (await final_of(clock, play)).status is Status.SUC_FIN
 
 
+@pytest.mark.parametrize("message_id", [b"90001", b"x-90001"])
+@pytest.mark.parametrize("base", [IdBase.UNKNOWN, IdBase.DECIMAL])
+async def test_of_sms_with_one_id_a_receipt_means_the_one_to_its_phone(clock, message_id, base):
+    submissions = {}
+
+    def script(submitted):
+        submissions[submitted.destination_addr] = submitted
+        return Play(message_id=message_id)
+
+    profile = Profile(answered_ids=base, receipt_ids=base)
+    async with gateway(clock, script, profile=profile) as (f, smsc):
+        plan = a_plan(a_planned_sms("+4917600000001"), a_planned_sms("+4917600000002"))
+        await f.add(plan)
+        await until(lambda: len(submissions) == 2, clock)
+        hers = receipt(message_id, submissions[b"4917600000001"], "UNDELIV")
+        smsc.send(hers)
+        assert (await ended(f, plan)).status is Status.FAILED_FIN
+        smsc.send(hers)
+        await clock.advance(2)
+        assert (await f.sms(plan, 1)).finished_at is None, "a receipt that comes twice is for nobody else"
+        smsc.send(receipt(message_id, submissions[b"4917600000002"]))
+        assert (await ended(f, plan, index=1)).status is Status.SUC_FIN
+
+
+async def test_a_receipt_before_the_answer_is_not_for_whoever_has_its_id_already(clock):
+    answer_after_s = {b"4917600000001": 0.0, b"4917600000002": 5.0}
+    submissions = {}
+
+    def script(submitted):
+        submissions[submitted.destination_addr] = submitted
+        return Play(message_id=b"X1", answer_after_s=answer_after_s[submitted.destination_addr])
+
+    async with gateway(clock, script) as (f, smsc):
+        plan = a_plan(a_planned_sms("+4917600000001"), a_planned_sms("+4917600000002"))
+        await f.add(plan)
+        await until(lambda: len(submissions) == 2, clock)
+        await clock.advance(1)
+        smsc.send(receipt(b"X1", submissions[b"4917600000002"]))
+        assert (await ended(f, plan, index=1)).status is Status.SUC_FIN
+        assert (await f.sms(plan, 0)).process_status is ProcessStatus.RUNNING
+
+
 async def test_double_and_contradictory_receipts_change_nothing(clock):
     play = Play(receipts=[says("DELIVRD"), says("DELIVRD"), says("UNDELIV", after_s=0.5)])
     assert (await final_of(clock, play)).status is Status.SUC_FIN

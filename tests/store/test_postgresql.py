@@ -36,6 +36,7 @@ from tests.store.conformance import (
 )
 from tests.store.jobs_conformance import JobsConformance
 from tests.store.recalls_conformance import RecallsConformance
+from tests.store.receipts_conformance import ReceiptsConformance
 from tests.store.webhooks.conformance import WebhookConformance
 
 
@@ -52,7 +53,9 @@ async def nodes(url):
         yield [await stack.enter_async_context(open_postgresql(url)) for _ in range(3)]
 
 
-class TestPostgresqlStore(StoreConformance, JobsConformance, RecallsConformance, WebhookConformance):
+class TestPostgresqlStore(
+    StoreConformance, JobsConformance, RecallsConformance, ReceiptsConformance, WebhookConformance
+):
     """With the fixture above."""
 
 

@@ -390,6 +390,7 @@ async def test_statements_of_the_hot_path_look_into_the_partitions_concerned_onl
     parts = await lease(here.store, at=1e9)
     segments = [part.segment.id for part in parts]
     numbers = [segment >> 5 for segment in segments]
+    await here.store.record_outcomes("acme", [submitted(parts[0], "m1")])
     async with here.store._database.writing() as db:
         (job,) = await db.raw.fetchrow("SELECT id FROM job")
         final = [(number, "DONE", "SUC_FIN", "", 1, 1) for number in numbers]
@@ -399,6 +400,7 @@ async def test_statements_of_the_hot_path_look_into_the_partitions_concerned_onl
             "finish_jobs": ([job],),
             "end_sms": (*columns(final, 6), segments),
             "dsts": (numbers,),
+            "by_message_id": (["m1"], ["acme"]),
             "killed": (numbers,),
             "sms_told": (numbers,),
             "jobs_told": ([job],),

@@ -44,6 +44,7 @@ from tests.store.conformance import (
 )
 from tests.store.jobs_conformance import JobsConformance, search
 from tests.store.recalls_conformance import RecallsConformance, recalls
+from tests.store.receipts_conformance import ReceiptsConformance
 from tests.store.webhooks.conformance import WebhookConformance, a_kept_webhook, told
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,7 @@ async def store(path):
         yield store
 
 
-class TestSqliteStore(StoreConformance, JobsConformance, RecallsConformance, WebhookConformance):
+class TestSqliteStore(StoreConformance, JobsConformance, RecallsConformance, ReceiptsConformance, WebhookConformance):
     """With the fixture above."""
 
 

@@ -47,4 +47,12 @@ def _news(receipt: Receipt) -> ReceiptNews:
     if receipt.is_last and state is MessageState.ACCEPTED:
         status = Status.SUC_ACC  # The carrier took it, and that is all that it will ever say.
     reason = receipt_reason(receipt)
-    return ReceiptNews(receipt.message_id, status, reason, receipt.received_at, receipt.spellings, receipt.phones)
+    return ReceiptNews(
+        receipt.message_id,
+        status,
+        reason,
+        receipt.received_at,
+        receipt.spellings,
+        receipt.phones,
+        receipt.is_phone_known,
+    )

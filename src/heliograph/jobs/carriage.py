@@ -137,7 +137,9 @@ class Receipt:
     message_id: the segment's, as `Accepted` told it; empty if the receipt is not to be believed without its phone.
     state: None when it could not be read. detail: what else the carrier said, such as its error code.
     spellings: other ids under which the segment may be known, the likeliest first: it is that one if it went to one
-    of `phones`, digits as the carrier writes them.
+    of `phones`, digits as the carrier writes them. Of segments with the same id, too, it is the one that went there.
+    is_phone_known: the carrier was lately given something for one of `phones`: it is about that and about nothing else,
+    whatever has its id.
     is_last: nothing more will come, whatever the state usually means.
     """
 
@@ -148,11 +150,18 @@ class Receipt:
     spellings: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
     is_last: bool = False
+    is_phone_known: bool = False
 
 
 def is_same_phone(dst: str, phone: str) -> bool:
     """Whether a carrier may mean our `dst` by `phone`, written with or without country code."""
-    return len(phone) >= _SUBSCRIBER_DIGITS and dst[-_SUBSCRIBER_DIGITS:] == phone[-_SUBSCRIBER_DIGITS:]
+    subscriber = subscriber_digits(phone)
+    return bool(subscriber) and dst[-_SUBSCRIBER_DIGITS:] == subscriber
+
+
+def subscriber_digits(phone: str) -> str:
+    """What all spellings of a phone's number have in common; empty for what is too short to be one."""
+    return phone[-_SUBSCRIBER_DIGITS:] if len(phone) >= _SUBSCRIBER_DIGITS else ""
 
 
 _SUBSCRIBER_DIGITS = 7

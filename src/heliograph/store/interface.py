@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from heliograph.jobs.accounts import Account, AccountId, OnUnknown, RateLimit
-from heliograph.jobs.carriage import Segment, SegmentId
+from heliograph.jobs.carriage import Segment, SegmentId, is_same_phone
 from heliograph.jobs.inbound import InboundPart, InboundSms
 from heliograph.jobs.naming import JobId
 from heliograph.jobs.plan import JobPlan
@@ -185,7 +185,8 @@ class ReceiptNews(msgspec.Struct, frozen=True, gc=False):
     """What a receipt means for its segment.
 
     message_id: the segment's, if not empty. spellings: ids, the likeliest first, of which one is the segment's if that
-    went to one of `phones` (see `jobs.carriage.Receipt`); looked for when no segment has `message_id`.
+    went to one of `phones`; looked for when no segment has `message_id`. is_phone_known: what went to none of `phones`
+    is not meant, though it has the id. (See `jobs.carriage.Receipt`.)
     status: SUC_FIN, SUC_ACC or a failure, None when more is to come.
     """
 
@@ -195,6 +196,18 @@ class ReceiptNews(msgspec.Struct, frozen=True, gc=False):
     at: datetime
     spellings: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
+    is_phone_known: bool = False
+
+    def is_about_other(self, dst: str) -> bool:
+        """Whether an SMS to that number isn't the one to the receipt's phone."""
+        return bool(self.phones or self.spellings) and not any(is_same_phone(dst, phone) for phone in self.phones)
+
+    def is_believed(self, likeliness: int, *, is_other: bool) -> bool:
+        """Whether a segment may be meant whose id is `message_id`, or the `likeliness`th of the spellings.
+
+        is_other: it went to another phone. An id is believed all the same, unless we know better; a spelling is not.
+        """
+        return not is_other or (likeliness == 0 and not self.is_phone_known)
 
 
 class Recall(NamedTuple):

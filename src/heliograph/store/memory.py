@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import msgspec
 
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
-from heliograph.jobs.carriage import Segment, SegmentId, is_same_phone
+from heliograph.jobs.carriage import Segment, SegmentId
 from heliograph.jobs.errors import AccountExists, IdempotencyKeyTaken, JobDuplicate
 from heliograph.jobs.inbound import (
     NOBODY,
@@ -413,14 +413,22 @@ class MemoryStore:
         ids = {message_id: place for place, message_id in reversed([*enumerate((news.message_id, *news.spellings))])}
         ids.pop("", None)
         named = [
-            (self._is_other(sms, news), 2 * self._is_done(sms, part), ids[part.message_id], -sms.number, -index)
+            (
+                sms.final is not None,
+                news.is_about_other(sms.planned.dst),
+                2 * self._is_done(sms, part),
+                ids[part.message_id],
+                -sms.number,
+                -index,
+            )
             for sms in self._sms.values()
             if sms.carrier == carrier and not _is_killed(sms)
             for index, part in enumerate(sms.parts)
             if part.message_id in ids
         ] + [
             (
-                self._is_other(late.sms, news),
+                False,
+                news.is_about_other(late.sms.planned.dst),
                 1 if late.word is Status.NONE else 2,
                 ids[late.message_id],
                 -late.sms.number,
@@ -429,19 +437,15 @@ class MemoryStore:
             for segment, late in self._late.items()
             if late.carrier == carrier and late.message_id in ids and news.at < late.until
         ]
-        # An id is believed outright, another spelling only with its phone. Where a carrier gave one id twice, it means
-        # one that isn't done, one not killed rather than one that is, and the newest of those.
-        believed = [each for each in named if each[2] == 0 or not each[0]]
+        # Where a carrier gave one id twice, it means what went to the phone; of that what isn't done, what isn't killed
+        # rather than what is, and the newest of those.
+        believed = [each for each in named if news.is_believed(each[3], is_other=each[1])]
         if not believed:
             return None
-        _, rank, _, number, index = min(believed)
+        *_, rank, _, number, index = min(believed)
         if rank == 1:
             return self._late[SegmentId(-number << PART_BITS | -index)]
         return self._sms[-number], self._sms[-number].parts[-index]
-
-    def _is_other(self, sms: _Sms, news: ReceiptNews) -> bool:
-        """Whether a receipt with several spellings is about another phone."""
-        return bool(news.spellings) and not any(is_same_phone(sms.planned.dst, phone) for phone in news.phones)
 
     def _is_done(self, sms: _Sms, part: _Part) -> bool:
         return sms.final is not None or part.state is PartState.DONE

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from heliograph.carriers.smpp.habits import IdHabits
+from heliograph.carriers.smpp.sent_to import SentTo
 from heliograph.gsm import udh
 from heliograph.gsm.alphabet import encode
 from heliograph.gsm.segmentation import Encoding
@@ -96,23 +97,33 @@ _ELSEWHERE = (StatusKind.SENDER, StatusKind.CONFIGURATION)
 
 
 def receipt_of(
-    profile: Profile, read: receipts.Receipt, pdu: DeliverSm | DataSm, now: datetime, habits: IdHabits | None
+    profile: Profile,
+    read: receipts.Receipt,
+    pdu: DeliverSm | DataSm,
+    now: datetime,
+    habits: IdHabits | None,
+    sent_to: SentTo,
 ) -> Receipt:
-    """A receipt in the steps' words. habits: what is known of the SMSC's ids beside what the profile declares."""
+    """A receipt in the steps' words.
+
+    habits: what is known of the SMSC's ids beside what the profile declares. sent_to: what went to whom lately.
+    """
     candidates = receipted_ids(profile, read)
     if habits is not None and read.message_ids:
         candidates = habits.likeliest_first(candidates, read.message_ids[0])
     ids = [each.decode("latin-1") for each in candidates]
     # What merely reads like a receipt could come from a phone: it is one if it is from the phone of the message.
     message_id = ids.pop(0) if ids and read.evidence is not Evidence.TEXT else ""
+    phones = pdu.source_addr.decode("latin-1"), pdu.destination_addr.decode("latin-1")
     return Receipt(
         message_id,
         None if read.state is None else _STATES[read.state],
         now,
         _detail(read),
         tuple(ids),
-        (pdu.source_addr.decode("latin-1"), pdu.destination_addr.decode("latin-1")) if ids else (),
+        phones,
         profile.accepted_is_final and read.state is receipts.MessageState.ACCEPTED,
+        is_phone_known=any(map(sent_to.knows, phones)),
     )
 
 

@@ -24,6 +24,7 @@ from heliograph.carriers.smpp.habits import IdHabits
 from heliograph.carriers.smpp.inbox import Inbox
 from heliograph.carriers.smpp.link import MOST_OVERDUE, SENDING, Link, Submission
 from heliograph.carriers.smpp.reconnecting import STEADY_S, Trouble, bind_trouble
+from heliograph.carriers.smpp.sent_to import SentTo
 from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault
 from heliograph.clock import Clock
 from heliograph.ids import Ids
@@ -108,6 +109,7 @@ class SmppCarrier:
         self._told: set[int] = set()
         self._told_nameless = False
         self._habits = _habits(self._profile)
+        self._sent_to = SentTo()
         self._errands = Errands(name)
         self._recalled = deque[Recalled](maxlen=MOST_RECALLED)
         self._recalled_there = asyncio.Event()
@@ -161,6 +163,8 @@ class SmppCarrier:
             link.submit(Submission(segment, request))
         except LocalProtocolError as error:
             self._tell(Refused(segment.id, Permanence.LASTING, f"it can't be put into SMPP: {error}", elsewhere=True))
+            return
+        self._sent_to.add(segment.dst, segment.src)
 
     async def outcomes(self) -> list[SubmitOutcome]:
         while not self._outcomes:
@@ -435,7 +439,7 @@ class SmppCarrier:
         read = read_receipt(pdu, self._profile.states)
         if read is not None:
             self._learn(read, pdu)
-            receipt = receipt_of(self._profile, read, pdu, self._clock.now(), self._habits)
+            receipt = receipt_of(self._profile, read, pdu, self._clock.now(), self._habits, self._sent_to)
             if not receipt.message_id and not receipt.spellings:
                 log.warning("carrier.receipt_without_id", carrier=self._name)
             self._receipts.put(receipt, link, event.sequence)

@@ -285,12 +285,14 @@ WITH done AS (
 SELECT count(*) FROM told
 
 -- name: by_message_id
--- Also of SMS that were killed: the last column.
-SELECT live.id, live.message_id, live.carrier, false FROM unnest($1::text[], $2::text[]) AS wanted (message_id, carrier)
+-- Also of SMS that were killed; with the phones that they went to.
+SELECT live.id, live.message_id, live.carrier, sms.dst FROM unnest($1::text[], $2::text[]) AS wanted (message_id, carrier)
 JOIN live ON live.message_id = wanted.message_id AND live.carrier = wanted.carrier
+JOIN sms ON sms.id = live.id >> 5
 UNION ALL
-SELECT late.id, late.message_id, late.carrier, true FROM unnest($1::text[], $2::text[]) AS wanted (message_id, carrier)
+SELECT late.id, late.message_id, late.carrier, sms.dst FROM unnest($1::text[], $2::text[]) AS wanted (message_id, carrier)
 JOIN late ON late.message_id = wanted.message_id AND late.carrier = wanted.carrier
+JOIN sms ON sms.id = late.id >> 5
 
 -- name: killed
 SELECT sms.id FROM unnest($1::bigint[]) AS wanted (id) JOIN sms ON sms.id = wanted.id AND process_status = 'KILL'

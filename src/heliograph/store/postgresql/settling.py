@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from heliograph.jobs.carriage import SegmentId, is_same_phone
+from heliograph.jobs.carriage import SegmentId
 from heliograph.jobs.plan import BLOCKED_REASON
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, Status, cancelled
 from heliograph.store.interface import (
@@ -215,8 +215,7 @@ class SmsAtWork:
 
     async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> list[ReceiptNews]:
         """What receipts say of the SMS that are held; those that are for none of them."""
-        if any(news.spellings for news in receipts):
-            await self._read_dsts()
+        await self._read_dsts(carrier, receipts)
         unmatched: list[ReceiptNews] = []
         for news in receipts:
             part = self._meant(carrier, news)
@@ -263,22 +262,35 @@ class SmsAtWork:
             for late in map(self._late.__getitem__, self._late_ids.get((carrier, message_id), ()))
             if late.message_id == message_id and instant_ms(news.at) < late.until
         ]
-        # An id is believed outright, another spelling only with its phone. Where a carrier gave one id twice, it means
-        # one that isn't done, one not killed rather than one that is, and the newest of those.
-        believed = [each for each in named if each[2] == 0 or not each[0]]
+        # Where a carrier gave one id twice, it means what went to the phone; of that what isn't done, what isn't killed
+        # rather than what is, and the newest of those.
+        believed = [each for each in named if news.is_believed(each[2], is_other=each[0])]
         return min(believed, key=lambda each: each[:4])[4] if believed else None
 
     def _is_other(self, part: _Part | _Late, news: ReceiptNews) -> bool:
-        dst = self._dsts.get(part.id >> PART_BITS, "")
-        return bool(news.spellings) and not any(is_same_phone(dst, phone) for phone in news.phones)
+        return news.is_about_other(self._dsts.get(part.id >> PART_BITS, ""))
 
     def _is_done(self, part: _Part) -> bool:
         return self._sms[part.id >> PART_BITS].end is not None or part.state == _DONE
 
-    async def _read_dsts(self) -> None:
-        late = {segment >> PART_BITS for segment in self._late}
-        numbers = sorted((self._sms.keys() | late) - self._dsts.keys())
-        self._dsts |= {number: told(dst) for number, dst in await self._db.query("dsts", numbers)}
+    def went_to(self, dsts: Mapping[int, str]) -> None:
+        """To which phones SMS went, by their numbers, as far as that is known before it is asked for."""
+        self._dsts |= dsts
+
+    async def _read_dsts(self, carrier: str, receipts: Iterable[ReceiptNews]) -> None:
+        """To which phones the SMS went that receipts may mean by their ids."""
+        named = {
+            segment >> PART_BITS
+            for news in receipts
+            if news.phones or news.spellings
+            for message_id in (news.message_id, *news.spellings)
+            for segment in (
+                *(part.id for part in self._submitted.get((carrier, message_id), ())),
+                *self._late_ids.get((carrier, message_id), ()),
+            )
+        }
+        if numbers := sorted(named - self._dsts.keys()):
+            self._dsts |= {number: told(dst) for number, dst in await self._db.query("dsts", numbers)}
 
     # Ends
 
@@ -391,7 +403,9 @@ async def settle(db: Connection, work: SmsAtWork, writes: Sequence[Settling]) ->
     numbers.update(number for write in ending for number in write.sms)
     cancels = [write for write in writes if isinstance(write, CancelJob)]
     numbers.update(number for write in cancels for number in range(write.first_sms, write.end_sms))
-    found = await _lock_carriers(db, outcomes, receipts)
+    dsts = await _lock_carriers(db, outcomes, receipts)
+    work.went_to(dsts)
+    found = dsts.keys()
     await work.hold(numbers | found)
     await work.hold_late(
         found,
@@ -430,8 +444,8 @@ async def settle(db: Connection, work: SmsAtWork, writes: Sequence[Settling]) ->
 
 async def _lock_carriers(
     db: Connection, outcomes: Sequence[RecordOutcomes], receipts: Sequence[RecordReceipts]
-) -> set[int]:
-    """The SMS that receipts may be about, by their numbers, killed ones included.
+) -> dict[int, str]:
+    """The SMS that receipts may be about, by their numbers, killed ones included, and to which phones they went.
 
     A receipt and the answer to its own submission may come to two nodes at once. Either the one finds the id stored, or
     the other the receipt: who keeps a receipt waits until nobody is storing ids of that carrier, and looks again.
@@ -444,19 +458,21 @@ async def _lock_carriers(
         for message_id in {news.message_id, *news.spellings} - {""}
     ]
     found = await db.query_rows("by_message_id", wanted)
-    known = {(row[1], row[2]) for row in found}
+    dsts_by_id: dict[tuple[str, str], list[str]] = {}
+    for _, message_id, carrier, dst in found:
+        dsts_by_id.setdefault((message_id, carrier), []).append(told(dst))
     keeping = {
         carrier_key(write.carrier)
         for write in receipts
         for news in write.receipts
-        if (kept(_first_id(news)), write.carrier) not in known
+        if not _is_found(news, dsts_by_id.get((kept(_first_id(news)), write.carrier), ()))
     }
     if storing or keeping:
         keys = sorted(storing | keeping)
         await db.query("lock", CARRIERS, keys, [key in keeping for key in keys])
     if keeping:
         found = await db.query_rows("by_message_id", wanted)
-    return {row[0] >> PART_BITS for row in found}
+    return {row[0] >> PART_BITS: told(row[3]) for row in found}
 
 
 def _stores_an_id(outcome: Outcome) -> bool:
@@ -465,6 +481,12 @@ def _stores_an_id(outcome: Outcome) -> bool:
 
 def _first_id(news: ReceiptNews) -> str:
     return news.message_id or next(iter(news.spellings), "")
+
+
+def _is_found(news: ReceiptNews, dsts: Iterable[str]) -> bool:
+    """Whether what went to one of these numbers, and has the receipt's first id, may be what it means."""
+    likeliness = 0 if news.message_id else 1
+    return any(news.is_believed(likeliness, is_other=news.is_about_other(dst)) for dst in dsts)
 
 
 async def _unpark(db: Connection, work: SmsAtWork, submitted: Sequence[Row]) -> None:

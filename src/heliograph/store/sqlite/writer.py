@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from heliograph.jobs.accounts import Account, AccountId, OnUnknown
-from heliograph.jobs.carriage import SegmentId, is_same_phone
+from heliograph.jobs.carriage import SegmentId
 from heliograph.jobs.errors import (
     AccountExists,
     HeliographError,
@@ -870,7 +870,11 @@ class Writer:
 
     def _submitted(self, carrier: str, receipts: Sequence[ReceiptNews]) -> dict[int, tuple[int, _Rank]]:
         """To which segment each receipt belongs, by its place, and how that stands."""
-        wanted = [(place, news.message_id, carrier) for place, news in enumerate(receipts) if not news.spellings]
+        wanted = [
+            (place, news.message_id, carrier)
+            for place, news in enumerate(receipts)
+            if not (news.spellings or news.phones)
+        ]
         found: dict[int, list[_Match]] = {}
         for place, segment, state in self._db.query_rows("by_message_id", wanted):
             found.setdefault(place, []).append(_Match(False, _rank(state), 0, -segment))
@@ -880,11 +884,12 @@ class Writer:
         segments: dict[int, tuple[int, _Rank]] = {}
         given: set[int] = set()
         for place, matches in sorted(found.items()):
-            # Where a carrier gave one id twice, it means one that isn't done, and the newest of those.
+            # Where a carrier gave one id twice, it means what went to the phone; of that what isn't done, and of those
+            # the newest.
             best = min(matches)
             if len(matches) > 1 and -best.newest in given:
                 others = (each for each in matches if -each.newest not in given and each.rank is not _Rank.DONE)
-                best = min(others, default=best)
+                best = min((each for each in others if each.is_other == best.is_other), default=best)
             segments[place] = (-best.newest, best.rank)
             if receipts[place].status is not None:
                 given.add(-best.newest)
@@ -893,8 +898,11 @@ class Writer:
     def _find_by_spelling(
         self, carrier: str, receipts: Sequence[ReceiptNews], found: dict[int, list["_Match"]]
     ) -> None:
-        """The same for receipts with several spellings of an id; what went to their phone comes before all else."""
-        spelt = {place: news for place, news in enumerate(receipts) if news.spellings}
+        """The same for receipts that name phones, or several spellings of an id.
+
+        What went to their phone comes before all else.
+        """
+        spelt = {place: news for place, news in enumerate(receipts) if news.spellings or news.phones}
         # The first spelling is nearly always it, so the others are only looked for where it isn't.
         for first, last in ((0, 1), (1, None)):
             wanted = [
@@ -904,8 +912,8 @@ class Writer:
                 for likeliness, message_id in [*enumerate((news.message_id, *news.spellings))][first:last]
             ]
             for place, likeliness, segment, state, dst in self._db.query_rows("by_spelling", wanted):
-                is_other = not any(is_same_phone(dst, phone) for phone in spelt[place].phones)
-                if likeliness == 0 or not is_other:
+                is_other = spelt[place].is_about_other(dst)
+                if spelt[place].is_believed(likeliness, is_other=is_other):
                     found.setdefault(place, []).append(_Match(is_other, _rank(state), likeliness, -segment))
 
     def _find_killed(self, carrier: str, receipts: Sequence[ReceiptNews], found: dict[int, list["_Match"]]) -> None:
@@ -919,8 +927,8 @@ class Writer:
         ]
         for place, likeliness, segment, word, dst in self._db.query_rows("late_by_id", wanted):
             news = receipts[int(place)]
-            is_other = bool(news.spellings) and not any(is_same_phone(dst, phone) for phone in news.phones)
-            if likeliness == 0 or not is_other:
+            is_other = news.is_about_other(dst)
+            if news.is_believed(likeliness, is_other=is_other):
                 rank = _Rank.DONE if word else _Rank.KILLED
                 found.setdefault(place, []).append(_Match(is_other, rank, likeliness, -segment))
 

@@ -1,0 +1,96 @@
+"""What any Store must do with a message id that a carrier gave twice; used like `recalls_conformance.py`."""
+
+import pytest
+
+from heliograph.jobs.plan import JobPlan
+from heliograph.jobs.status import Status
+from heliograph.store.interface import ReceiptNews, Store
+from tests.fakes.builders import a_plan, a_planned_sms, after
+from tests.store.conformance import a_leased_sms, delivered, lease, progress_of, submitted
+from tests.store.jobs_conformance import cancel, reasons
+
+HERS, HIS = "+4917600000001", "+4917600000002"
+
+
+class ReceiptsConformance:
+    """What `store.interface.ReceiptNews` promises of the phones in receipts."""
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    async def test_of_sms_with_one_id_a_receipt_means_the_one_to_its_phone(self, store: Store, at_once: bool):
+        plan = await two_with_one_id(store)
+        words = [about(HERS, Status.SUC_FIN), about(HIS, Status.FAILED_FIN)]
+        for batch in [words] if at_once else [[word] for word in words]:
+            await store.record_receipts("acme", batch)
+        assert await statuses(store, plan) == [Status.SUC_FIN, Status.FAILED_FIN]
+
+    @pytest.mark.parametrize("dst", [HERS, HIS])
+    async def test_a_receipt_for_one_of_two_with_one_id_leaves_the_other(self, store: Store, dst: str):
+        plan = await two_with_one_id(store)
+        await store.record_receipts("acme", [about(dst, Status.FAILED_FIN)])
+        found = await statuses(store, plan)
+        assert (found[dst == HIS], found[dst == HERS]) == (Status.FAILED_FIN, Status.NONE)
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    async def test_a_receipt_that_comes_twice_is_not_for_another_phone(self, store: Store, at_once: bool):
+        plan = await two_with_one_id(store)
+        words = [about(HERS, Status.FAILED_FIN, is_phone_known=True)] * 2
+        for batch in [words] if at_once else [[word] for word in words]:
+            await store.record_receipts("acme", batch)
+        assert await statuses(store, plan) == [Status.FAILED_FIN, Status.NONE]
+
+    async def test_a_receipt_that_overtakes_waits_though_another_sms_has_its_id(self, store: Store):
+        plan = a_plan(a_planned_sms(HERS), a_planned_sms(HIS))
+        await store.add_job(plan)
+        hers, his = await lease(store)
+        await store.record_outcomes("acme", [submitted(hers, "m1")])
+        await store.record_receipts("acme", [about(HIS, Status.FAILED_FIN, is_phone_known=True)])
+        assert await statuses(store, plan) == [Status.NONE, Status.NONE]
+        await store.record_outcomes("acme", [submitted(his, "m1")])
+        assert await statuses(store, plan) == [Status.NONE, Status.FAILED_FIN]
+
+    async def test_a_receipt_that_waits_is_not_given_to_another_phone_s_answer(self, store: Store):
+        plan = a_plan(a_planned_sms(HERS), a_planned_sms(HIS))
+        await store.add_job(plan)
+        hers, his = await lease(store)
+        await store.record_receipts("acme", [about(HIS, Status.FAILED_FIN, is_phone_known=True)])
+        await store.record_outcomes("acme", [submitted(hers, "m1")])
+        await store.record_outcomes("acme", [submitted(his, "m1")])
+        assert await statuses(store, plan) == [Status.NONE, Status.FAILED_FIN]
+
+    async def test_a_phone_that_nobody_knows_says_nothing_against_the_id(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [submitted(part, "m1")])
+        await store.record_receipts("acme", [delivered("m1", phones=("4917699999999", "12345"))])
+        assert await statuses(store, plan) == [Status.SUC_FIN]
+
+    async def test_parts_of_one_id_take_one_receipt_each_where_it_names_their_phone(self, store: Store):
+        plan, *parts = await a_leased_sms(store, parts=3)
+        await store.record_outcomes("acme", [submitted(part, "m1") for part in parts])
+        word = delivered("m1", phones=("4917612345678", ""))
+        await store.record_receipts("acme", [word, word])
+        assert await statuses(store, plan) == [Status.NONE]
+        await store.record_receipts("acme", [word])
+        assert await statuses(store, plan) == [Status.SUC_FIN]
+
+    async def test_of_killed_sms_with_one_id_a_receipt_means_the_one_to_its_phone(self, store: Store):
+        plan = await two_with_one_id(store)
+        await cancel(store, plan)
+        await store.record_receipts("acme", [about(HERS, Status.SUC_FIN)])
+        hers, his = await reasons(store, plan)
+        assert (hers, his == hers) == ("SUC_FIN", False)
+
+
+def about(dst: str, status: Status, *, is_phone_known: bool = False) -> ReceiptNews:
+    """A receipt for the id that was given twice; it names the phone as a carrier does."""
+    return ReceiptNews("m1", status, status.value, after(5), (), (dst[1:], "12345"), is_phone_known)
+
+
+async def two_with_one_id(store: Store) -> JobPlan:
+    plan = a_plan(a_planned_sms(HERS), a_planned_sms(HIS))
+    await store.add_job(plan)
+    await store.record_outcomes("acme", [submitted(part, "m1") for part in await lease(store)])
+    return plan
+
+
+async def statuses(store: Store, plan: JobPlan) -> list[Status]:
+    return [each.status for each in await progress_of(store, plan)]
