@@ -46,6 +46,8 @@ def _news(receipt: Receipt) -> ReceiptNews:
     status = None if state is None else FINAL_STATUSES.get(state)
     if receipt.is_last and state is MessageState.ACCEPTED:
         status = Status.SUC_ACC  # The carrier took it, and that is all that it will ever say.
+    if receipt.is_intermediate:
+        status = None
     reason = receipt_reason(receipt)
     return ReceiptNews(
         receipt.message_id,

@@ -140,7 +140,8 @@ class Receipt:
     of `phones`, digits as the carrier writes them. Of segments with the same id, too, it is the one that went there.
     is_phone_known: the carrier was lately given something for one of `phones`: it is about that and about nothing else,
     whatever has its id.
-    is_last: nothing more will come, whatever the state usually means.
+    is_last: nothing more will come, whatever the state usually means. is_intermediate: it calls itself a notification on
+    the way, so more is to come, whatever the state usually means.
     """
 
     message_id: str
@@ -151,6 +152,7 @@ class Receipt:
     phones: tuple[str, ...] = ()
     is_last: bool = False
     is_phone_known: bool = False
+    is_intermediate: bool = False
 
 
 def is_same_phone(dst: str, phone: str) -> bool:
@@ -192,7 +194,8 @@ def receipt_reason(receipt: Receipt) -> str:
         words = "message_state:unreadable (Intermediate) (The carrier's receipt could not be read.)"
     else:
         final, meaning = _STATE_MEANINGS[receipt.state]
-        finality = "Final" if final or receipt.is_last else "Intermediate"
+        is_final_one = (final or receipt.is_last) and not receipt.is_intermediate
+        finality = "Final" if is_final_one else "Intermediate"
         words = f"message_state:{receipt.state.name} [{receipt.state.value:08x}] ({finality}) ({meaning})"
     return f"{words} {receipt.detail}" if receipt.detail else words
 

@@ -124,6 +124,7 @@ def receipt_of(
         phones,
         profile.accepted_is_final and read.state is receipts.MessageState.ACCEPTED,
         is_phone_known=any(map(sent_to.knows, phones)),
+        is_intermediate=read.intermediate,  # SMPP 3.4, 5.2.12: never the final word.
     )
 
 
