@@ -84,6 +84,11 @@ def test_an_smsc_may_have_words_of_its_own():
         (b"id:1 sub:001 dlvrd:001 submitdate:26 done_date:27 stat:DELIVRD err: text:x", {"done_date": "27"}),
         (b"id:1\r\nstat:DELIVRD\r\nerr:5\r\n", {"error": "5"}),
         (b"id:1 stat:DELIVRD err:000 garbage:here and there", {"error": "000"}),
+        (b"id:1 stat:DELIVRD\0", {"stat": "DELIVRD"}),
+        (b"stat:DELIVRD id:1\0", {"stat": "DELIVRD"}),
+        (b"id:1\0 stat:DELIVRD err:000\0", {"error": "000"}),
+        (b"id:1, sub:001, stat:DELIVRD, err:5;", {"stat": "DELIVRD", "error": "5"}),
+        (b"id:  1  sub:001  stat:   DELIVRD err:  text:", {"stat": "DELIVRD", "error": ""}),
     ],
 )
 def test_fields_are_read_one_by_one_and_dates_stay_as_sent(text, found):
@@ -131,6 +136,12 @@ def test_states_of_smpp_5_are_known(value, state):
     assert read(b"id:1", tlvs=(Tlv.octet(Tag.MESSAGE_STATE, value),)).state is state
 
 
+def test_a_state_that_nobody_has_filled_leaves_the_texts_word():
+    unfilled = (Tlv.octet(Tag.MESSAGE_STATE, 0),)
+    assert read(b"id:1 stat:DELIVRD", tlvs=unfilled).state is MessageState.DELIVERED
+    assert read(b"id:1 stat:GOBBLEDYGOOK", tlvs=unfilled).state is MessageState.SCHEDULED
+
+
 def test_a_text_in_message_payload():
     payload = (Tlv(Tag.MESSAGE_PAYLOAD, USUAL),)
     assert read(b"", tlvs=payload) == read(USUAL)
@@ -140,6 +151,13 @@ def test_a_text_in_message_payload():
 @pytest.mark.parametrize("data_coding", [0, 8, 0x18])
 def test_a_text_in_ucs_2(data_coding):
     assert read(USUAL.decode().encode("utf-16-be"), data_coding=data_coding) == read(USUAL)
+
+
+@pytest.mark.parametrize("data_coding", [8, 0x18])
+@pytest.mark.parametrize("text", [USUAL, USUAL + b"!", b"id:1 stat:DELIVRD", b"\x05\x00\x03\x01\x01\x01" + USUAL])
+def test_a_text_in_ascii_that_is_called_ucs_2(data_coding, text):
+    esm_class = 0x44 if text[:1] == b"\x05" else 4
+    assert read(text, esm_class, data_coding=data_coding) == read(text, esm_class)
 
 
 def test_a_text_after_a_header():  # 5.2.12, UDHI

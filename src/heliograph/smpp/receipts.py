@@ -102,7 +102,9 @@ def read_receipt(pdu: DeliverSm | DataSm, spellings: Mapping[str, MessageState] 
     if tlvs:
         parameter_state = find(tlvs, Tag.MESSAGE_STATE)
         if parameter_state is not None and parameter_state.value and parameter_state.number in _STATES:
-            state = MessageState(parameter_state.number)
+            told = MessageState(parameter_state.number)
+            # 0 is a state since SMPP 5.0; with a word beside it, it is more likely a parameter that nobody has filled.
+            state = told if told or state is None else state
         code = find(tlvs, Tag.NETWORK_ERROR_CODE)
         if code is not None and len(code.value) == _NETWORK_ERROR_OCTETS:
             network_error = NetworkError(code.value[0], int.from_bytes(code.value[1:], "big"))
@@ -215,10 +217,10 @@ def _distinct(octets: Iterable[bytes]) -> tuple[bytes, ...]:
 
 _LABEL: Final = rb"(?:id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)"
 _FIELD: Final = re.compile(
-    # A label begins no later than its word. The text is all the rest; any other value ends at the next blank, and is
-    # empty where the next label follows at once.
+    # A label begins no later than its word. The text is all the rest; any other value ends at the next blank or NUL,
+    # without what separates it from the next, and is empty where the next label follows at once.
     rb"(?<![a-z])(?:text\s?:(.*)"
-    rb"|(id|sub(?:mit)?|dlvrd|done|stat|err)(?:[ _]?date)?\s?:(?:\s?(?!" + _LABEL + rb"\s?:)(\S+))?)",
+    rb"|(id|sub(?:mit)?|dlvrd|done|stat|err)(?:[ _]?date)?\s?:(?:\s*(?!" + _LABEL + rb"\s?:)([^\s\0]*[^\s\0,;]))?)",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -238,7 +240,9 @@ def _text_octets(pdu: DeliverSm | DataSm) -> bytes:
     if pdu.esm_class & _UDHI and octets:
         octets = octets[1 + octets[0] :]
     if pdu.data_coding & _ALPHABET == _UCS_2 or octets.startswith(b"\0i\0d"):
-        return octets.decode("utf-16-be", "replace").encode("latin-1", "replace")
+        text = octets.decode("utf-16-be", "replace").encode("latin-1", "replace")
+        # Some send ASCII under the data_coding of the message that the receipt is about.
+        return text if _FIELD.search(text) or not _FIELD.search(octets) else octets
     return octets
 
 
