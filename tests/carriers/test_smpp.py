@@ -33,7 +33,15 @@ from heliograph.jobs.carriage import (
 from heliograph.jobs.inbound import Alphabet
 from heliograph.jobs.status import ProcessStatus, Status
 from heliograph.smpp.fields import Tag, Tlv
-from heliograph.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter, DataSm, DeliverSm, GenericNack
+from heliograph.smpp.pdus import (
+    BindReceiver,
+    BindTransceiver,
+    BindTransmitter,
+    DataSm,
+    DeliverSm,
+    GenericNack,
+    SubmitSmResp,
+)
 from heliograph.smpp.profiles import Concatenation, Profile
 from heliograph.smpp.receipts import IdBase
 from heliograph.smpp.statuses import ROK, CommandStatus, StatusKind
@@ -485,6 +493,40 @@ async def test_an_unbind_from_the_smsc_is_answered_and_followed_by_a_bind(clock)
         assert f.carrier.window == 0
         await until(lambda: f.carrier.window > 0, clock, seconds=5)
     assert (smsc.farewells, len(smsc.binds)) == (2, 2)
+
+
+@pytest.mark.parametrize("after_s", [0, 0.5])
+async def test_answers_behind_an_unbind_from_the_smsc_keep_sms_from_going_twice(clock, after_s):
+    async with gateway(clock, lambda _: Play(answer_after_s=None)) as (f, smsc):
+        plan = a_plan(*(a_planned_sms(f"+49176{number:08}") for number in range(15)))
+        await f.add(plan)
+        await until(lambda: len(smsc.submitted) == 10, clock)
+        smsc.script = lambda _: delivered()
+        link = smsc.links[0]
+        link.session.unbind(clock.monotonic())
+        if after_s:
+            link.flush()
+            await clock.advance(after_s)
+        for number, sequence in enumerate([*link.session._unacknowledged]):
+            link.session.acknowledge(sequence, ROK, SubmitSmResp(b"%d" % number))
+        link.flush()
+        for number, submitted in enumerate([*smsc.submitted]):
+            smsc.later(6, lambda m=b"%d" % number, s=submitted: smsc.send(receipt(m, s), m))
+        for index in range(15):
+            assert (await ended(f, plan, index=index)).status is Status.SUC_FIN
+    assert (len(smsc.submitted), len(smsc.binds)) == (15, 2)
+
+
+async def test_what_the_smsc_would_like_changed_goes_over_the_next_bind_when_it_unbinds(clock):
+    async with fake_smsc(clock, lambda _: Play(answer_after_s=None)) as smsc, bound_carrier(smsc, clock) as carrier:
+        carrier.submit(replace(a_segment(), validity_min=60))
+        await bytes_arrive()
+        link = smsc.links[0]
+        link.session.unbind(clock.monotonic())
+        link.session.acknowledge(*link.session._unacknowledged, CommandStatus.ESME_RINVEXPIRY)
+        link.flush()
+        [found] = await outcomes_of(carrier, clock)
+    assert (type(found), found.is_try) == (Unreachable, False)
 
 
 async def test_a_carrier_that_stops_unbinds(clock):

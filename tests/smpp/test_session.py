@@ -592,11 +592,77 @@ def test_an_unbind_that_is_not_answered_ends_the_session_all_the_same():
 def test_the_peers_unbind_is_answered_and_ends_the_session():  # 4.2
     (
         Playbook(bound_session())
-        .submits(HELLO)
-        .sends(HELLO)
         .receives(Unbind(), sequence=8)
         .sends((UnbindResp(), ROK, 8))
-        .emits(Unbound(by_peer=True), Unanswered(2, HELLO, 0, link_ended=True))
+        .emits(Unbound(by_peer=True))
+        .is_in(State.CLOSED)
+    )
+
+
+def test_answers_behind_the_peers_unbind_count_and_then_it_is_answered():
+    (
+        Playbook(bound_session())
+        .submits(HELLO)
+        .submits(HELLO)
+        .sends(HELLO, HELLO)
+        .receives_bytes(
+            encode(Unbind(), 8) + encode(SubmitSmResp(b"a"), 2) + encode(DeliverSm(), 9) + encode(SubmitSmResp(b"b"), 3)
+        )
+        .emits(
+            Unbound(by_peer=True),
+            Answered(2, HELLO, ROK, SubmitSmResp(b"a"), waited_s=0),
+            Requested(9, DeliverSm()),
+            Answered(3, HELLO, ROK, SubmitSmResp(b"b"), waited_s=0),
+        )
+        .sends((UnbindResp(), ROK, 8))
+        .is_in(State.CLOSED)
+    )
+
+
+def test_answers_may_come_for_a_moment_after_the_peers_unbind_was_answered():
+    (
+        Playbook(bound_session())
+        .submits(HELLO)
+        .receives(Unbind(), sequence=8)
+        .is_in(State.UNBINDING)
+        .sends(HELLO)
+        .after_s(1)
+        .sends((UnbindResp(), ROK, 8))
+        .after_s(3)
+        .receives(SubmitSmResp(b"a"), sequence=2)
+        .emits(Unbound(by_peer=True), Answered(2, HELLO, ROK, SubmitSmResp(b"a"), waited_s=4))
+        .is_in(State.CLOSED)
+    )
+
+
+@pytest.mark.parametrize(("response_timeout_s", "waited_s"), [(30, 5), (3, 3)])
+def test_a_peer_that_unbinds_and_never_answers_is_not_waited_for_long(response_timeout_s, waited_s):
+    playbook = Playbook(bound_session(response_timeout_s=response_timeout_s, enquire_after_s=2))
+    playbook.after_s(1).submits(HELLO).receives(Unbind(), sequence=8).receives(Unbind(), sequence=9)
+    playbook.sends(HELLO, (UnbindResp(), ROK, 9)).after_s(waited_s).sends((UnbindResp(), ROK, 8))
+    [farewell, unanswered] = playbook.session.events()
+    assert farewell == Unbound(by_peer=True)
+    assert (unanswered.sequence, unanswered.waited_s) == (2, waited_s)
+    playbook.is_in(State.CLOSED)
+
+
+def test_nothing_is_submitted_after_the_peers_unbind():
+    playbook = Playbook(bound_session()).submits(HELLO).receives(Unbind(), sequence=8)
+    assert playbook.session.room == 0
+    with pytest.raises(LocalProtocolError):
+        playbook.submits(HELLO)
+
+
+def test_when_both_unbind_at_once_answers_are_waited_for_all_the_same():
+    (
+        Playbook(bound_session())
+        .submits(HELLO)
+        .unbinds()
+        .receives(Unbind(), sequence=8)
+        .receives(UnbindResp())
+        .receives(SubmitSmResp(b"a"), sequence=2)
+        .emits(Unbound(by_peer=True), Answered(2, HELLO, ROK, SubmitSmResp(b"a"), waited_s=0))
+        .sends(HELLO, Unbind(), (UnbindResp(), ROK, 8))
         .is_in(State.CLOSED)
     )
 

@@ -170,7 +170,7 @@ class BindRefused(msgspec.Struct, frozen=True, gc=False):
 
 
 class Unbound(msgspec.Struct, frozen=True, gc=False):
-    """The session has ended in good order."""
+    """The session has ended in good order; or the peer ends it, once what is unanswered has had its last chance."""
 
     by_peer: bool
 
@@ -228,6 +228,8 @@ class Session:
         self._control: _Pending | None = None
         """Our bind or unbind."""
         self._enquiry: _Pending | None = None
+        self._farewell: _Farewell | None = None
+        """The peer's unbind, while answers may still come."""
         self._unacknowledged: dict[int, Pdu] = {}
         """The peer's."""
 
@@ -275,6 +277,8 @@ class Session:
         deadlines: list[float] = []
         if self._awaits_bind():
             deadlines.append(self._opened_at + settings.session_init_s)
+        elif self._farewell is not None:
+            deadlines.append(self._farewell.next_deadline)
         elif self._state is not State.OPEN:
             if self._enquiry is None:
                 deadlines.append(self._heard_at + settings.enquire_after_s)
@@ -375,7 +379,9 @@ class Session:
         self._expire_requests(now)
         settings = self._settings
         control = self._control
-        if control is not None and now >= control.sent_at + settings.response_timeout_s:
+        if self._farewell is not None:
+            self._take_leave(self._farewell, now)
+        elif control is not None and now >= control.sent_at + settings.response_timeout_s:
             self._lose(control, now)
         elif self._awaits_bind() and now >= self._opened_at + settings.session_init_s:
             self._events.append(NeverBound(now - self._opened_at))
@@ -451,6 +457,8 @@ class Session:
             del self._pending[sequence]
             self._active_at = now
             self._events.append(Answered(sequence, pending.request, status, pdu, now - pending.sent_at))
+            if self._farewell is not None:
+                self._take_leave(self._farewell, now)
         elif (control := self._control) is not None and control.sequence == sequence and control.is_answered_by(pdu):
             self._control = None
             self._receive_control_response(control.request, status, pdu, now)
@@ -464,9 +472,10 @@ class Session:
 
     def _receive_control_response(self, request: Pdu, status: int, pdu: Pdu, now: float) -> None:
         if isinstance(request, Unbind):
-            # Refused or not, we are going.
-            self._events.append(Unbound(by_peer=False))
-            self._close(now)
+            # Refused or not, we are going; but if the peer is, too, its last answers are waited for.
+            if self._farewell is None:
+                self._events.append(Unbound(by_peer=False))
+                self._close(now)
         elif status == ROK and isinstance(pdu, BindResp):
             self._enter(request, now)
             version = find(pdu.tlvs, Tag.SC_INTERFACE_VERSION)
@@ -480,9 +489,7 @@ class Session:
             return
         self._active_at = now
         if isinstance(pdu, Unbind):
-            self._send(UnbindResp(), sequence)
-            self._events.append(Unbound(by_peer=True))
-            self._close(now)
+            self._receive_unbind(sequence, now)
         # What crossed our unbind on its way is still good.
         elif self._bound_as not in _states_for(pdu, sender=self._role.peer):
             bound_already = isinstance(pdu, Bind) and self._bound_as in _BOUND
@@ -504,6 +511,30 @@ class Session:
         else:
             self._unacknowledged[sequence] = pdu
             self._events.append(Requested(sequence, pdu))
+
+    def _receive_unbind(self, sequence: int, now: float) -> None:
+        if self._farewell is not None:
+            self._send(UnbindResp(), sequence)
+            return
+        self._events.append(Unbound(by_peer=True))
+        self._state = State.UNBINDING
+        # Deliveries come again, if an ESME goes without answering them; submissions would go twice.
+        longest_s = self._settings.response_timeout_s if self._role is Role.ESME else 0
+        self._farewell = _Farewell(sequence, now + min(_ANSWERS_FIRST_S, longest_s), now + min(_FAREWELL_S, longest_s))
+        self._take_leave(self._farewell, now)
+
+    def _take_leave(self, farewell: "_Farewell", now: float) -> None:
+        """Go, when the peer has answered everything, or has had its time.
+
+        Some peers hang up on our answer to their unbind, so answers on their way are let in first; others give the
+        last ones after it.
+        """
+        is_over = not self._pending or now >= farewell.ends_at
+        if not farewell.is_answered and (is_over or now >= farewell.answer_at):
+            self._send(UnbindResp(), farewell.sequence)
+            farewell.is_answered = True
+        if is_over:
+            self._close(now)
 
     def _status_when_full(self) -> CommandStatus:
         return CommandStatus.ESME_RX_T_APPN if self._role is Role.ESME else CommandStatus.ESME_RTHROTTLED
@@ -567,7 +598,7 @@ class Session:
         self._pending.clear()
         self._overdue.clear()
         self._unacknowledged.clear()
-        self._control = self._enquiry = None
+        self._control = self._enquiry = self._farewell = None
 
 
 class _Pending(msgspec.Struct, frozen=True, gc=False):
@@ -579,6 +610,22 @@ class _Pending(msgspec.Struct, frozen=True, gc=False):
 
     def is_answered_by(self, response: Pdu) -> bool:
         return type(response) in (RESPONSES[type(self.request)], GenericNack)
+
+
+class _Farewell:
+    """The peer's unbind. answer_at: when it is answered at the latest; ends_at: when we go."""
+
+    __slots__ = ("answer_at", "ends_at", "is_answered", "sequence")
+
+    def __init__(self, sequence: int, answer_at: float, ends_at: float) -> None:
+        self.sequence = sequence
+        self.answer_at = answer_at
+        self.ends_at = ends_at
+        self.is_answered = False
+
+    @property
+    def next_deadline(self) -> float:
+        return self.ends_at if self.is_answered else self.answer_at
 
 
 def _states_for(pdu: Pdu, sender: Role) -> frozenset[State]:
@@ -619,3 +666,8 @@ _REQUESTS: Final[dict[int, type[Pdu]]] = {
 
 _MOST_OVERDUE: Final = 1000
 """Requests remembered beyond their time, so that a late answer finds its own. Of older ones it will be a stray."""
+
+_ANSWERS_FIRST_S: Final = 1.0
+"""For how long answers that are due may come before we answer the peer's unbind."""
+_FAREWELL_S: Final = 5.0
+"""For how long they may come at all after its unbind."""

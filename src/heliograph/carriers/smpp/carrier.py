@@ -38,6 +38,7 @@ from heliograph.jobs.carriage import (
     SubmitOutcome,
     Unanswered,
     Unreachable,
+    answer_reason,
 )
 from heliograph.jobs.inbound import InboundPart
 from heliograph.smpp import session
@@ -372,8 +373,12 @@ class SmppCarrier:
     def _conceded(self, link: Link, submitted: Submission, status: int) -> bool:
         """Whether it is sent once more without what the SMSC didn't like."""
         request = None if status in submitted.conceded else concession(status, submitted.request)
-        if request is None or link.session.room <= 0:
+        if request is None:
             return False
+        if link.session.room <= 0:  # The SMSC has unbound: this bind sends nothing more.
+            reason = answer_reason(status_name(status), status, Permanence.PASSING, status_meaning(status))
+            self._tell(Unreachable(submitted.segment.id, reason, is_try=False))
+            return True
         again = Submission(submitted.segment, request)
         again.conceded = (*submitted.conceded, status)
         link.submit(again)
