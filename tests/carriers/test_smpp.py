@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
+import structlog
 import trustme
 from msgspec.structs import replace
 
@@ -566,6 +567,94 @@ async def test_wrong_credentials_are_tried_again_slowly(clock):
             smsc.password = b"secret"
             await until(lambda: carrier.window > 0, clock, seconds=100)
             assert carrier.unreachable == ""
+
+
+@pytest.mark.parametrize("modes", [(BindTransceiver,) * 4, PAIR])
+async def test_wrong_credentials_are_tried_by_one_bind_for_all(clock, modes):
+    async with fake_smsc(clock, password=b"other") as smsc:
+        backoff = Backoff(credentials_s=300, longest_s=1)
+        carrier = SmppCarrier("acme", an_smsc(smsc, backoff=backoff, modes=modes), clock, SeededIds())
+        async with running(carrier):
+            await clock.advance(899)
+            assert len(smsc.binds) == 3, "each 300 s one, not each 300 s as many as there are binds"
+            assert len({type(bind) for bind in smsc.binds}) == len(set(modes)), "each of them has its turn"
+            smsc.password = b"secret"
+            await until(lambda: len(smsc.bound) == len(modes), clock, seconds=302)
+
+
+async def test_a_bind_that_hangs_does_not_hold_up_the_others_for_long(clock):
+    async with fake_smsc(clock) as smsc:
+        smsc.is_mute = True
+        carrier = SmppCarrier("acme", an_smsc(smsc, modes=(BindTransceiver,) * 2), clock, SeededIds())
+        async with running(carrier):
+            await until(lambda: len(smsc.links) == 1, clock, step_s=0.01)
+            smsc.is_mute = False
+            await until(lambda: carrier.window > 0, clock, seconds=5)
+
+
+async def test_a_bind_refused_while_another_is_up_holds_up_nobody(clock):
+    async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock, modes=(BindTransceiver,) * 3) as carrier:
+        smsc.bind_status = CommandStatus.ESME_RBINDFAIL
+        smsc.links[0].transport.abort()
+        await clock.advance(3)
+        smsc.bind_status = ROK
+        smsc.links[0].transport.abort()
+        await until(lambda: len(smsc.bound) == 2 and carrier.window == 20, clock, seconds=5)
+
+
+async def test_a_bind_that_is_refused_again_and_again_is_told_in_full_and_then_how_often(clock):
+    with structlog.testing.capture_logs() as logs:
+        async with fake_smsc(clock, password=b"other") as smsc:
+            backoff = Backoff(credentials_s=10, longest_s=1)
+            modes = (BindTransceiver,) * 4
+            carrier = SmppCarrier("acme", an_smsc(smsc, backoff=backoff, modes=modes), clock, SeededIds())
+            async with running(carrier):
+                await clock.advance(650)
+    refused_lines = [line for line in logs if line["event"] == "carrier.bind_refused"]
+    first, again = refused_lines
+    assert {key: first[key] for key in ("carrier", "bind", "smsc", "system_id")} == {
+        "carrier": "acme",
+        "bind": "transceiver",
+        "smsc": f"127.0.0.1:{smsc.port}",
+        "system_id": "helio",
+    }
+    assert "ESME_RINVPASWD [0000000e]" in first["reason"]
+    assert "check the password" in first["remedy"]
+    assert "count_since" not in first
+    assert 55 <= again["count_since"] <= 60
+    assert len(logs) == 4, "and each time when it tries again"
+    assert "secret" not in str(logs)
+
+
+async def test_a_fault_of_another_kind_is_told_at_once(clock):
+    with structlog.testing.capture_logs() as logs:
+        async with fake_smsc(clock) as smsc:
+            smsc.bind_status = CommandStatus.ESME_RALYBND
+            carrier = SmppCarrier("acme", an_smsc(smsc, backoff=Backoff(longest_s=1)), clock, SeededIds())
+            async with running(carrier):
+                await clock.advance(30)
+                smsc.bind_status = CommandStatus.ESME_RSYSERR
+                await clock.advance(30)
+                await smsc.stop()
+                await clock.advance(30)
+    told = [(line["event"], line["remedy"][:9]) for line in logs if "remedy" in line]
+    assert told == [
+        ("carrier.bind_refused", "stop the "),
+        ("carrier.bind_refused", "the SMSC "),
+        ("carrier.unreachable", "check hos"),
+    ]
+
+
+async def test_of_a_pair_whose_receiver_is_refused_it_is_said_what_that_means(clock):
+    with structlog.testing.capture_logs() as logs:
+        async with fake_smsc(clock) as smsc:
+            smsc.mode_statuses = {BindReceiver: CommandStatus.ESME_RBINDFAIL}
+            carrier = SmppCarrier("acme", an_smsc(smsc, modes=PAIR), clock, SeededIds())
+            async with running(carrier):
+                await clock.advance(700)
+    [first, _] = [line for line in logs if line["event"] == "carrier.bind_refused"]
+    assert first["bind"] == "receiver"
+    assert first["effect"].startswith("no receipts")
 
 
 class Lent:

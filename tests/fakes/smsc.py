@@ -96,7 +96,7 @@ class FakeSmsc:
     answer to a receipt. Receipts that are not acknowledged come again over the next bind that takes them.
     queried, cancelled: all query_sm and cancel_sm. states: what it answers to a query, by message id; others fail.
     Faults, to be set at any time: `is_mute`: it reads, and says nothing at all, or `mute_once_bound`;
-    `bind_status`; `closes_at_once`; `ignores_enquiries`.
+    `bind_status`, and `mode_statuses` by kind of bind; `closes_at_once`; `ignores_enquiries`.
     """
 
     def __init__(self, clock: Clock, script: Script = by_ending, *, password: bytes = b"secret") -> None:
@@ -117,6 +117,7 @@ class FakeSmsc:
         self.is_mute = False
         self.mute_once_bound = False
         self.bind_status: int = ROK
+        self.mode_statuses: dict[type[Bind], int] = {}
         self.interface_version: int | None = 0x34
         self.closes_at_once = False
         self.ignores_enquiries = False
@@ -263,7 +264,7 @@ class _Link(asyncio.Protocol):
             self.transport.close()
 
     def _bind(self, sequence: int, bind: Bind) -> None:
-        status = self.smsc.bind_status
+        status = self.smsc.mode_statuses.get(type(bind), self.smsc.bind_status)
         if status == ROK and bind.password != self.smsc.password:
             status = CommandStatus.ESME_RINVPASWD
         version = self.smsc.interface_version

@@ -20,12 +20,15 @@ from heliograph.carriers.smpp.answers import (
     request_of,
 )
 from heliograph.carriers.smpp.errands import Errands
+from heliograph.carriers.smpp.faults import Faults
 from heliograph.carriers.smpp.habits import IdHabits
 from heliograph.carriers.smpp.inbox import Inbox
 from heliograph.carriers.smpp.link import MOST_OVERDUE, SENDING, Link, Submission
 from heliograph.carriers.smpp.reconnecting import STEADY_S, Trouble, bind_trouble
+from heliograph.carriers.smpp.remedies import NO_BIND_ANSWER, bind_remedy, connect_remedy
 from heliograph.carriers.smpp.sent_to import SentTo
 from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault
+from heliograph.carriers.smpp.turns import Turns
 from heliograph.clock import Clock
 from heliograph.ids import Ids
 from heliograph.jobs.carriage import (
@@ -44,7 +47,18 @@ from heliograph.jobs.inbound import InboundPart
 from heliograph.smpp import session
 from heliograph.smpp.errors import LocalProtocolError
 from heliograph.smpp.fields import Tag, find
-from heliograph.smpp.pdus import Bind, CancelSm, DataSm, DeliverSm, Pdu, QuerySm, QuerySmResp, SubmitSm, SubmitSmResp
+from heliograph.smpp.pdus import (
+    Bind,
+    BindReceiver,
+    CancelSm,
+    DataSm,
+    DeliverSm,
+    Pdu,
+    QuerySm,
+    QuerySmResp,
+    SubmitSm,
+    SubmitSmResp,
+)
 from heliograph.smpp.profiles import Concatenation, FlashCoding, Profile, answered_id, cancellation, concession, query
 from heliograph.smpp.receipts import Evidence, read_receipt
 from heliograph.smpp.receipts import Receipt as ReadReceipt
@@ -58,21 +72,21 @@ MOST_RECALLED: Final = 1000
 """Answers to cancellations that are kept for whoever wants to know of them."""
 _ANOTHER_TIME: Final = frozenset({StatusKind.FLOW_CONTROL, StatusKind.SESSION, StatusKind.TEMPORARY})
 """After an answer of such a kind a cancellation may be asked for again."""
-LOGGED_ODDITIES: Final = 10
-"""How many oddities of one connection are told one by one; of more, only each hundredth."""
 
 log = structlog.get_logger()
 
 
 class _Slot:
-    """A place for one bind. fault_count: how often in a row it came to nothing."""
+    """A place for one bind. fault_count: how often in a row it came to nothing; is_told: the operator heard why."""
 
     def __init__(self, number: int, mode: type[Bind]) -> None:
         self.number = number
         self.mode = mode
+        self.name = MODE_NAMES[mode]
         self.link: Link | None = None
         self.is_busy = False
         self.fault_count = 0
+        self.is_told = False
 
 
 class SmppCarrier:
@@ -114,7 +128,8 @@ class SmppCarrier:
         self._errands = Errands(name)
         self._recalled = deque[Recalled](maxlen=MOST_RECALLED)
         self._recalled_there = asyncio.Event()
-        self._oddity_count = 0
+        self._faults = Faults(name, clock)
+        self._turns = Turns(clock)
         self._handlers = {
             session.Answered: self._answered,
             session.Requested: self._requested,
@@ -240,19 +255,32 @@ class SmppCarrier:
             await self._rights.gained(slot.number)
             if not self._rights.has(slot.number):
                 continue  # Lost again meanwhile.
+            await self._turns.mine(slot.number)
+            if not self._rights.has(slot.number):
+                self._turns.over(slot.number)
+                continue
             slot.is_busy = True
             try:
                 trouble = await self._bind_once(slot)
             finally:
                 slot.is_busy = False
-            if not self._rights.has(slot.number):
+            is_refused = trouble is Trouble.CREDENTIALS
+            self._turns.ended(slot.number, is_refused=is_refused)
+            if not is_refused:
+                self._turns.over(slot.number)
+            if self._rights.has(slot.number):
+                await self._pause(slot, trouble)
+            else:
                 slot.fault_count = 0
-                continue
-            slot.fault_count += 1
-            jitter = self._ids.number(JITTERS) / JITTERS
-            pause_s = self._smsc.backoff.pause_s(trouble, slot.fault_count, jitter)
-            log.info("carrier.will_bind_again", carrier=self._name, after_s=round(pause_s, 1))
-            await self._clock.sleep(pause_s)
+            self._turns.over(slot.number)  # After a refusal of who we are, the others wait for the pause as well.
+
+    async def _pause(self, slot: _Slot, trouble: Trouble) -> None:
+        slot.fault_count += 1
+        jitter = self._ids.number(JITTERS) / JITTERS
+        pause_s = self._smsc.backoff.pause_s(trouble, slot.fault_count, jitter)
+        if slot.is_told:
+            log.info("carrier.will_bind_again", carrier=self._name, bind=slot.name, after_s=round(pause_s, 1))
+        await self._clock.sleep(pause_s)
 
     async def _hand_over(self, slot: _Slot) -> None:
         """End the bind when it isn't ours any more, once what it sent is answered."""
@@ -273,11 +301,12 @@ class SmppCarrier:
     async def _bind_once(self, slot: _Slot) -> Trouble:
         """Connect, bind, and stay until it ends."""
         smsc = self._smsc
+        slot.is_told = False
         try:
             link = await connect(smsc, lambda: Link(smsc.session, self._clock, self._deliver))
         except OSError as error:
             self._fault = connect_fault(smsc, error)
-            log.error("carrier.unreachable", carrier=self._name, reason=self._fault)
+            self._tell_fault(slot, "carrier.unreachable", self._fault, connect_remedy(error))
             return Trouble.PASSING
         slot.link = link
         try:
@@ -307,19 +336,32 @@ class SmppCarrier:
         lasted_s = None if link.bound_at_s is None else self._clock.monotonic() - link.bound_at_s
         if lasted_s is not None and lasted_s >= STEADY_S:
             slot.fault_count = 0
+            self._faults.are_over()
         elif slot.fault_count or lasted_s is None:
             self._fault = link.end_reason  # A good bind may end, and be back before anybody asks why.
         if lasted_s is not None:
+            slot.is_told = True
             log.warning(
                 "carrier.unbound",
                 carrier=self._name,
-                bind=MODE_NAMES[slot.mode],
+                bind=slot.name,
                 reason=link.end_reason,
                 lasted_s=round(lasted_s, 1),
             )
         elif link.refused_status is None:
-            log.error("carrier.unreachable", carrier=self._name, reason=link.end_reason)
+            self._tell_fault(slot, "carrier.unreachable", link.end_reason, NO_BIND_ANSWER)
         return Trouble.PASSING if link.refused_status is None else bind_trouble(link.refused_status)
+
+    def _tell_fault(self, slot: _Slot, event: str, reason: str, remedy: str) -> None:
+        smsc = self._smsc
+        # A pair is half there then, and what that means shows nowhere else.
+        lacking = {"effect": "no receipts, and no SMS from phones, until it is up"} if slot.mode is BindReceiver else {}
+        slot.is_told = self._faults.tell(
+            event, slot.name, reason, smsc=smsc.address, system_id=smsc.system_id, remedy=remedy, **lacking
+        )
+
+    def _slot_of(self, link: Link) -> _Slot:
+        return next(slot for slot in self._slots if slot.link is link)
 
     # ---- what sessions tell
 
@@ -474,6 +516,7 @@ class SmppCarrier:
 
     def _bound(self, link: Link, event: session.Bound) -> None:
         link.bound_at_s = self._clock.monotonic()
+        self._turns.bound(self._slot_of(link).number)
         if event.state in SENDING:
             self._fault = ""
             self._errands.run([link])
@@ -494,8 +537,9 @@ class SmppCarrier:
 
     def _bind_refused(self, link: Link, event: session.BindRefused) -> None:
         link.refused_status = event.status
-        reason = f"the bind was refused: {status_name(event.status)} ({status_meaning(event.status)})"
-        log.error("carrier.bind_refused", carrier=self._name, reason=reason)
+        status = event.status
+        reason = f"the bind was refused: {status_name(status)} [{status:08x}] ({status_meaning(status)})"
+        self._tell_fault(self._slot_of(link), "carrier.bind_refused", reason, bind_remedy(status))
         link.cut(reason)
 
     def _unbound(self, link: Link, event: session.Unbound) -> None:
@@ -508,10 +552,8 @@ class SmppCarrier:
         link.end_reason = link.end_reason or type(event).__name__
 
     def _odd(self, _link: Link, event: session.Rejected | session.StrayAnswer | session.Notified) -> None:
-        self._oddity_count += 1
-        if self._oddity_count <= LOGGED_ODDITIES or self._oddity_count % 100 == 0:
-            detail = event.reason if isinstance(event, session.Rejected) else _kind(event)
-            log.warning("carrier.oddity", carrier=self._name, kind=type(event).__name__, detail=detail)
+        detail = event.reason if isinstance(event, session.Rejected) else _kind(event)
+        self._faults.odd("carrier.oddity", kind=type(event).__name__, detail=detail)
 
 
 def _habits(profile: Profile) -> IdHabits | None:

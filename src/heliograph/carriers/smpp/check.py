@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from heliograph.carriers.smpp.link import SENDING, Link
+from heliograph.carriers.smpp.remedies import NO_BIND_ANSWER, bind_remedy, connect_remedy
 from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault
 from heliograph.clock import Clock
 from heliograph.smpp import session
@@ -85,17 +86,16 @@ async def _check_session(
             yield _version(smsc, bound.interface_version)
         case session.BindRefused(status=status):
             text = f"the bind as {name} was refused: {status_name(status)} [{status:08x}], {status_meaning(status)}"
-            yield Finding(Verdict.REFUSED, text, _BIND_REMEDIES.get(status, _ASK_CARRIER))
+            yield Finding(Verdict.REFUSED, text, bind_remedy(status))
             return
         case session.LinkLost():
             text = f"no answer to the bind as {name} within {smsc.session.response_timeout_s:g} s"
-            yield Finding(Verdict.NO_ANSWER, text, _NOT_SMPP)
+            yield Finding(Verdict.NO_ANSWER, text, NO_BIND_ANSWER)
             return
         case _:
             text = f"the connection ended without an answer to the bind as {name} ({link.end_reason})"
-            yield Finding(
-                Verdict.NO_ANSWER, text, _NOT_SMPP if smsc.tls else f"{_NOT_SMPP}; perhaps it wants tls = true"
-            )
+            remedy = NO_BIND_ANSWER if smsc.tls else f"{NO_BIND_ANSWER}; perhaps it wants tls = true"
+            yield Finding(Verdict.NO_ANSWER, text, remedy)
             return
 
     while link.session.state not in (State.CLOSED, State.UNBINDING) and not link.session.is_enquiring:
@@ -156,37 +156,10 @@ def _version(smsc: Smsc, version: int | None) -> Finding:
 
 
 def _no_connection(smsc: Smsc, error: OSError) -> Finding:
-    text = connect_fault(smsc, error)
-    match error:
-        case ssl.SSLCertVerificationError():
-            remedy = "set tls_ca_file to whoever signed it, or tls_server_name to the name in it"
-            return Finding(Verdict.REFUSED, text, remedy)
-        case ssl.SSLError():
-            remedy = "check port and tls: many speak TLS at a port of its own (3550), or want a tls_certificate of ours"
-            return Finding(Verdict.REFUSED, text, remedy)
-        case ConnectionRefusedError():
-            return Finding(Verdict.NO_ANSWER, text, "check host and port")
-        case TimeoutError():
-            return Finding(Verdict.NO_ANSWER, text, "ask the carrier whether it lets this machine's address in")
-        case _:
-            return Finding(Verdict.NO_ANSWER, text, "check host and port, and tls")
+    verdict = Verdict.REFUSED if isinstance(error, ssl.SSLError) else Verdict.NO_ANSWER
+    return Finding(verdict, connect_fault(smsc, error), connect_remedy(error))
 
 
 _ENQUIRE_AFTER_S: Final = 0.05
 _LOOK_EVERY_S: Final = 0.01
 _UNKNOWN_COMMAND: Final = (CommandStatus.ESME_RINVCMDID, CommandStatus.ESME_RINVBNDSTS, CommandStatus.ESME_RPROHIBITED)
-_ASK_CARRIER: Final = "ask the carrier what it means by that"
-_NOT_SMPP: Final = "check host, port and tls: what is there may be no SMSC"
-_BIND_REMEDIES: Final[dict[int, str]] = {
-    CommandStatus.ESME_RINVPASWD: "check the password, and longest_password; too many tries may lock the account",
-    CommandStatus.ESME_RINVSYSID: "check system_id",
-    CommandStatus.ESME_RINVSYSTYP: "check system_type; the carrier tells it with the account",
-    CommandStatus.ESME_RBINDFAIL: "check system_id, password and system_type, and whether the carrier lets this "
-    "machine's address in",
-    CommandStatus.ESME_RALYBND: "stop the other program that is bound with this account (perhaps the service "
-    "itself), or wait until the SMSC drops its old connection, or ask the carrier for more binds",
-    CommandStatus.ESME_RINVCMDID: 'the SMSC may not know this kind of bind: try bind = "transmitter+receiver"',
-    CommandStatus.ESME_RINVBNDSTS: 'the account may not be for this kind of bind: try bind = "transmitter+receiver"',
-    CommandStatus.ESME_RSYSERR: "the SMSC has trouble of its own; try again later",
-    CommandStatus.ESME_RTHROTTLED: "too many binds in a short time; wait a minute, and raise reconnect",
-}

@@ -52,6 +52,11 @@ class Smsc:
     connect_timeout_s: float = 10
     unbind_timeout_s: float = 5
 
+    @property
+    def address(self) -> str:
+        """Host and port, as one writes them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     def bind_request(self, mode: type[Bind]) -> Bind:
         """What opens a session. Raises ValueError for what the profile doesn't allow."""
         return bind_request(
@@ -97,7 +102,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 
 def connect_fault(smsc: Smsc, error: OSError) -> str:
     """Why there is no connection, in plain words."""
-    where = f"[{smsc.host}]:{smsc.port}" if ":" in smsc.host else f"{smsc.host}:{smsc.port}"
+    where = smsc.address
     match error:
         case ssl.SSLCertVerificationError():
             return f"the certificate of {where} is not one that we trust: {error.verify_message}"
