@@ -36,12 +36,15 @@ from heliograph.jobs.status import ProcessStatus, Status
 from heliograph.smpp.fields import Tag, Tlv
 from heliograph.smpp.pdus import (
     BindReceiver,
+    BindReceiverResp,
     BindTransceiver,
+    BindTransceiverResp,
     BindTransmitter,
     DataSm,
     DeliverSm,
     GenericNack,
     SubmitSmResp,
+    encode,
 )
 from heliograph.smpp.profiles import Concatenation, Profile
 from heliograph.smpp.receipts import IdBase
@@ -1455,3 +1458,80 @@ async def test_a_check_notices_that_enquiries_are_not_answered():
         verdicts, text = await findings(smsc, give_up_after_s=0.2)
     assert Verdict.NO_ANSWER in verdicts
     assert "enquire_link" in text
+
+
+async def test_a_check_of_an_smsc_that_talks_and_answers_no_enquiry_comes_to_an_end():
+    clock = SystemClock()
+
+    def chatter(link):
+        link.session.submit(replace(MO, esm_class=0), clock.monotonic())
+        link.flush()
+        smsc.later(0.04, lambda: chatter(link))
+
+    async with fake_smsc(clock) as smsc:
+        smsc.ignores_enquiries = True
+        smsc.after_bind = chatter
+        verdicts, text = await asyncio.wait_for(findings(smsc, give_up_after_s=0.2, unacknowledged=5), 5)
+    assert verdicts == [Verdict.WORKS] * 3 + [Verdict.DOUBTFUL, Verdict.WORKS]
+    assert "the SMSC talks, but did not answer enquire_link within 0.2 s" in text
+
+
+@pytest.mark.parametrize(
+    ("after_bind", "words"),
+    [
+        (lambda link: link.unbind(), "the SMSC unbound"),
+        (lambda link: link.transport.close(), "the SMSC closed the connection"),
+        (lambda link: link.transport.write(b"HTTP/1.1 400 Bad Request"), "the SMSC sent what is no SMPP"),
+    ],
+    ids=["unbinds", "hangs up", "garbage"],
+)
+async def test_a_check_says_how_an_smsc_ended_the_bind_at_once(after_bind, words):
+    async with fake_smsc(SystemClock()) as smsc:
+        smsc.after_bind = after_bind
+        verdicts, text = await findings(smsc)
+    assert verdicts == [Verdict.WORKS] * 3 + [Verdict.REFUSED]
+    assert f"accepted the bind and ended it at once ({words}" in text
+    assert "raise enquire_link_timeout" not in text
+
+
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [(0x33, "says that it speaks SMPP 3.3,"), (0x00, "doesn't say which"), (None, "doesn't say which")],
+)
+async def test_a_check_believes_in_no_parameters_below_smpp_3_4(version, says):  # 5.2.4
+    async with fake_smsc(SystemClock()) as smsc:
+        smsc.interface_version = version
+        verdicts, text = await findings(smsc, profile=Profile(concatenation=Concatenation.SAR))
+    assert Verdict.DOUBTFUL in verdicts
+    assert says in text
+    assert "parameters included" not in text
+
+
+async def test_what_an_smsc_says_commands_no_terminal():
+    async with fake_smsc(SystemClock()) as smsc:
+        smsc.system_id = b"a\x1b[2J\x9b1mb"
+        _, text = await findings(smsc)
+    assert "the SMSC calls itself a?[2J?1mb" in text
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda _: encode(GenericNack(), 0, 0x03), ("GenericNack to the request 0", "ESME_RINVCMDID")),
+        (lambda sequence: encode(BindTransceiverResp(), sequence + 7), ("BindTransceiverResp to the request 8",)),
+        (lambda sequence: encode(BindReceiverResp(), sequence), ("BindReceiverResp to the request 1",)),
+        (lambda sequence: encode(BindTransceiver(), sequence), ("we had to refuse", "BindTransceiver")),
+        (lambda sequence: encode(GenericNack(), sequence, 0), ("a generic_nack that names no error",)),
+        (lambda sequence: encode(GenericNack(), sequence, 0x03), ("refused: ESME_RINVCMDID", "transmitter+receiver")),
+    ],
+    ids=["nack of 0", "other sequence", "other kind", "a bind", "nack without an error", "nack"],
+)
+async def test_a_check_says_what_came_instead_of_an_answer_to_the_bind(answer, words):
+    async with fake_smsc(SystemClock()) as smsc:
+        smsc.bind_answer = answer
+        verdicts, text = await findings(smsc, response_timeout_s=0.2)
+    assert verdicts == [Verdict.WORKS, Verdict.REFUSED]
+    for each in words:
+        assert each in text
+    assert "ESME_ROK [00000000], No error" not in text

@@ -96,7 +96,8 @@ class FakeSmsc:
     answer to a receipt. Receipts that are not acknowledged come again over the next bind that takes them.
     queried, cancelled: all query_sm and cancel_sm. states: what it answers to a query, by message id; others fail.
     Faults, to be set at any time: `is_mute`: it reads, and says nothing at all, or `mute_once_bound`;
-    `bind_status`, and `mode_statuses` by kind of bind; `closes_at_once`; `ignores_enquiries`.
+    `bind_status`, and `mode_statuses` by kind of bind; `bind_answer`: the octets with which it answers a bind,
+    by its sequence number; `after_bind`: what it does then; `closes_at_once`; `ignores_enquiries`.
     """
 
     def __init__(self, clock: Clock, script: Script = by_ending, *, password: bytes = b"secret") -> None:
@@ -121,6 +122,9 @@ class FakeSmsc:
         self.interface_version: int | None = 0x34
         self.closes_at_once = False
         self.ignores_enquiries = False
+        self.bind_answer: Callable[[int], bytes] | None = None
+        self.after_bind: Callable[[_Link], None] | None = None
+        self.system_id = b"fake"
         self.most_unanswered = 0
         self.redeliver_after_s = 1.0
         self.settings = Settings(window=1000, enquire_after_s=1000, response_timeout_s=1000, session_init_s=1000)
@@ -264,17 +268,22 @@ class _Link(asyncio.Protocol):
             self.transport.close()
 
     def _bind(self, sequence: int, bind: Bind) -> None:
+        if self.smsc.bind_answer is not None:
+            self.transport.write(self.smsc.bind_answer(sequence))
+            return
         status = self.smsc.mode_statuses.get(type(bind), self.smsc.bind_status)
         if status == ROK and bind.password != self.smsc.password:
             status = CommandStatus.ESME_RINVPASWD
         version = self.smsc.interface_version
         tlvs = () if version is None or status else (Tlv.octet(Tag.SC_INTERFACE_VERSION, version),)
-        response = RESPONSES[type(bind)](system_id=b"fake" if status == ROK else b"", tlvs=tlvs)
+        response = RESPONSES[type(bind)](system_id=self.smsc.system_id if status == ROK else b"", tlvs=tlvs)
         self.session.acknowledge(sequence, status, response)
         self.smsc.binds.append(bind)
         self.flush()
         self.smsc.is_mute = self.smsc.is_mute or self.smsc.mute_once_bound
-        if status == ROK and isinstance(bind, BindTransceiver | BindReceiver):
+        if status == ROK and self.smsc.after_bind is not None:
+            self.smsc.after_bind(self)
+        elif status == ROK and isinstance(bind, BindTransceiver | BindReceiver):
             self.smsc.give_undelivered()
 
     def answer(self, sequence: int, status: int, response: Pdu) -> None:

@@ -490,6 +490,23 @@ def test_a_silent_link_is_asked_once_and_then_given_up():  # 7.2, enquire_link_t
     )
 
 
+def test_the_peer_can_be_asked_at_any_time_whether_it_is_there():  # 4.11
+    playbook = Playbook(bound_session(give_up_after_s=10))
+    playbook.session.enquire(playbook.now)
+    playbook.session.enquire(playbook.now)
+    playbook.sends(EnquireLink()).after_s(3).receives(EnquireLinkResp())
+    assert (playbook.session.is_enquiring, playbook.session.enquiry_answers) == (False, 1)
+    playbook.session.enquire(playbook.now)
+    playbook.after_s(10).emits(LinkLost(unanswered_s=10))
+    with pytest.raises(LocalProtocolError, match="closed"):
+        playbook.session.enquire(playbook.now)
+
+
+@pytest.mark.parametrize(("version", "knows"), [(None, False), (0, False), (0x33, False), (0x34, True), (0x50, True)])
+def test_below_3_4_there_are_no_optional_parameters(version, knows):  # 5.2.4
+    assert Bound(State.BOUND_TRX, b"", version).knows_parameters is knows
+
+
 def test_a_link_that_answers_is_asked_again_after_the_next_silence():  # 7.2
     (
         Playbook(bound_session(enquire_after_s=30, give_up_after_s=10))

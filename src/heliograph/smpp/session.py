@@ -154,17 +154,21 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
 class Bound(msgspec.Struct, frozen=True, gc=False):
     """The session is open for messages.
 
-    system_id: the peer's. interface_version: the peer's; None where it doesn't say, which by 3.4 means that it knows
-    no optional parameters (4.1.2).
+    system_id: the peer's. interface_version: the peer's; None where it doesn't say.
     """
 
     state: State
     system_id: bytes
     interface_version: int | None
 
+    @property
+    def knows_parameters(self) -> bool:
+        """Whether it may be sent optional parameters: below 3.4 there are none (5.2.4)."""
+        return self.interface_version is not None and self.interface_version >= _FIRST_WITH_PARAMETERS
+
 
 class BindRefused(msgspec.Struct, frozen=True, gc=False):
-    """The SMSC doesn't want us, or not now."""
+    """The SMSC doesn't want us, or not now. status: ROK where it answered with a generic_nack that names no error."""
 
     status: int
 
@@ -228,6 +232,7 @@ class Session:
         self._control: _Pending | None = None
         """Our bind or unbind."""
         self._enquiry: _Pending | None = None
+        self._enquiry_answers = 0
         self._farewell: _Farewell | None = None
         """The peer's unbind, while answers may still come."""
         self._unacknowledged: dict[int, Pdu] = {}
@@ -257,6 +262,11 @@ class Session:
     def is_enquiring(self) -> bool:
         """Whether the peer has been asked if it is there, and has said nothing to that yet."""
         return self._enquiry is not None
+
+    @property
+    def enquiry_answers(self) -> int:
+        """How often the peer has answered that it is there."""
+        return self._enquiry_answers
 
     def data_to_send(self) -> bytes:
         """What to send now, each octet once."""
@@ -323,6 +333,19 @@ class Session:
         self._pending[sequence] = _Pending(sequence, pdu, now)
         self._active_at = now
         return sequence
+
+    def enquire(self, now: float) -> None:
+        """Ask the peer whether it is there, unless it is being asked already; LinkLost follows if it stays silent.
+
+        Raises LocalProtocolError when closed.
+        """
+        if self._state is State.CLOSED:
+            raise LocalProtocolError("nobody is there to be asked: the session is closed")
+        if self._enquiry is None:
+            sequence = self._free_sequence()
+            self._send(EnquireLink(), sequence)
+            self._next_sequence = sequence % LARGEST_SEQUENCE + 1
+            self._enquiry = _Pending(sequence, EnquireLink(), now)
 
     def notify(self, pdu: Outbind | AlertNotification, now: float) -> None:
         """Send what has no answer. Raises LocalProtocolError in the wrong state or role."""
@@ -464,6 +487,7 @@ class Session:
             self._receive_control_response(control.request, status, pdu, now)
         elif (enquiry := self._enquiry) is not None and enquiry.sequence == sequence and enquiry.is_answered_by(pdu):
             self._enquiry = None
+            self._enquiry_answers += 1
         elif (overdue := self._overdue.get(sequence)) is not None and overdue.is_answered_by(pdu):
             del self._overdue[sequence]
             self._events.append(AnsweredLate(sequence, overdue.request, status, pdu, now - overdue.sent_at))
@@ -581,10 +605,7 @@ class Session:
                 return
             self._enquiry = enquiry = None  # Not that answer, but other signs of life.
         if enquiry is None and now >= self._heard_at + self._settings.enquire_after_s:
-            sequence = self._free_sequence()
-            self._send(EnquireLink(), sequence)
-            self._next_sequence = sequence % LARGEST_SEQUENCE + 1
-            self._enquiry = _Pending(sequence, EnquireLink(), now)
+            self.enquire(now)
 
     def _lose(self, unanswered: "_Pending", now: float) -> None:
         self._events.append(LinkLost(now - unanswered.sent_at))
@@ -664,6 +685,7 @@ _REQUESTS: Final[dict[int, type[Pdu]]] = {
     request.command_id: request for request in (*RESPONSES, Outbind, AlertNotification)
 }
 
+_FIRST_WITH_PARAMETERS: Final = 0x34
 _MOST_OVERDUE: Final = 1000
 """Requests remembered beyond their time, so that a late answer finds its own. Of older ones it will be a stray."""
 

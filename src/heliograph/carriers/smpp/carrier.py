@@ -25,9 +25,9 @@ from heliograph.carriers.smpp.habits import IdHabits
 from heliograph.carriers.smpp.inbox import Inbox
 from heliograph.carriers.smpp.link import MOST_OVERDUE, SENDING, Link, Submission
 from heliograph.carriers.smpp.reconnecting import STEADY_S, Trouble, bind_trouble
-from heliograph.carriers.smpp.remedies import NO_BIND_ANSWER, bind_remedy, connect_remedy
+from heliograph.carriers.smpp.remedies import NO_BIND_ANSWER, bind_refusal, bind_remedy, connect_remedy
 from heliograph.carriers.smpp.sent_to import SentTo
-from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault
+from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault, shown
 from heliograph.carriers.smpp.turns import Turns
 from heliograph.clock import Clock
 from heliograph.ids import Ids
@@ -524,21 +524,21 @@ class SmppCarrier:
             "carrier.bound",
             carrier=self._name,
             state=event.state.value,
-            smsc=event.system_id.decode("latin-1"),
+            smsc=shown(event.system_id),
             interface_version=event.interface_version,
         )
         profile = self._profile
         needs_tlvs = (
             profile.concatenation in (Concatenation.SAR, Concatenation.PAYLOAD) or profile.flash is FlashCoding.SUBUNIT
         )
-        if needs_tlvs and event.interface_version is None:
+        if needs_tlvs and not event.knows_parameters:
             message = "by its profile this SMSC takes optional parameters, and it doesn't say that it knows any"
             log.warning("carrier.parameters_doubtful", carrier=self._name, message=message)
 
     def _bind_refused(self, link: Link, event: session.BindRefused) -> None:
         link.refused_status = event.status
         status = event.status
-        reason = f"the bind was refused: {status_name(status)} [{status:08x}] ({status_meaning(status)})"
+        reason = f"the bind was refused: {bind_refusal(status)}"
         self._tell_fault(self._slot_of(link), "carrier.bind_refused", reason, bind_remedy(status))
         link.cut(reason)
 

@@ -8,14 +8,14 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from heliograph.carriers.smpp.link import SENDING, Link
-from heliograph.carriers.smpp.remedies import NO_BIND_ANSWER, bind_remedy, connect_remedy
-from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault
+from heliograph.carriers.smpp.remedies import NO_BIND_ANSWER, bind_refusal, bind_remedy, connect_remedy
+from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault, shown
 from heliograph.clock import Clock
 from heliograph.smpp import session
-from heliograph.smpp.pdus import Bind
+from heliograph.smpp.pdus import Bind, Pdu, UnknownPdu
 from heliograph.smpp.profiles import Concatenation, FlashCoding, query
 from heliograph.smpp.session import State
-from heliograph.smpp.statuses import CommandStatus, status_meaning, status_name
+from heliograph.smpp.statuses import CommandStatus, status_name
 
 
 class Verdict(Enum):
@@ -56,7 +56,7 @@ async def check_smsc(smsc: Smsc, clock: Clock) -> AsyncGenerator[Finding]:
 
 async def _check_bind(smsc: Smsc, mode: type[Bind], clock: Clock) -> AsyncGenerator[Finding]:
     events: _Events = asyncio.Queue()
-    settings = replace(smsc.session, enquire_after_s=_ENQUIRE_AFTER_S, inactivity_s=None)
+    settings = replace(smsc.session, enquire_after_s=_NOT_MEANWHILE_S, inactivity_s=None)
     try:
         link = await connect(smsc, lambda: Link(settings, clock, lambda _, event: events.put_nowait(event)))
     except OSError as error:
@@ -79,34 +79,31 @@ async def _check_session(
     smsc: Smsc, mode: type[Bind], link: Link, events: _Events, clock: Clock
 ) -> AsyncGenerator[Finding]:
     name = MODE_NAMES[mode]
-    match await _next(events, (session.Bound, session.BindRefused, session.LinkLost)):
+    strays: list[session.Event] = []
+    match await _next(events, (session.Bound, session.BindRefused, session.LinkLost), strays):
         case session.Bound() as bound:
-            speaker = bound.system_id.decode("latin-1") or "without a name"
+            speaker = shown(bound.system_id) or "without a name"
             yield Finding(Verdict.WORKS, f"bound as {name}; the SMSC calls itself {speaker}")
-            yield _version(smsc, bound.interface_version)
+            yield _version(smsc, bound)
         case session.BindRefused(status=status):
-            text = f"the bind as {name} was refused: {status_name(status)} [{status:08x}], {status_meaning(status)}"
+            text = f"the bind as {name} was refused: {bind_refusal(status)}"
             yield Finding(Verdict.REFUSED, text, bind_remedy(status))
             return
         case session.LinkLost():
             text = f"no answer to the bind as {name} within {smsc.session.response_timeout_s:g} s"
-            yield Finding(Verdict.NO_ANSWER, text, NO_BIND_ANSWER)
+            yield _no_bind(text, strays, NO_BIND_ANSWER)
             return
         case _:
             text = f"the connection ended without an answer to the bind as {name} ({link.end_reason})"
-            remedy = NO_BIND_ANSWER if smsc.tls else f"{NO_BIND_ANSWER}; perhaps it wants tls = true"
-            yield Finding(Verdict.NO_ANSWER, text, remedy)
+            yield _no_bind(
+                text, strays, NO_BIND_ANSWER if smsc.tls else f"{NO_BIND_ANSWER}; perhaps it wants tls = true"
+            )
             return
 
-    while link.session.state not in (State.CLOSED, State.UNBINDING) and not link.session.is_enquiring:
-        await clock.sleep(_LOOK_EVERY_S)
-    while link.session.is_enquiring:
-        await clock.sleep(_LOOK_EVERY_S)
+    finding = await _enquire(smsc, link, events, clock)
+    yield finding
     if link.session.state is State.CLOSED:
-        text = f"the SMSC did not answer enquire_link within {smsc.session.give_up_after_s:g} s"
-        yield Finding(Verdict.NO_ANSWER, text, "raise enquire_link_timeout, or ask the carrier why")
         return
-    yield Finding(Verdict.WORKS, "the SMSC answers enquire_link")
     if smsc.profile.query_sm and link.session.state in SENDING:
         yield await _query(smsc, link, events)
 
@@ -118,12 +115,52 @@ async def _check_session(
             yield Finding(Verdict.DOUBTFUL, "the SMSC did not answer unbind; binding again may have to wait")
 
 
-async def _next(events: _Events, wanted: tuple[type[session.Event], ...]) -> session.Event | None:
-    """The next event of one of these kinds; None when the connection ends without."""
+async def _next(
+    events: _Events, wanted: tuple[type[session.Event], ...], strays: list[session.Event] | None = None
+) -> session.Event | None:
+    """The next event of one of these kinds; None when the connection ends without. strays: gets the others."""
     while (event := await events.get()) is not None:
         if isinstance(event, wanted):
             return event
+        if strays is not None:
+            strays.append(event)
     return None
+
+
+def _no_bind(text: str, strays: list[session.Event], remedy: str) -> Finding:
+    """No answer; but perhaps something that was meant as one."""
+    for event in strays:
+        match event:
+            case session.StrayAnswer(sequence, status, response):
+                said = f"{_pdu_name(response)} to the request {sequence}, {status_name(status)} [{status:08x}]"
+            case session.Rejected(reason=reason):
+                said = f"what we had to refuse: {reason}"
+            case _:
+                continue
+        return Finding(Verdict.REFUSED, f"{text}; what came was {said}", _ASK_ABOUT_ANSWER)
+    return Finding(Verdict.NO_ANSWER, text, remedy)
+
+
+def _pdu_name(pdu: Pdu | UnknownPdu) -> str:
+    return f"{pdu.command_id:#010x}" if isinstance(pdu, UnknownPdu) else type(pdu).__name__
+
+
+async def _enquire(smsc: Smsc, link: Link, events: _Events, clock: Clock) -> Finding:
+    """Whether it answers one enquiry, in the time that the session gives it."""
+    give_up_s = smsc.session.give_up_after_s
+    link.enquire()
+    while link.session.is_enquiring and link.session.state not in _GOING:
+        await clock.sleep(_LOOK_EVERY_S)
+    if link.session.state not in _GOING:
+        if link.session.enquiry_answers:
+            return Finding(Verdict.WORKS, "the SMSC answers enquire_link")
+        text = f"the SMSC talks, but did not answer enquire_link within {give_up_s:g} s"
+        return Finding(Verdict.DOUBTFUL, text, "ask the carrier why; whenever it is silent, it will be bound to again")
+    if isinstance(await _next(events, (session.LinkLost, session.Unbound)), session.LinkLost):
+        text = f"the SMSC did not answer enquire_link within {give_up_s:g} s"
+        return Finding(Verdict.NO_ANSWER, text, "raise enquire_link_timeout, or ask the carrier why")
+    text = f"the SMSC accepted the bind and ended it at once ({link.end_reason or 'the SMSC unbound'})"
+    return Finding(Verdict.REFUSED, text, _ASK_ABOUT_END)
 
 
 async def _query(smsc: Smsc, link: Link, events: _Events) -> Finding:
@@ -140,16 +177,19 @@ async def _query(smsc: Smsc, link: Link, events: _Events) -> Finding:
             return Finding(Verdict.DOUBTFUL, text, remedy)
 
 
-def _version(smsc: Smsc, version: int | None) -> Finding:
+def _version(smsc: Smsc, bound: session.Bound) -> Finding:
     profile = smsc.profile
     needed = [
         f'{key} = "{value.value}"'
         for key, value in (("concatenation", profile.concatenation), ("flash", profile.flash))
         if value in (Concatenation.SAR, Concatenation.PAYLOAD, FlashCoding.SUBUNIT)
     ]
-    if version is not None:
-        return Finding(Verdict.WORKS, f"it speaks SMPP {version >> 4}.{version & 0xF}, optional parameters included")
-    text = "it doesn't say which SMPP it speaks, which by 3.4 means that it knows no optional parameters (TLVs)"
+    version = bound.interface_version or 0
+    spoken = f"SMPP {version >> 4}.{version & 0xF}"
+    if bound.knows_parameters:
+        return Finding(Verdict.WORKS, f"it speaks {spoken}, optional parameters included")
+    says = f"says that it speaks {spoken}" if version else "doesn't say which SMPP it speaks"
+    text = f"it {says}, which by 3.4 means that it knows no optional parameters (TLVs)"
     if needed:
         return Finding(Verdict.DOUBTFUL, text, f"{' and '.join(needed)} may not work; send yourself one of each")
     return Finding(Verdict.WORKS, f"{text}; nothing in its settings needs them")
@@ -160,6 +200,11 @@ def _no_connection(smsc: Smsc, error: OSError) -> Finding:
     return Finding(verdict, connect_fault(smsc, error), connect_remedy(error))
 
 
-_ENQUIRE_AFTER_S: Final = 0.05
+_NOT_MEANWHILE_S: Final = 3600.0
+_GOING: Final = (State.CLOSED, State.UNBINDING)
 _LOOK_EVERY_S: Final = 0.01
 _UNKNOWN_COMMAND: Final = (CommandStatus.ESME_RINVCMDID, CommandStatus.ESME_RINVBNDSTS, CommandStatus.ESME_RPROHIBITED)
+_ASK_ABOUT_ANSWER: Final = (
+    "ask the carrier: that is no answer to this bind by SMPP 3.4, so the service can't bind either"
+)
+_ASK_ABOUT_END: Final = "ask the carrier why: perhaps the account is bound elsewhere, or not for this kind of bind"

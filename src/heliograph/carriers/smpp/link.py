@@ -115,6 +115,12 @@ class Link(asyncio.Protocol):
         self.errands.add(self.session.submit(errand, self._clock.monotonic()))
         self._pump_soon()
 
+    def enquire(self) -> None:
+        """Ask the SMSC whether it is there."""
+        if self.session.state is not State.CLOSED:
+            self.session.enquire(self._clock.monotonic())
+            self._pump_soon()
+
     def acknowledge(self, sequence: int, status: int = ROK, response: Pdu | None = None) -> None:
         """Answer what the SMSC asked; nothing happens if the connection has ended meanwhile."""
         self.session.acknowledge(sequence, status, response)

@@ -3,9 +3,16 @@
 import ssl
 from typing import Final
 
-from heliograph.smpp.statuses import CommandStatus
+from heliograph.smpp.statuses import ROK, CommandStatus, status_meaning, status_name
 
 NO_BIND_ANSWER: Final = "check host, port and tls: what is there may be no SMSC"
+
+
+def bind_refusal(status: int) -> str:
+    """How an SMSC refused a bind."""
+    if status == ROK:
+        return "the SMSC answered with a generic_nack that names no error"
+    return f"{status_name(status)} [{status:08x}], {status_meaning(status)}"
 
 
 def bind_remedy(status: int) -> str:

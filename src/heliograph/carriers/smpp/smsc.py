@@ -71,6 +71,11 @@ MODE_NAMES: dict[type[Bind], str] = {
 }
 
 
+def shown(name: bytes) -> str:
+    """What an SMSC says, in characters that no terminal obeys."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name.decode("latin-1"))
+
+
 async def connect(smsc: Smsc, protocol: Callable[[], P]) -> P:
     """A connection to the SMSC, encrypted if it is to be. Raises OSError, which `connect_fault` explains."""
     context = None if smsc.tls is None else tls_context(smsc.tls)
