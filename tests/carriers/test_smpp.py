@@ -1535,3 +1535,46 @@ async def test_a_check_says_what_came_instead_of_an_answer_to_the_bind(answer, w
     for each in words:
         assert each in text
     assert "ESME_ROK [00000000], No error" not in text
+
+
+# ---- the log
+
+
+async def test_what_comes_with_every_sms_is_told_ten_times_and_then_each_hundredth_time(clock):
+    with structlog.testing.capture_logs() as logs:
+        async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock):
+            for _ in range(200):
+                smsc.send(MO)
+                smsc.send(DeliverSm(source_addr=b"491761234", esm_class=0x04, data_coding=3, short_message=b"gone"))
+            await until(lambda: len(smsc.acknowledged) == 200, clock)
+    for event in ("carrier.inbound_refused", "carrier.receipt_without_id"):
+        lines = [line for line in logs if line["event"] == event]
+        assert [line.get("count") for line in lines] == [None] * 10 + [100, 200]
+    assert {key: lines[0][key] for key in ("command", "esm_class", "data_coding", "length_octets", "parameters")} == {
+        "command": "DeliverSm",
+        "esm_class": "0x04",
+        "data_coding": "0x03",
+        "length_octets": 4,
+        "parameters": "",
+    }
+    assert "491761234" not in str(logs)
+    assert "gone" not in str(logs)
+
+
+async def test_seconds_in_reasons_are_rounded(clock):
+    async with (
+        fake_smsc(clock, lambda _: Play(answer_after_s=None)) as smsc,
+        bound_carrier(smsc, clock, response_timeout_s=5.02899) as carrier,
+    ):
+        carrier.submit(a_segment())
+        [found] = await outcomes_of(carrier, clock)
+    assert found.reason == "no answer came within 5 s"
+
+
+async def test_late_answers_are_told_ten_times_and_then_each_hundredth_time(clock):
+    with structlog.testing.capture_logs() as logs:
+        async with gateway(clock, lambda _: Play(answer_after_s=32), response_timeout_s=30, window=120) as (f, _):
+            await f.add(a_plan(*(a_planned_sms(f"+49176{number:08}") for number in range(120))))
+            await clock.advance(40)
+    lines = [line for line in logs if line["event"] == "dispatch.answer_late"]
+    assert [line["count"] for line in lines] == [*range(1, 11), 100]

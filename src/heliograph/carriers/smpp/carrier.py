@@ -456,7 +456,7 @@ class SmppCarrier:
         if event.link_ended:
             reason = f"no answer came before the connection ended ({link.end_reason or 'it broke'})"
         else:
-            reason = f"no answer came within {event.waited_s:g} s"
+            reason = f"no answer came within {round(event.waited_s, 1):g} s"
             link.unanswered(event.waited_s)
             link.overdue[event.sequence] = submitted
             if len(link.overdue) > MOST_OVERDUE:
@@ -473,12 +473,8 @@ class SmppCarrier:
         if submitted is not None and event.status == ROK and type(response) is SubmitSmResp:
             self._tell(AcceptedLate(submitted.segment, self._message_id(submitted.segment, response)))
         else:
-            log.warning(
-                "carrier.refused_late",
-                carrier=self._name,
-                command_status=status_name(event.status),
-                waited_s=round(event.waited_s, 1),
-            )
+            command_status = f"{status_name(event.status)} [{event.status:08x}]"
+            self._faults.odd("carrier.refused_late", command_status=command_status, waited_s=round(event.waited_s, 1))
 
     def _requested(self, link: Link, event: session.Requested) -> None:
         pdu = event.pdu
@@ -488,12 +484,13 @@ class SmppCarrier:
             self._learn(read, pdu)
             receipt = receipt_of(self._profile, read, pdu, self._clock.now(), self._habits, self._sent_to)
             if not receipt.message_id and not receipt.spellings:
-                log.warning("carrier.receipt_without_id", carrier=self._name)
+                self._faults.odd("carrier.receipt_without_id", **_dress(pdu))
             self._receipts.put(receipt, link, event.sequence)
         elif self._takes_inbound:
             self._inbound.put(inbound_of(self._profile, pdu, self._clock.now()), link, event.sequence)
         else:
-            log.warning("carrier.inbound_refused", carrier=self._name, message="nobody takes SMS from phones here")
+            message = "nobody takes SMS from phones here"
+            self._faults.odd("carrier.inbound_refused", message=message, **_dress(pdu))
             link.acknowledge(event.sequence, CommandStatus.ESME_RX_R_APPN)
 
     def _learn(self, read: ReadReceipt, pdu: DeliverSm | DataSm) -> None:
@@ -546,7 +543,9 @@ class SmppCarrier:
         link.end_reason = link.end_reason or ("the SMSC unbound" if event.by_peer else "we unbound")
 
     def _link_lost(self, link: Link, event: session.LinkLost) -> None:
-        link.end_reason = link.end_reason or f"the SMSC said nothing for {event.unanswered_s:g} s after we asked"
+        link.end_reason = (
+            link.end_reason or f"the SMSC said nothing for {round(event.unanswered_s, 1):g} s after we asked"
+        )
 
     def _ended(self, link: Link, event: session.NeverBound | session.Inactive) -> None:
         link.end_reason = link.end_reason or type(event).__name__
@@ -561,6 +560,21 @@ def _habits(profile: Profile) -> IdHabits | None:
     if profile.declares_ids and not profile.is_named_back:
         return None
     return IdHabits(profile.answered_ids, profile.receipt_ids)
+
+
+def _dress(pdu: DeliverSm | DataSm) -> dict[str, object]:
+    """How it came, for whoever wants to know why it can't be read; never what is in it."""
+    payload = find(pdu.tlvs, Tag.MESSAGE_PAYLOAD)
+    octets = (
+        pdu.short_message if isinstance(pdu, DeliverSm) and pdu.short_message else payload.value if payload else b""
+    )
+    return {
+        "command": type(pdu).__name__,
+        "esm_class": f"{pdu.esm_class:#04x}",
+        "data_coding": f"{pdu.data_coding:#04x}",
+        "length_octets": len(octets),
+        "parameters": " ".join(f"{tlv.tag:#06x}" for tlv in pdu.tlvs),
+    }
 
 
 def _room(link: Link) -> int:

@@ -244,7 +244,7 @@ class Link(asyncio.Protocol):
     def _expire(self, now_s: float) -> None:
         self._alarm_at_s = math.inf
         if now_s >= self._stands_still_at_s:
-            self.cut(f"nothing was answered for {now_s - self._answered_since(now_s):g} s")
+            self.cut(f"nothing was answered for {round(now_s - self._answered_since(now_s), 1):g} s")
             return
         self.session.expire(now_s)
         self._pump()

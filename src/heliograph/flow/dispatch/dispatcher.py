@@ -40,6 +40,8 @@ UNREACHABLE_POLL_S = 0.25
 receipt is overdue, still ends in time, and reports say what keeps the others."""
 MAX_BATCH = 100
 """How many parts are leased, or outcomes recorded, at once: a millisecond's work, for others wait meanwhile."""
+LOGGED_LATE = 10
+"""How many late answers are told one by one; of more, only each hundredth."""
 
 log = structlog.get_logger()
 
@@ -94,6 +96,7 @@ class Dispatcher:
         self._asked: OrderedDict[SegmentId, None] = OrderedDict()
         self._recalling = carrier if isinstance(carrier, RecallingCarrier) and carrier.can_recall else None
         self._withdrawals = Withdrawals()
+        self._late_count = 0
         self._room = asyncio.Event()
         self._leasing = False
         self._stopping = False
@@ -319,12 +322,15 @@ class Dispatcher:
 
     def _late(self, answer: AcceptedLate, now: datetime) -> Outcome:
         """An answer to a try that has been given up: where the next one hasn't begun, it needn't."""
-        log.warning(
-            "dispatch.answer_late",
-            carrier=self._carrier.name,
-            segment=answer.segment,
-            sent_again=answer.segment in self._in_flight,
-        )
+        self._late_count += 1
+        if self._late_count <= LOGGED_LATE or self._late_count % 100 == 0:
+            log.warning(
+                "dispatch.answer_late",
+                carrier=self._carrier.name,
+                segment=answer.segment,
+                sent_again=answer.segment in self._in_flight,
+                count=self._late_count,
+            )
         return after_acceptance(answer.taken, answer.message_id, now, self._policy)
 
     async def _record(self, outcomes: list[Outcome]) -> None:
