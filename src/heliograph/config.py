@@ -26,7 +26,7 @@ from heliograph.carriers.smpp.reconnecting import Backoff
 from heliograph.carriers.smpp.smsc import Smsc, Tls
 from heliograph.flow.dispatch.retrying import RetryPolicy
 from heliograph.jobs.errors import SettingsInvalid, StoreUnavailable
-from heliograph.jobs.routing import Route, Routing
+from heliograph.jobs.routing import OwnAlphabet, Route, Routing
 from heliograph.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter
 from heliograph.smpp.profiles import Alphabet, Concatenation, FlashCoding, NumberType, Profile, ValidityFormat
 from heliograph.smpp.receipts import IdBase, MessageState
@@ -430,7 +430,10 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     alphabet: Annotated[
         Alphabet,
-        Meta(description="What STANDARD texts are written in: what the SMSC takes `data_coding` for."),
+        Meta(
+            description="What STANDARD texts are written in: what the SMSC takes `data_coding` for. What `ascii` or "
+            "`latin-1` lacks goes as UTF-16."
+        ),
     ] = Alphabet.GSM
     data_coding: Annotated[int, Meta(ge=0, le=255, description="The `data_coding` of STANDARD texts.")] = 0
     flash: Annotated[
@@ -821,6 +824,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 for carrier in self.carriers
                 if isinstance(carrier, SmppSettings) and carrier.concatenation is Concatenation.UDH_16
             ],
+            alphabets={
+                # Flash by a message class goes in the GSM alphabet everywhere (`smpp.profiles`).
+                carrier.name: OwnAlphabet(
+                    carrier.alphabet.value, flash=carrier.flash in (FlashCoding.SUBUNIT, FlashCoding.NONE)
+                )
+                for carrier in self.carriers
+                if isinstance(carrier, SmppSettings) and carrier.alphabet in (Alphabet.ASCII, Alphabet.LATIN_1)
+            },
         )
 
     def retry_policy(self, carrier: CarrierSettings) -> RetryPolicy:

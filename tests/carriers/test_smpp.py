@@ -9,10 +9,12 @@ from itertools import pairwise
 import pytest
 import structlog
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from heliograph.carriers.interface import Recalled
-from heliograph.carriers.smpp.answers import inbound_of
+from heliograph.carriers.smpp.answers import inbound_of, request_of
 from heliograph.carriers.smpp.carrier import SmppCarrier
 from heliograph.carriers.smpp.check import Verdict, check_smsc
 from heliograph.carriers.smpp.inbox import HELD_S
@@ -21,6 +23,7 @@ from heliograph.carriers.smpp.smsc import Tls
 from heliograph.clock import SystemClock
 from heliograph.flow.dispatch.pacing import Pacer
 from heliograph.flow.dispatch.retrying import RetryPolicy
+from heliograph.gsm.alphabet import CARRIABLE
 from heliograph.jobs.accounts import OnUnknown
 from heliograph.jobs.carriage import (
     Accepted,
@@ -32,7 +35,12 @@ from heliograph.jobs.carriage import (
     Unreachable,
 )
 from heliograph.jobs.inbound import Alphabet
+from heliograph.jobs.options import JobOptions
+from heliograph.jobs.plan import plan_job
+from heliograph.jobs.request import JobRequest, Message, Recipient
+from heliograph.jobs.routing import OwnAlphabet, Routing
 from heliograph.jobs.status import ProcessStatus, Status
+from heliograph.smpp import profiles
 from heliograph.smpp.fields import Tag, Tlv
 from heliograph.smpp.pdus import (
     BindReceiver,
@@ -43,19 +51,21 @@ from heliograph.smpp.pdus import (
     DataSm,
     DeliverSm,
     GenericNack,
+    SubmitSm,
     SubmitSmResp,
     encode,
 )
-from heliograph.smpp.profiles import Concatenation, Profile
+from heliograph.smpp.profiles import Concatenation, FlashCoding, Profile
 from heliograph.smpp.receipts import IdBase
 from heliograph.smpp.statuses import ROK, CommandStatus, StatusKind
 from tests.carriers.conformance import a_segment
 from tests.carriers.sockets import SocketClock, an_smsc, bound_carrier, bytes_arrive, running, until
-from tests.fakes.builders import NOW, a_plan, a_planned_sms, after
+from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account
 from tests.fakes.ids import SeededIds
 from tests.fakes.smsc import Play, delivered, fake_smsc, receipt, refused
 from tests.flow.running import flow
 
+PHONE = "+4917612345678"
 PAIR = (BindTransmitter, BindReceiver)
 POLICY = RetryPolicy(throttle_wait_s=None)
 
@@ -303,6 +313,43 @@ async def test_throttling_in_the_midst_of_a_long_sms_loses_no_part(clock):
     assert len(smsc.submitted) == 4
     parts = [each.short_message[5] for each in smsc.submitted]
     assert sorted(parts[:3]) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "text"),
+    [
+        (profiles.Alphabet.LATIN_1, "Your bill of 49.90 € is there. Please pay it by the end of November. " * 2),
+        (profiles.Alphabet.LATIN_1, "a" * 170 + "€"),
+        (profiles.Alphabet.ASCII, "ü" * 71),
+    ],
+)
+async def test_what_standard_carries_is_sent_whole_whatever_the_carrier_s_alphabet(clock, alphabet, text):
+    routing = Routing([], "acme", alphabets={"acme": OwnAlphabet(alphabet.value, flash=False)})
+    request = JobRequest(JobOptions(status_requested=True), (Message(text, (Recipient(PHONE, ""),)),), b"print")
+    plan = plan_job(request, an_account(id=1), routing, a_plan().job_id, NOW)
+    async with gateway(clock, profile=Profile(alphabet=alphabet)) as (f, smsc):
+        await f.add(plan)
+        assert (await ended(f, plan)).status is Status.SUC_FIN
+    parts = sorted(smsc.submitted, key=lambda each: each.short_message[5])
+    assert {each.data_coding for each in parts} == {8}
+    assert b"".join(each.short_message[6:] for each in parts).decode("utf-16-be") == text
+
+
+@given(
+    st.text(st.sampled_from(sorted(CARRIABLE)), min_size=1, max_size=400),
+    st.sampled_from([profiles.Alphabet.LATIN_1, profiles.Alphabet.ASCII]),
+    st.sampled_from(FlashCoding),
+    st.booleans(),
+)
+def test_no_part_that_was_planned_for_a_carrier_is_refused_for_its_text(whole, alphabet, coding, flash):
+    profile = Profile(alphabet=alphabet, flash=coding)
+    own = OwnAlphabet(alphabet.value, flash=coding in (FlashCoding.SUBUNIT, FlashCoding.NONE))
+    routing = Routing([], "acme", alphabets={"acme": own})
+    request = JobRequest(JobOptions(flash=flash), (Message(whole, (Recipient(PHONE, ""),)),), b"print")
+    [message] = plan_job(request, an_account(id=1), routing, a_plan().job_id, NOW).messages
+    for part, text in enumerate(message.parts, 1):
+        segment = replace(a_segment(part=part, parts=len(message.parts)), text=text, encoding=message.encoding)
+        assert isinstance(request_of(profile, replace(segment, flash=flash), NOW), SubmitSm)
 
 
 async def test_a_congested_smsc_is_given_time(clock):

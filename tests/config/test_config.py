@@ -17,6 +17,7 @@ from heliograph.config import (
     variable_of,
 )
 from heliograph.jobs.errors import SettingsInvalid
+from heliograph.jobs.routing import OwnAlphabet
 from heliograph.smpp.pdus import BindReceiver, BindTransmitter
 from heliograph.smpp.profiles import Alphabet, Concatenation, FlashCoding, NumberType, Profile, ValidityFormat
 from heliograph.smpp.receipts import IdBase, MessageState
@@ -431,6 +432,22 @@ def test_carriers_that_join_parts_by_16_bits_are_known_to_whoever_cuts_texts():
     smpp = '[[carriers]]\nname = "{}"\nkind = "smpp"\nhost = "smsc.example"\nsystem_id = "helio"\npassword = "p"\n'
     found = settings(smpp.format("a") + 'concatenation = "udh16"\n' + smpp.format("b"))
     assert found.routing().wide == {"a"}
+
+
+def test_carriers_with_an_alphabet_of_their_own_are_known_to_whoever_cuts_texts():
+    smpp = '[[carriers]]\nname = "{}"\nkind = "smpp"\nhost = "smsc.example"\nsystem_id = "helio"\npassword = "p"\n'
+    found = settings(
+        smpp.format("a")
+        + 'alphabet = "latin-1"\n'
+        + smpp.format("b")
+        + 'alphabet = "ascii"\nflash = "subunit"\n'
+        + smpp.format("c")
+        + 'alphabet = "gsm-packed"\n'
+    )
+    assert found.routing().alphabets == {
+        "a": OwnAlphabet("latin-1", flash=False),
+        "b": OwnAlphabet("ascii", flash=True),
+    }
 
 
 def test_a_carrier_that_is_no_sandbox_is_as_patient_as_delivery_says():

@@ -13,7 +13,7 @@ from heliograph.jobs.naming import JobId
 from heliograph.jobs.options import JobOptions, Qos
 from heliograph.jobs.plan import plan_job
 from heliograph.jobs.request import JobRequest, Message, Recipient
-from heliograph.jobs.routing import Route, Routing
+from heliograph.jobs.routing import OwnAlphabet, Route, Routing
 from heliograph.jobs.schedule import Period, SendWindow
 from heliograph.jobs.status import Status
 from tests.fakes.builders import NOW, after, an_account, numbers
@@ -23,11 +23,12 @@ NUMBER = "+4917612345678"
 HOUR = 3600
 
 
-def plan(*recipients, text="Hello", account=None, routes=(), wide=(), messages=None, **options):
+def plan(*recipients, text="Hello", account=None, routes=(), wide=(), alphabets=None, messages=None, **options):
     recipients = recipients or (NUMBER,)
     recipients = tuple(each if isinstance(each, Recipient) else Recipient(each, each) for each in recipients)
     request = JobRequest(JobOptions(**options), messages or (Message(text, recipients),), fingerprint=b"print")
-    return plan_job(request, account or an_account(id=1), Routing(routes, "acme", wide=wide), ID, NOW)
+    routing = Routing(routes, "acme", wide=wide, alphabets=alphabets)
+    return plan_job(request, account or an_account(id=1), routing, ID, NOW)
 
 
 def window(start_s, validity_s=48 * HOUR):
@@ -99,6 +100,57 @@ def test_parts_leave_room_for_16_bits_where_a_carrier_of_theirs_wants_them(recip
     routes = [Route(("+49",), ("near",)), Route(("+43",), ("wide",)), Route(("+41",), ("near", "wide"))]
     job = plan(*recipients, text="x" * 400, routes=routes, wide=("wide",))
     assert [len(part) for part in job.messages[0].parts] == lengths
+
+
+@pytest.mark.parametrize(
+    ("text", "codec", "encoding", "lengths"),
+    [
+        ("x" * 170 + "€", "latin-1", Encoding.UTF_16, [67, 67, 37]),
+        ("x" * 96 + "€", "latin-1", Encoding.UTF_16, [67, 30]),
+        ("€", "latin-1", Encoding.UTF_16, [1]),
+        ("ü" * 71, "ascii", Encoding.UTF_16, [67, 4]),
+        ("ü" * 170, "latin-1", Encoding.STANDARD, [153, 17]),
+        ("x" * 170, "ascii", Encoding.STANDARD, [153, 17]),
+    ],
+)
+def test_a_text_that_the_carrier_s_alphabet_lacks_goes_as_utf_16_whole(text, codec, encoding, lengths):
+    [message] = plan(text=text, alphabets={"acme": OwnAlphabet(codec, flash=False)}).messages
+    assert (message.encoding, [len(part) for part in message.parts]) == (encoding, lengths)
+    assert bool(message.remark) is (encoding is Encoding.UTF_16)
+
+
+def test_that_a_text_goes_as_utf_16_is_told_with_the_carrier_and_the_character():
+    [message] = plan(text="5 €", alphabets={"acme": OwnAlphabet("latin-1", flash=False)}).messages
+    assert message.remark == "as UTF-16, since the carrier 'acme' takes latin-1 text, which has no '€'"
+
+
+@pytest.mark.parametrize(
+    ("recipients", "encoding"),
+    [
+        (["+491761234567"], Encoding.STANDARD),
+        (["+436641234567"], Encoding.UTF_16),
+        (["+491761234567", "+436641234567"], Encoding.UTF_16),
+        (["+41791234567"], Encoding.UTF_16),
+        (["rubbish"], Encoding.STANDARD),
+    ],
+)
+def test_a_text_is_cut_for_all_carriers_that_it_may_go_to(recipients, encoding):
+    routes = [Route(("+49",), ("near",)), Route(("+43",), ("latin",)), Route(("+41",), ("near", "latin"))]
+    job = plan(*recipients, text="€", routes=routes, alphabets={"latin": OwnAlphabet("latin-1", flash=False)})
+    assert job.messages[0].encoding is encoding
+
+
+@pytest.mark.parametrize(("own", "encoding"), [(False, Encoding.STANDARD), (True, Encoding.UTF_16)])
+def test_flash_goes_in_the_gsm_alphabet_where_it_has_a_class(own, encoding):  # TS 23.038, 4
+    [message] = plan(text="€", flash=True, alphabets={"acme": OwnAlphabet("latin-1", flash=own)}).messages
+    assert message.encoding is encoding
+
+
+def test_what_invalid_characters_left_goes_as_utf_16_too_where_the_carrier_lacks_it():
+    alphabets = {"acme": OwnAlphabet("ascii", flash=False)}
+    policy = InvalidCharacters.TRANSLITERATE
+    [message] = plan(text="Zoë ü", invalid_characters=policy, alphabets=alphabets).messages
+    assert (message.parts, message.encoding) == (("Zoe ü",), Encoding.UTF_16)
 
 
 @pytest.mark.parametrize(("max_parts", "lengths"), [(1, [160]), (2, [153, 153])])

@@ -1,13 +1,13 @@
 """From what a customer asks for to what is to be sent: texts in parts, numbers in E.164, each SMS with its window."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from zlib import crc32
 
 import msgspec
 
 from heliograph.gsm.segmentation import Encoding, segment
-from heliograph.gsm.transliteration import Refused, Replacement, carry
+from heliograph.gsm.transliteration import Carried, Refused, Replacement, carry
 from heliograph.jobs.accounts import Account, AccountId, OnUnknown
 from heliograph.jobs.addresses import e164
 from heliograph.jobs.errors import CharactersRefused, FieldFault
@@ -22,13 +22,17 @@ BLOCKED_REASON = "the number is on the account's blocklist"
 
 
 class PlannedMessage(msgspec.Struct, frozen=True):
-    """One message as it will be sent: `parts` is the text of each part, in characters that `encoding` carries."""
+    """One message as it will be sent: `parts` is the text of each part, in characters that `encoding` carries.
+
+    remark: why that is another encoding than options and text alone would give; empty where it isn't.
+    """
 
     text: str
     encoding: Encoding
     parts: tuple[str, ...]
     truncated: bool
     replaced: tuple[Replacement, ...]
+    remark: str = ""
 
 
 class PlannedSms(msgspec.Struct, frozen=True, gc=False):
@@ -163,8 +167,10 @@ def _plan_messages(request: JobRequest, account: Account, routing: Routing) -> l
             faults.append(FieldFault(f"messages[{index}].text", _refusal(carried)))
             continue
         wide = _is_wide(message, account, options, routing)
-        cut = segment(carried.text, carried.encoding, options.max_parts, wide=wide)
-        planned.append(PlannedMessage(message.text, carried.encoding, cut.parts, cut.truncated, carried.replaced))
+        remark = _why_utf_16(carried, message, account, options, routing)
+        encoding = Encoding.UTF_16 if remark else carried.encoding
+        cut = segment(carried.text, encoding, options.max_parts, wide=wide)
+        planned.append(PlannedMessage(message.text, encoding, cut.parts, cut.truncated, carried.replaced, remark))
     if faults:
         raise CharactersRefused.of(*faults)
     return planned
@@ -175,14 +181,36 @@ def _is_wide(message: Message, account: Account, options: JobOptions, routing: R
 
     A message is cut once, for all its recipients and for whatever carrier their SMS may move to.
     """
-    if not routing.wide:
-        return False
-    numbers = (e164(recipient.dst, account.country) for recipient in message.recipients)
-    return any(
-        not routing.wide.isdisjoint(routing.carriers_for(number, account.name, options.src))
-        for number in numbers
-        if number
-    )
+    return bool(routing.wide) and any(name in routing.wide for name in _carriers(message, account, options, routing))
+
+
+def _why_utf_16(carried: Carried, message: Message, account: Account, options: JobOptions, routing: Routing) -> str:
+    """Why a text that STANDARD carries goes as UTF-16 for all that; empty where it goes as it is.
+
+    It does where any carrier that the message may go to can't take it otherwise: an alphabet of its own has less
+    than the whole of GSM's, and parts of 153 septets have no room for the same characters in UTF-16.
+    """
+    if carried.encoding is Encoding.UTF_16 or not routing.alphabets:
+        return ""
+    lacking = {
+        name: character
+        for name, alphabet in routing.alphabets.items()
+        if (character := alphabet.lacks(carried.text, flash=options.flash))
+    }
+    if not lacking:
+        return ""
+    for name in _carriers(message, account, options, routing):
+        if name in lacking:
+            codec = routing.alphabets[name].codec
+            return f"as UTF-16, since the carrier {name!r} takes {codec} text, which has no {lacking[name]!r}"
+    return ""
+
+
+def _carriers(message: Message, account: Account, options: JobOptions, routing: Routing) -> Iterator[str]:
+    """All carriers that a message may go to, each once for every recipient."""
+    for recipient in message.recipients:
+        if number := e164(recipient.dst, account.country):
+            yield from routing.carriers_for(number, account.name, options.src)
 
 
 def _refusal(refused: Refused) -> str:

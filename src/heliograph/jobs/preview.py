@@ -36,9 +36,13 @@ def preview_job(request: JobRequest, account: Account, routing: Routing, job_id:
 
 
 def reason_of(sms: PlannedSms, plan: JobPlan) -> str:
-    """Why an SMS would not be sent, or only later; empty where it would be sent at once."""
+    """Why an SMS would not be sent, or only later, or not as asked for; empty where it would be, at once."""
     if sms.carrier is None:
         return sms.reason
+    return "; ".join(filter(None, (_why_later(sms, plan), plan.messages[sms.message].remark)))
+
+
+def _why_later(sms: PlannedSms, plan: JobPlan) -> str:
     if sms.window.due <= plan.received_at:
         return ""
     begins = max(plan.options.job_period or plan.received_at, plan.received_at)

@@ -1,6 +1,6 @@
 """Which carriers to try for an SMS, and in which order."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
 
 import msgspec
@@ -25,15 +25,44 @@ class Route(msgspec.Struct, frozen=True):
         return bool(self.senders), bool(self.accounts)
 
 
+class OwnAlphabet(msgspec.Struct, frozen=True):
+    """In what a carrier takes STANDARD texts that doesn't take them in the GSM alphabet.
+
+    codec: what Python calls it, `latin-1` or `ascii`. flash: whether flash texts are written in it, too.
+    """
+
+    codec: str
+    flash: bool
+
+    def lacks(self, text: str, *, flash: bool) -> str:
+        """The first character of a STANDARD text that can't be written for the carrier; empty if there is none."""
+        if flash and not self.flash:
+            return ""
+        try:
+            text.encode(self.codec)
+        except UnicodeEncodeError as fault:
+            return text[fault.start]
+        return ""
+
+
 class Routing:
     """The routes of an installation; the longest prefix wins among those that hold for an account and a sender."""
 
-    def __init__(self, routes: Sequence[Route], default: str, *, wide: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        default: str,
+        *,
+        wide: Collection[str] = (),
+        alphabets: Mapping[str, OwnAlphabet] | None = None,
+    ) -> None:
         """default: the carrier that takes everything when there are no routes at all.
 
         wide: the carriers that join parts by a reference of 16 bits, so that a part holds a character less.
+        alphabets: of the carriers that have one of their own for STANDARD texts.
         """
         self.wide = frozenset(wide)
+        self.alphabets = dict(alphabets or {})
         self._by_prefix: dict[str, list[_Way]] = {}
         for route in routes or [Route(("+",), (default,))]:
             way = _Way(route)

@@ -137,7 +137,7 @@ class PreviewedRecipient:
 
     e164, country, carrier: empty where there is none.
     due_ts: None if it would never be sent.
-    reason: why it would not be sent, or only later.
+    reason: why it would not be sent, or only later, or not as asked for.
     """
 
     dst: str

@@ -42,7 +42,9 @@ class RecipientPreview(msgspec.Struct, frozen=True, rename="camel", kw_only=True
         ]
         | UnsetType
     ) = UNSET
-    reason: Annotated[str, Meta(description="Why it would not be sent, or only later; empty if at once.")]
+    reason: Annotated[
+        str, Meta(description="Why it would not be sent, or only later, or not as asked for; empty if it would.")
+    ]
 
 
 class MessagePreview(msgspec.Struct, frozen=True):
