@@ -71,7 +71,9 @@ def files() -> dict[str, str]:
     parts.append(_section("[[inbound]]", InboundSettings))
     parts.append(
         "An SMS from a phone to a number that isn't here belongs to the account that last wrote to the phone. One\n"
-        "that belongs to nobody is kept, and told in the log as `inbound.for_nobody`.\n"
+        "that belongs to nobody is kept, and told in the log as `inbound.for_nobody`. A phone's number\n"
+        "in national form is read with the country of its account, or without one with the country that all accounts\n"
+        "share; a STOP from a number that stays unknown is told as `inbound.wish_not_kept`.\n"
     )
     return {PATH: "\n".join(parts)}
 

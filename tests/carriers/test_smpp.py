@@ -1356,6 +1356,15 @@ def test_the_alphabet_of_an_sms_from_a_phone_follows_from_its_coding(data_coding
     assert inbound_of(Profile(), replace(MO, data_coding=data_coding), NOW).alphabet is alphabet
 
 
+@pytest.mark.parametrize(
+    ("ton", "src", "national"), [(0, "4422071234", False), (1, "+4422071234", False), (2, "4422071234", True)]
+)
+def test_what_the_carrier_says_of_a_phone_s_number_is_kept(ton, src, national):  # SMPP 3.4, 5.2.5
+    pdu = replace(MO, source_addr=b"4422071234", source_addr_ton=ton, dest_addr_ton=2)
+    inbound = inbound_of(Profile(), pdu, NOW)
+    assert (inbound.src, inbound.src_national, inbound.dst_national) == (src, national, True)
+
+
 def test_parts_of_an_sms_from_a_phone_are_known_by_parameters_as_well():  # SMPP 3.4, 5.3.2.22
     tlvs = (
         Tlv.octets_2(Tag.SAR_MSG_REF_NUM, 7),

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import msgspec
+import pytest
+import structlog
 
 from heliograph.carriers.interface import InboundCarrier
 from heliograph.flow.inbound import GIVING_UP_S, follow_inbound, give_up_missing_parts
@@ -183,6 +185,49 @@ async def test_stop_ends_what_waits_for_the_phone():
         assert (sms.progress.process_status, sms.progress.status) == (ProcessStatus.DONE, Status.BLOCKED)
         finished = flow.metrics.registry.get_sample_value("heliograph_parts_finished_total", {"status": "BLOCKED"})
         assert finished == 1
+
+
+@pytest.mark.parametrize(("src", "national"), [("017612345678", False), ("017612345678", True), ("17612345678", True)])
+@pytest.mark.parametrize("owners", [{"+4915735982222": "three"}, {}])
+async def test_stop_from_a_national_number_is_read_with_the_country_of_its_account(src, national, owners):
+    async with inbound(owners) as flow:
+        account = await flow.memory.put_account(an_account("three", country="DE"))
+        await flow.memory.add_job(a_plan(a_planned_sms("+4917612345678"), account=account.id))
+        flow.phones.send(msgspec.structs.replace(an_inbound_part("STOP", src=src), src_national=national))
+        await settle()
+        assert [sms.src for sms in await flow.of(account.id)] == ["+4917612345678"]
+        assert await flow.memory.blocked(account.id, "+4917612345678")
+
+
+@pytest.mark.parametrize("src", ["6142345678", "4422071234", "3105551234"])
+async def test_a_stop_that_can_not_be_kept_blocks_nobody_and_is_told(src):
+    async with inbound({"+4915735982222": "one"}) as flow:
+        with structlog.testing.capture_logs() as logs:
+            flow.phones.send(msgspec.structs.replace(an_inbound_part("Stop", src=src), src_national=True))
+            await settle()
+        (sms,) = await flow.of(1)
+        assert sms.src == src
+        assert await flow.memory.blocked_among(AccountId(1), {src, f"+{src}"}) == set()
+    [told] = [each for each in logs if each["event"] == "inbound.wish_not_kept"]
+    assert (told["sms_id"], told["wish"]) == (sms.sms_id, "stop")
+    assert "country" in told["remedy"]
+    assert src not in str(told)
+
+
+async def test_a_stop_that_is_nobody_s_is_told():
+    async with inbound() as flow:
+        with structlog.testing.capture_logs() as logs:
+            flow.phones.send(an_inbound_part("Stop"))
+            await settle()
+    assert [each["event"] for each in logs] == ["inbound.for_nobody", "inbound.wish_not_kept"]
+
+
+async def test_a_number_that_the_configuration_names_as_the_carrier_does_is_known():
+    async with inbound({"4422071234": "one"}) as flow:
+        flow.phones.send(msgspec.structs.replace(an_inbound_part(dst="4422071234"), dst_national=True))
+        flow.phones.send(an_inbound_part(dst="+4422071234"))
+        await settle()
+        assert [sms.dst for sms in await flow.of(1)] == ["+4422071234", "4422071234"]
 
 
 async def test_instants_are_kept_in_milliseconds():

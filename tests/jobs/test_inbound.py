@@ -195,3 +195,36 @@ def test_whatever_else_is_said_means_neither(text):
 )
 def test_an_address_is_a_number_where_it_can_be_one(address, number):
     assert phone_number(address) == number
+
+
+@pytest.mark.parametrize(
+    ("address", "country", "national", "number"),
+    [
+        ("017612370880", "DE", True, "+4917612370880"),
+        ("17612370880", "DE", True, "+4917612370880"),
+        ("017612370880", "DE", False, "+4917612370880"),
+        ("4917612370880", "DE", True, "+4917612370880"),
+        ("004917612370880", "DE", True, "+4917612370880"),
+        ("+4917612370880", "US", True, "+4917612370880"),
+        ("2125551234", "US", True, "+12125551234"),
+        ("51234567", "DK", True, "+4551234567"),
+        ("6142345678", "DE", True, "+496142345678"),  # of Rüsselsheim, and not of Australia
+        ("017612370880", None, False, "017612370880"),
+        ("017612370880", None, True, "017612370880"),
+        ("3105551234", None, True, "3105551234"),
+        ("6142345678", None, True, "6142345678"),
+        ("3105551234", "FR", True, "3105551234"),
+        ("80100", "DE", True, "80100"),
+        ("080100", "DE", False, "080100"),
+        ("Helio", "DE", True, "Helio"),
+    ],
+)
+def test_a_national_address_is_read_in_its_country_and_never_as_another_s(address, country, national, number):
+    assert phone_number(address, country, national=national) == number
+
+
+@given(st.text("0123456789", min_size=1, max_size=15), st.sampled_from(["DE", "GB", "US", "IT", "BR", "DK", None]))
+def test_no_national_address_becomes_another_country_s(address, country):
+    number = phone_number(address, country, national=True)
+    codes = {"DE": "+49", "GB": "+44", "US": "+1", "IT": "+39", "BR": "+55", "DK": "+45", None: "-"}
+    assert number == address or address.startswith("00") or number.startswith(codes[country])

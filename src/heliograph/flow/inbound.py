@@ -1,6 +1,7 @@
 """SMS from phones: recorded first, acknowledged after."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -10,8 +11,9 @@ from heliograph.clock import Clock
 from heliograph.ids import Ids
 from heliograph.jobs.accounts import AccountId
 from heliograph.jobs.errors import StoreUnavailable
-from heliograph.jobs.inbound import NOBODY, REASSEMBLY_TIMEOUT, InboundPart, phone_number
+from heliograph.jobs.inbound import NOBODY, REASSEMBLY_TIMEOUT, InboundPart, phone_number, wish_heard, wish_of
 from heliograph.jobs.naming import RANDOM_SPACE
+from heliograph.jobs.records import InboundSms
 from heliograph.jobs.status import Status
 from heliograph.metrics import Metrics
 from heliograph.store.interface import Arrival, Received, Store
@@ -30,7 +32,7 @@ async def follow_inbound(
     carrier: InboundCarrier, store: Store, clock: Clock, ids: Ids, metrics: Metrics, owners: Owners
 ) -> None:
     """Record the SMS that a carrier passes on from phones, until cancelled. It keeps those that can't be recorded."""
-    accounts = {phone_number(number): name for number, name in owners.items()}
+    accounts = {spelling: name for number, name in owners.items() for spelling in (number, phone_number(number))}
     while True:
         try:
             async with carrier.inbound() as parts:
@@ -56,29 +58,48 @@ async def give_up_missing_parts(store: Store, clock: Clock, metrics: Metrics) ->
 
 async def _arrivals(parts: Sequence[InboundPart], store: Store, ids: Ids, accounts: Owners) -> list[Arrival]:
     arrivals: list[Arrival] = []
-    owners: dict[str, AccountId] = {}
+    owners: dict[str | None, _Owner] = {}
+    last_writer = _Owner(None, None)
     for part in parts:
         at = part.received_at
+        name = accounts.get(part.dst) or accounts.get(phone_number(part.dst, national=part.dst_national))
+        src = phone_number(part.src, national=part.src_national)
+        if name is None and src.startswith("+"):
+            owner = last_writer
+        elif name in owners:
+            owner = owners[name]
+        else:
+            owner = owners[name] = await (_last_writer(store) if name is None else _owner(name, store))
         part = msgspec.structs.replace(
             part,
-            src=phone_number(part.src),
-            dst=phone_number(part.dst),
+            src=phone_number(src, owner.country, national=part.src_national),
+            dst=phone_number(part.dst, owner.country, national=part.dst_national),
             received_at=at.replace(microsecond=at.microsecond // 1000 * 1000),
         )
-        name = accounts.get(part.dst)
-        if name is not None and name not in owners:
-            owners[name] = await _owner(name, store)
-        arrivals.append(Arrival(part, ids.number(RANDOM_SPACE), None if name is None else owners[name]))
+        arrivals.append(Arrival(part, ids.number(RANDOM_SPACE), owner.account))
     return arrivals
 
 
-async def _owner(name: str, store: Store) -> AccountId:
+class _Owner(NamedTuple):
+    """Whose SMS from phones are, None the account that last wrote to the phone; and whose national numbers it reads."""
+
+    account: AccountId | None
+    country: str | None
+
+
+async def _owner(name: str, store: Store) -> _Owner:
     account = await store.account(name)
     if account is None:
         # Not the account that last wrote to the phone: it is known to be another's.
         log.error("inbound.account_unknown", account=name, remedy="add the account, or mend [[inbound]]")
-        return NOBODY
-    return account.id
+        return _Owner(NOBODY, None)
+    return _Owner(account.id, account.country)
+
+
+async def _last_writer(store: Store) -> _Owner:
+    """Who wrote to a phone is known by its E.164: a national number is of the country that the accounts share."""
+    countries = {account.country for account in await store.accounts() if account.country}
+    return _Owner(None, countries.pop() if len(countries) == 1 else None)
 
 
 def _tell(received: Received, metrics: Metrics) -> None:
@@ -87,5 +108,17 @@ def _tell(received: Received, metrics: Metrics) -> None:
             log.warning("inbound.for_nobody", sms_id=sms.sms_id, remedy="give its number to an account by [[inbound]]")
         else:
             log.info("inbound.received", sms_id=sms.sms_id, account=sms.account)
+        wish = wish_of(sms.text)
+        if wish is not None and wish_heard(sms) is None:
+            log.warning("inbound.wish_not_kept", sms_id=sms.sms_id, wish=wish.value, remedy=_remedy(sms))
     metrics.inbound_sms.inc(len(received.sms))
     metrics.sms_finished(Status.BLOCKED.value, received.blocked_count)
+
+
+def _remedy(sms: InboundSms) -> str:
+    if sms.account == NOBODY:
+        return "give the number that it was sent to, to an account by [[inbound]], or block the phone yourself"
+    return (
+        "its sender is no number in E.164: give the account the country of the carrier's national numbers, or have the "
+        "carrier send international ones, and block the phone yourself"
+    )

@@ -49,6 +49,33 @@ def e164(dst: str, country: str | None) -> str | None:
     return national or _international(digits)
 
 
+def national_e164(digits: str, country: str) -> str | None:
+    """The E.164 form of digits that are a national number for certain, with the country's national prefix or without.
+
+    None where they are not valid there, or so short that they may as well be a short code. They are never read as
+    another country's; the country's own calling code may stand before a mobile number, as carriers at times put it.
+    """
+    number = _parsed(digits, country)
+    if number is None or not is_valid_number(number):
+        return None
+    if number_type(number) not in _MOBILE_TYPES:
+        with_code = _parsed("+" + digits)
+        if (
+            with_code
+            and with_code.country_code == number.country_code
+            and is_valid_number(with_code)
+            and number_type(with_code) in _MOBILE_TYPES
+        ):
+            number = with_code
+        elif len(digits) < _SHORTEST_LANDLINE:
+            return None
+    return format_number(number, PhoneNumberFormat.E164)
+
+
+_SHORTEST_LANDLINE = 9
+"""In digits as dialled; in open plans, as Germany's, fewer may be nearly anything."""
+
+
 def country_of(number: str) -> str | None:
     """ISO region of an E.164 number; None where there is none (satellite, freephone) or it can't be told."""
     parsed = _parsed(number)

@@ -12,7 +12,7 @@ import msgspec
 from heliograph.gsm import national, septets, udh
 from heliograph.gsm.national import Language
 from heliograph.jobs.accounts import AccountId
-from heliograph.jobs.addresses import e164
+from heliograph.jobs.addresses import e164, national_e164
 from heliograph.jobs.records import InboundSms
 
 REASSEMBLY_TIMEOUT: Final = timedelta(hours=24)
@@ -42,6 +42,7 @@ class InboundPart(msgspec.Struct, frozen=True, kw_only=True):
 
     src: the phone; E.164 with its `+` where the carrier says that it is international, else as the carrier says it.
     dst: which of our numbers or short codes it was sent to; in the same way.
+    src_national, dst_national: whether the carrier says that it is a national number, of whatever country.
     octets: what this part carries, without any header. single, locking: its shift tables, for GSM alone.
     part, parts: its place, from 1, and how many there are; reference tells them from the phone's other SMS.
     """
@@ -51,6 +52,8 @@ class InboundPart(msgspec.Struct, frozen=True, kw_only=True):
     octets: bytes
     alphabet: Alphabet
     received_at: datetime
+    src_national: bool = False
+    dst_national: bool = False
     part: int = 1
     parts: int = 1
     reference: int = 0
@@ -74,6 +77,8 @@ def inbound_part(
     user_data: bytes,
     alphabet: Alphabet,
     received_at: datetime,
+    src_national: bool = False,
+    dst_national: bool = False,
     has_header: bool = False,
     packed: bool = False,
     concatenation: udh.Concatenation | None = None,
@@ -103,6 +108,8 @@ def inbound_part(
         octets=octets,
         alphabet=alphabet,
         received_at=received_at,
+        src_national=src_national,
+        dst_national=dst_national,
         part=concatenation.part_number if concatenation else 1,
         parts=concatenation.part_count if concatenation else 1,
         reference=concatenation.reference if concatenation else 0,
@@ -210,14 +217,19 @@ def _decoded(run: Sequence[InboundPart]) -> str:
 # Whose it is, and what it wants
 
 
-def phone_number(address: str) -> str:
+def phone_number(address: str, country: str | None = None, *, national: bool = False) -> str:
     """An address as jobs have it: E.164 where it is a possible number, else as it is, as short codes and names are.
 
     Without a `+` it is read as international from nine digits on: carriers often leave the `+` out, and no short
-    code is that long.
+    code is that long. A `national` one never is, nor one with a single 0 in front, which no calling code begins with.
+    country: whose numbers national ones are; without it, they stay as they are, for they could be anybody's.
     """
     digits = address.removeprefix("+").removeprefix("00")
-    if not (digits.isascii() and digits.isdigit()) or (digits == address and len(digits) < _SHORTEST_BARE_NUMBER):
+    if not (digits.isascii() and digits.isdigit()):
+        return address
+    if digits == address and (national or address.startswith("0")):
+        return (national_e164(address, country) if country else None) or address
+    if digits == address and len(digits) < _SHORTEST_BARE_NUMBER:
         return address
     return e164("+" + digits, None) or address
 

@@ -169,6 +169,8 @@ def inbound_of(profile: Profile, pdu: DeliverSm | DataSm, now: datetime) -> Inbo
     return inbound_part(
         src=_number(pdu.source_addr_ton, pdu.source_addr),
         dst=_number(pdu.dest_addr_ton, pdu.destination_addr),
+        src_national=pdu.source_addr_ton == _NATIONAL,
+        dst_national=pdu.dest_addr_ton == _NATIONAL,
         user_data=octets,
         alphabet=alphabet,
         received_at=now,
@@ -206,7 +208,7 @@ def _alphabet(profile: Profile, data_coding: int) -> Alphabet:
 
 
 _UDHI = 0x40
-_INTERNATIONAL = 1
+_INTERNATIONAL, _NATIONAL = 1, 2  # TON (5.2.5)
 _MOST_PARTS = 255
 _WITH_CLASS, _CLASS_ONLY = 0x10, 0xF0
 _ALPHABETS = {1: Alphabet.LATIN_1, 3: Alphabet.LATIN_1, 8: Alphabet.UTF_16}
