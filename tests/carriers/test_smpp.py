@@ -220,6 +220,24 @@ async def test_a_retry_carries_what_is_left_of_the_validity(clock):  # smpp.md, 
     assert second[6:10] in (b"0045", b"0044")
 
 
+@pytest.mark.parametrize("waits_s", [(1, 2, 3), (5, 900)])
+@pytest.mark.parametrize(
+    ("status", "end"),
+    [(CommandStatus.ESME_RSYSERR, Status.CON_ERR), (CommandStatus.ESME_RTHROTTLED, Status.TIMEOUT)],
+)
+async def test_a_carrier_that_fails_until_the_validity_ends_was_never_reached(clock, waits_s, status, end):
+    # Contract, section 4: 0004. The end comes a minute before, as nothing shorter is sent, or when it is next tried.
+    policy = RetryPolicy(waits_s=waits_s, throttle_wait_s=None)
+    pacer = Pacer(None, throttle_pause_s=1)
+    async with gateway(clock, lambda _: refused(status), policy=policy, pacer=pacer) as (f, _):
+        plan = a_plan(a_planned_sms(expires=after(300)), validity_min=5)
+        await f.add(plan)
+        sms = await ended(f, plan, seconds=400)
+    assert sms.status is end
+    if end is Status.CON_ERR:
+        assert f"[{status:08x}]" in sms.reason
+
+
 async def test_less_than_a_minute_of_validity_is_not_sent(clock):
     async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock) as carrier:
         segment = a_segment()

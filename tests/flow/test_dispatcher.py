@@ -277,7 +277,7 @@ async def test_a_blackout_period_beyond_the_validity_ends_the_sms_when_its_valid
         await f.clock.advance(599)
         assert await f.status(plan) is Status.NOT_ACC_REC
         await f.clock.advance(2)
-        assert await f.status(plan) is Status.TIMEOUT
+        assert await f.status(plan) is Status.CON_ERR
 
 
 # Retries
@@ -308,6 +308,21 @@ async def test_a_carrier_that_can_not_be_reached_while_the_validity_lasts_is_a_c
         await f.add(plan)
         await f.clock.advance(602)
         assert await f.status(plan) is Status.CON_ERR
+
+
+@pytest.mark.parametrize(
+    ("play", "end"),
+    [
+        (refused(Permanence.PASSING, after_s=0), Status.CON_ERR),
+        (refused(Permanence.THROTTLED, after_s=0), Status.TIMEOUT),
+    ],
+)
+async def test_a_carrier_that_says_no_for_now_while_the_validity_lasts_is_one_too_unless_it_throttles(play, end):
+    plan = a_plan(a_planned_sms(expires=after(300)))
+    async with flow(lambda _: play, policy=RetryPolicy(waits_s=(1, 2, 3))) as f:
+        await f.add(plan)
+        await f.clock.advance(302)
+        assert await f.status(plan) is end
 
 
 async def test_the_sandbox_is_tried_again_after_1_2_and_5_s_and_no_more():

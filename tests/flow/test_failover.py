@@ -141,6 +141,14 @@ def test_a_reason_tells_what_each_carrier_said():
     assert last.reason == "acme: bad sender; then beta: busy; then gamma: bad sender"
 
 
+def test_where_validity_ends_a_reason_tells_once_what_each_carrier_said():
+    said = "acme: bad sender; then beta: busy"
+    final = answered(
+        Expired(ID, "late"), carrier="beta", others=(), reason=said, attempt_count=1, status=Status.NOT_ACC_REC
+    )
+    assert final == Ended(ID, Status.CON_ERR, said, NOW)
+
+
 def test_a_reason_has_an_end():
     reason = ""
     for carrier, target in [("acme", "beta"), ("beta", "acme")] * 10:

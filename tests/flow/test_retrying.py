@@ -83,17 +83,35 @@ def test_what_waits_for_the_end_of_a_blackout_period_waits_no_longer_than_its_va
 
 
 @pytest.mark.parametrize(
-    ("was", "status", "end"),
+    ("was", "status", "attempt_count", "end"),
     [
-        (PartState.WAITING, Status.NONE, Status.TIMEOUT),
-        (PartState.WAITING, Status.NOT_ACC_REC, Status.TIMEOUT),
-        (PartState.WAITING, Status.CON_ERR, Status.CON_ERR),
-        (PartState.LEASED, Status.NONE, Status.TIMEOUT),
+        (PartState.WAITING, Status.NONE, 0, Status.TIMEOUT),
+        (PartState.WAITING, Status.NOT_ACC_REC, 0, Status.TIMEOUT),  # Throttled: no try.
+        (PartState.WAITING, Status.NOT_ACC_REC, 1, Status.CON_ERR),
+        (PartState.WAITING, Status.CON_ERR, 0, Status.CON_ERR),
+        (PartState.WAITING, Status.CON_ERR, 3, Status.CON_ERR),
+        (PartState.WAITING, Status.SEND_ERR, 3, Status.TIMEOUT),  # Nobody knows whether it was taken.
+        (PartState.LEASED, Status.NONE, 0, Status.TIMEOUT),
     ],
 )
-def test_the_end_of_the_validity_is_the_end(was, status, end):
-    part = a_due_part(was=was, status=status, expires_at=NOW)
+def test_the_end_of_the_validity_is_the_end(was, status, attempt_count, end):
+    part = a_due_part(was=was, status=status, attempt_count=attempt_count, expires_at=NOW, reason="its words")
     assert before_try(part, NOW).status is end
+
+
+@pytest.mark.parametrize(
+    ("status", "attempt_count", "end"),
+    [
+        (Status.NONE, 0, Ended(ID, Status.TIMEOUT, "late", NOW)),
+        (Status.NOT_ACC_REC, 0, Ended(ID, Status.TIMEOUT, "late", NOW)),
+        (Status.SEND_ERR, 2, Ended(ID, Status.TIMEOUT, "late", NOW)),
+        (Status.NOT_ACC_REC, 2, Ended(ID, Status.CON_ERR, "its words", NOW)),
+        (Status.CON_ERR, 2, Ended(ID, Status.CON_ERR, "its words", NOW)),
+    ],
+)
+def test_too_little_validity_for_its_carrier_is_the_end_in_the_same_way(status, attempt_count, end):
+    part = a_due_part(status=status, attempt_count=attempt_count, reason="its words")
+    assert after_try(part, Expired(ID, "late"), NOW, POLICY) == end
 
 
 def test_of_a_process_that_was_killed_the_sms_are_sent_again():

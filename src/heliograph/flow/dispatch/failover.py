@@ -96,7 +96,7 @@ _Decision = TypeVar("_Decision", bound=Postponed | Ended)
 def _told(part: DuePart, carrier: str, decision: _Decision) -> _Decision:
     """The decision, its reason behind those of the carriers before."""
     before, marker, _ = part.reason.rpartition(f"; then {carrier}: ")
-    if not marker:
+    if not marker or decision.reason.startswith(before + marker):
         return decision
     return msgspec.structs.replace(decision, reason=f"{before}{marker}{decision.reason}")
 

@@ -59,13 +59,21 @@ def before_try(part: DuePart, now: datetime) -> Outcome | None:
     if now >= part.segment.expires_at:
         if part.was is PartState.LEASED:
             return Ended(segment, Status.TIMEOUT, f"{_UNKNOWN}, and its validity ran out", now)
-        if part.status is Status.CON_ERR:
+        if _every_try_failed(part):
             return Ended(segment, Status.CON_ERR, part.reason, now)
         return Ended(segment, Status.TIMEOUT, part.reason or "the validity ran out before it could be sent", now)
     due_at = earliest_send(now, part.blackouts)
     if due_at > now:
         return _postponed(part, due_at, part.attempt_count, part.status, part.reason)
     return None
+
+
+def _every_try_failed(part: DuePart) -> bool:
+    """Whether a part whose validity ends failed on the way to its carrier, so that it isn't only that time ran out.
+
+    Throttling counts as no try, and what may have been taken did not fail for certain.
+    """
+    return part.status is Status.CON_ERR or (part.status is Status.NOT_ACC_REC and part.attempt_count > 0)
 
 
 def is_worth_asking(part: DuePart, now: datetime, policy: RetryPolicy) -> bool:
@@ -97,6 +105,8 @@ def after_try(part: DuePart, outcome: SubmitOutcome, now: datetime, policy: Retr
     match outcome:
         case Accepted() | AcceptedLate():
             return after_acceptance(segment, outcome.message_id, now, policy)
+        case Expired() if _every_try_failed(part):
+            return Ended(segment.id, Status.CON_ERR, part.reason, now)
         case Expired():
             return Ended(segment.id, Status.TIMEOUT, outcome.reason, now)
         case Refused():
