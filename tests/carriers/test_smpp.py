@@ -216,8 +216,20 @@ async def test_a_retry_carries_what_is_left_of_the_validity(clock):  # smpp.md, 
         await f.add(plan)
         assert (await ended(f, plan, seconds=1000)).status is Status.SUC_FIN
     first, second = (each.validity_period for each in smsc.submitted)
-    assert first[6:10] in (b"0100", b"0059")
+    assert first == b"000000010000000R"
     assert second[6:10] in (b"0045", b"0044")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "encoded"), [(5, b"000000000500000R"), (60, b"000000010000000R"), (2880, b"000002000000000R")]
+)
+async def test_a_validity_is_on_the_wire_as_it_was_asked_for(clock, minutes, encoded):  # smpp.md, 2.2
+    async with gateway(clock) as (f, smsc):
+        await f.clock.advance(0.25)
+        plan = a_plan(a_planned_sms(expires=after(60 * minutes)), validity_min=minutes)
+        await f.add(plan)
+        await ended(f, plan)
+    assert smsc.submitted[0].validity_period == encoded
 
 
 @pytest.mark.parametrize("waits_s", [(1, 2, 3), (5, 900)])

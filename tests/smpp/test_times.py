@@ -17,7 +17,10 @@ NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
         (timedelta(minutes=5), b"000000000500000R"),
         (timedelta(hours=1), b"000000010000000R"),
         (timedelta(minutes=2880), b"000002000000000R"),
-        (timedelta(minutes=2879, seconds=59.9), b"000001235959000R"),
+        (timedelta(minutes=2879, seconds=59.9), b"000002000000000R"),
+        (timedelta(minutes=2879, seconds=59), b"000001235959000R"),
+        (timedelta(minutes=59, seconds=59, milliseconds=1), b"000000010000000R"),
+        (timedelta(milliseconds=1), b"000000000001000R"),
         (timedelta(days=99, hours=23, minutes=59, seconds=59), b"000099235959000R"),
     ],
 )
@@ -25,7 +28,10 @@ def test_relative_time(remaining, encoded):  # 7.1.1.2
     assert relative_time(remaining) == encoded
 
 
-@pytest.mark.parametrize("remaining", [timedelta(0), timedelta(seconds=-1), timedelta(days=100)])
+@pytest.mark.parametrize(
+    "remaining",
+    [timedelta(0), timedelta(seconds=-1), timedelta(days=99, hours=23, minutes=59, seconds=59.1), timedelta(days=100)],
+)
 def test_a_span_that_cannot_be_written_is_refused(remaining):
     with pytest.raises(ValueError):
         relative_time(remaining)

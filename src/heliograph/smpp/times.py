@@ -26,14 +26,16 @@ def relative_time(remaining: timedelta) -> bytes:
     """Encode a span counted from the SMSC's own clock.
 
     Years and months stay 00, for theirs is no fixed length.
-    remaining: 1 second up to 99 days; sub-second parts are dropped. Raises ValueError outside.
+    remaining: up to 99 days; a second that has begun counts, so that an hour asked for a moment ago is an hour.
+    Raises ValueError outside.
     Standard: 7.1.1.2.
     """
-    if not timedelta(seconds=1) <= remaining < timedelta(days=100):
-        raise ValueError(f"{remaining} is no span from 1 second to 99 days")
-    minutes, seconds = divmod(remaining.seconds, 60)
+    minutes, seconds = divmod(-(-remaining // timedelta(seconds=1)), 60)
     hours, minutes = divmod(minutes, 60)
-    return b"0000%02d%02d%02d%02d000R" % (remaining.days, hours, minutes, seconds)
+    days, hours = divmod(hours, 24)
+    if remaining <= timedelta(0) or days > _MOST_DAYS:
+        raise ValueError(f"{remaining} is no span up to 99 days")
+    return b"0000%02d%02d%02d%02d000R" % (days, hours, minutes, seconds)
 
 
 def parse_time(encoded: bytes, now: datetime) -> datetime:
@@ -62,5 +64,6 @@ def parse_time(encoded: bytes, now: datetime) -> datetime:
 
 
 _CENTURY: Final = 2000
+_MOST_DAYS: Final = 99
 _MOST_QUARTER_HOURS: Final = 48
 _TIME: Final = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d)(\d\d)([+\-R])")
