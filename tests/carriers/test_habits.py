@@ -27,6 +27,8 @@ def habits_after(answered, receipted, count, first=0xABC01, habits=None):
         (b"%08x", b"%010d", (HEXADECIMAL, DECIMAL)),
         (b"%d", b"%x", (DECIMAL, HEXADECIMAL)),
         (b"%010d", b"%d", (DECIMAL, DECIMAL)),
+        (b"%012d", b"%d", (DECIMAL, DECIMAL)),
+        (b"%016X", b"%d", (HEXADECIMAL, DECIMAL)),
     ],
 )
 def test_the_way_of_writing_is_learnt_and_told_once(answered, receipted, bases):

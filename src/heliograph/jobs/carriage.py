@@ -140,8 +140,8 @@ class Receipt:
     of `phones`, digits as the carrier writes them. Of segments with the same id, too, it is the one that went there.
     is_phone_known: the carrier was lately given something for one of `phones`: it is about that and about nothing else,
     whatever has its id.
-    is_last: nothing more will come, whatever the state usually means. is_intermediate: it calls itself a notification
-    on the way, so more is to come, whatever the state usually means.
+    is_last: nothing more will come, whatever the state usually means.
+    is_intermediate: it calls itself a notification on the way, so more is to come, whatever the state usually means.
     """
 
     message_id: str

@@ -8,6 +8,7 @@ Standard: SMPP 3.4, 5.2.12 (esm_class), 5.2.28 (message_state), 5.3.2.12, 5.3.2.
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum, IntEnum
+from itertools import groupby
 from typing import Final, NamedTuple
 
 import msgspec
@@ -166,8 +167,8 @@ def candidate_ids(
 
     message_ids: the receipt's. base: the receipts' own. answered_base: the answers'.
     They are canonical ones where both bases are declared. Where one is UNKNOWN, or ids are remembered `as_sent` all the
-    same, they are spellings to be looked for among ids as sent: the same; without or with leading zeros; the other
-    case; the other base. An id that is neither a number nor a UUID is only ever itself.
+    same, they are spellings to be looked for among ids as sent: the same; the other case; no leading zeros, or as many
+    as make up a usual width; the other base. An id that is neither a number nor a UUID is only ever itself.
 
     Read in the other base, an id may by chance be another message's, as 10 is 16: believe such a match only when the
     receipt's recipient is the message's, too. Declaring the bases spares that.
@@ -177,11 +178,11 @@ def candidate_ids(
         return _distinct(canonical_id(message_id, base) for message_id in message_ids)
     candidates: list[bytes] = []
     for message_id in message_ids:
-        respelt = [spelt for spelling in spellings(base, answered_base) if (spelt := spelling.of(message_id))]
+        respelt = _respelt(message_id, base, answered_base)
         if not (respelt and is_declared and base is not answered_base):
             candidates.append(message_id)
-        if _UUID.fullmatch(message_id):
-            candidates += message_id.lower(), message_id.upper()
+            if respelt or _UUID.fullmatch(message_id):
+                candidates += message_id.lower(), message_id.upper()
         candidates += respelt
         if is_declared:
             candidates.append(canonical_id(message_id, base))  # What was remembered before it was as sent.
@@ -193,6 +194,17 @@ def spellings(base: IdBase, answered_base: IdBase) -> tuple[Spelling, ...]:
     return _SPELLINGS_BY_BASE[base, answered_base]
 
 
+def _respelt(message_id: bytes, base: IdBase, answered_base: IdBase) -> list[bytes]:
+    """The same as `of` says for each of the spellings, at a fraction of the cost: each receipt's id comes here."""
+    respelt: list[bytes] = []
+    for read_as, forms in _FORMS_BY_BASE[base, answered_base].items():
+        is_decimal = read_as is IdBase.DECIMAL
+        if (_DECIMAL if is_decimal else _HEXADECIMAL).fullmatch(message_id):
+            number = int(message_id, 10 if is_decimal else 16)
+            respelt += [form % number for form in forms]
+    return respelt
+
+
 def _possible(base: IdBase, answered_base: IdBase) -> Iterable[Spelling]:
     if IdBase.TEXT in (base, answered_base):
         return
@@ -200,12 +212,24 @@ def _possible(base: IdBase, answered_base: IdBase) -> Iterable[Spelling]:
         # Spelt alike but for zeros or case comes before the other base.
         for spelt_in in sorted(_FORMS, key=lambda b: b is not read_as):
             if answered_base in (spelt_in, IdBase.UNKNOWN):
-                yield from (Spelling(read_as, spelt_in, form) for form in _FORMS[spelt_in])
+                rare = _RARE_FORMS[spelt_in]
+                if spelt_in is not read_as and answered_base is IdBase.UNKNOWN:
+                    rare = _RARE_IN_THE_OTHER_BASE[spelt_in]  # There are too many guesses in that already.
+                yield from (Spelling(read_as, spelt_in, form) for form in (*_FORMS[spelt_in], *rare))
 
 
 _FORMS: Final = {IdBase.DECIMAL: (b"%d", b"%010d"), IdBase.HEXADECIMAL: (b"%x", b"%X", b"%08x", b"%08X")}
+_RARE_FORMS: Final = {
+    IdBase.DECIMAL: tuple(b"%%0%dd" % width for width in (8, 9, 11, 12, 16, 18, 20)),
+    IdBase.HEXADECIMAL: tuple(b"%%0%d" % width + case for width in (10, 12, 16, 20, 32) for case in (b"x", b"X")),
+}
+_RARE_IN_THE_OTHER_BASE: Final = {IdBase.DECIMAL: (), IdBase.HEXADECIMAL: _RARE_FORMS[IdBase.HEXADECIMAL][:6]}
 _SPELLINGS_BY_BASE: Final = {
     (base, answered_base): tuple(_possible(base, answered_base)) for base in IdBase for answered_base in IdBase
+}
+_FORMS_BY_BASE: Final = {
+    bases: {read_as: tuple(each.form for each in group) for read_as, group in groupby(found, lambda each: each.read_as)}
+    for bases, found in _SPELLINGS_BY_BASE.items()
 }
 
 
