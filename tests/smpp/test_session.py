@@ -192,11 +192,18 @@ def test_an_esme_delivers_nothing():  # 2.3
         Playbook(bound_session()).submits(RECEIPT)
 
 
-def test_a_delivery_to_a_transmitter_is_refused():  # 2.3, ESME_RINVBNDSTS
+@pytest.mark.parametrize(("delivery", "answer"), [(RECEIPT, DeliverSmResp()), (DataSm(), DataSmResp())])
+def test_a_delivery_to_a_transmitter_is_taken_all_the_same(delivery, answer):  # smpp.md, 2.1: receipts on any bind
+    Playbook(bound_session(BindTransmitter, BindTransmitterResp)).receives(delivery, sequence=5).emits(
+        Requested(5, delivery)
+    ).acknowledges(5).sends((answer, ROK, 5))
+
+
+def test_a_delivery_before_the_bind_is_refused():  # 2.3, ESME_RINVBNDSTS
     status = CommandStatus.ESME_RINVBNDSTS
-    Playbook(bound_session(BindTransmitter, BindTransmitterResp)).receives(RECEIPT, sequence=5).sends(
-        (DeliverSmResp(), status, 5)
-    ).emits(Rejected(5, RECEIPT.command_id, status, "DeliverSm when bound as transmitter"))
+    Playbook(open_session()).receives(RECEIPT, sequence=5).sends((DeliverSmResp(), status, 5)).emits(
+        Rejected(5, RECEIPT.command_id, status, "DeliverSm when open")
+    )
 
 
 def test_a_submission_before_the_bind_is_refused():  # 2.3, ESME_RINVBNDSTS

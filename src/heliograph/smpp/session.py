@@ -515,7 +515,7 @@ class Session:
         if isinstance(pdu, Unbind):
             self._receive_unbind(sequence, now)
         # What crossed our unbind on its way is still good.
-        elif self._bound_as not in _states_for(pdu, sender=self._role.peer):
+        elif self._bound_as not in _states_to_take(pdu, sender=self._role.peer):
             bound_already = isinstance(pdu, Bind) and self._bound_as in _BOUND
             status = CommandStatus.ESME_RALYBND if bound_already else CommandStatus.ESME_RINVBNDSTS
             self._reject(sequence, pdu.command_id, status, f"{type(pdu).__name__} when {self._state.value}", type(pdu))
@@ -654,6 +654,11 @@ def _states_for(pdu: Pdu, sender: Role) -> frozenset[State]:
     return _STATES.get((sender, type(pdu)), _NEVER)
 
 
+def _states_to_take(pdu: Pdu, sender: Role) -> frozenset[State]:
+    """In which states it is taken from that side: some SMSC give receipts to transmitters as well."""
+    return _BOUND if (sender, type(pdu)) in _DELIVERIES else _states_for(pdu, sender)
+
+
 _NEVER: Final[frozenset[State]] = frozenset()
 _OPEN: Final = frozenset({State.OPEN})
 _BOUND: Final = frozenset({State.BOUND_TX, State.BOUND_RX, State.BOUND_TRX})
@@ -675,6 +680,7 @@ _STATES: Final[dict[tuple[Role, type[Pdu]], frozenset[State]]] = {
     (Role.SMSC, AlertNotification): _ESME_RECEIVES,
     (Role.SMSC, Unbind): _BOUND,
 }
+_DELIVERIES: Final = frozenset({(Role.SMSC, DeliverSm), (Role.SMSC, DataSm)})
 _STATE_AFTER: Final[dict[type[Pdu], State]] = {
     BindTransmitter: State.BOUND_TX,
     BindReceiver: State.BOUND_RX,
