@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from heliograph.carriers.smpp.reconnecting import Backoff
-from heliograph.carriers.smpp.smsc import Smsc, Tls
+from heliograph.carriers.smpp.smsc import Smsc, Tls, tls_files_fault
 from heliograph.flow.dispatch.retrying import RetryPolicy
 from heliograph.jobs.errors import SettingsInvalid, StoreUnavailable
 from heliograph.jobs.routing import OwnAlphabet, Route, Routing
@@ -1230,9 +1230,11 @@ def _checked_smpp(carrier: SmppSettings, source: str, password: str | None, vari
     if (carrier.tls_certificate is None) != (carrier.tls_key is None):
         raise SettingsInvalid(f"{source} has one of tls_certificate and tls_key; they go together")
     try:
-        carrier.smsc(response_timeout_s=1)
+        smsc = carrier.smsc(response_timeout_s=1)
     except ValueError as error:
         raise SettingsInvalid(f"{source}: {error}") from None
+    if smsc.tls is not None and (wrong := tls_files_fault(smsc.tls)):
+        raise SettingsInvalid(f"{source}.{wrong}")
     return carrier
 
 

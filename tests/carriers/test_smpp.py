@@ -1499,6 +1499,12 @@ async def test_a_check_of_what_works_says_so():
         ({"closes_at_once": True}, {}, Verdict.NO_ANSWER, ("no SMSC",)),
         ({"is_mute": True}, {"response_timeout_s": 0.2}, Verdict.NO_ANSWER, ("no answer to the bind", "check host")),
         ({}, {"tls": Tls()}, Verdict.REFUSED, ("the encryption with", "check port and tls")),
+        (
+            {"is_mute": True},
+            {"tls": Tls(), "connect_timeout_s": 0.5},
+            Verdict.NO_ANSWER,
+            ("took the connection, and said nothing to our TLS within 0.4 s", "check port and tls"),
+        ),
         ({}, {"port": 1}, Verdict.NO_ANSWER, ("nobody listens", "check host and port")),
         (
             {"interface_version": None},
@@ -1507,7 +1513,18 @@ async def test_a_check_of_what_works_says_so():
             ("TLVs", 'concatenation = "sar" may not work'),
         ),
     ],
-    ids=["password", "host", "no name", "already bound", "hangs up", "mute", "no TLS", "nobody", "no TLVs"],
+    ids=[
+        "password",
+        "host",
+        "no name",
+        "already bound",
+        "hangs up",
+        "mute",
+        "no TLS",
+        "mute at TLS",
+        "nobody",
+        "no TLVs",
+    ],
 )
 async def test_a_check_says_what_to_change(fault, changes, verdict, words):
     async with fake_smsc(SystemClock()) as smsc:
@@ -1550,9 +1567,9 @@ async def test_a_check_of_an_smsc_that_talks_and_answers_no_enquiry_comes_to_an_
     clock = SystemClock()
 
     def chatter(link):
-        link.session.submit(replace(MO, esm_class=0), clock.monotonic())
-        link.flush()
-        smsc.later(0.04, lambda: chatter(link))
+        if link in smsc.bound:
+            link.give(MO)
+            smsc.later(0.04, lambda: chatter(link))
 
     async with fake_smsc(clock) as smsc:
         smsc.ignores_enquiries = True

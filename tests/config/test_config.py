@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+import trustme
 
 from heliograph.config import (
     SECTIONS,
@@ -587,6 +588,31 @@ def test_what_a_carrier_can_not_be_is_said_at_once(changed, wrong):
     assert wrong in told
     assert "secret" not in told
     assert "a-long-password" not in told
+
+
+def test_pem_files_of_a_carrier_that_can_not_be_used_are_said_at_once():
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path("ca.pem")
+    for name in ("ours", "other"):
+        issued = authority.issue_cert(f"{name}.example")
+        issued.cert_chain_pems[0].write_to_path(f"{name}.pem")
+        issued.private_key_pem.write_to_path(f"{name}.key")
+    Path("empty.pem").touch()
+
+    def with_files(**files):
+        lines = "\n".join(f'{key} = "{name}"' for key, name in files.items())
+        return SMPP.replace("tls = false", f"tls = true\n{lines}")
+
+    assert settings(with_files(tls_ca_file="ca.pem", tls_certificate="ours.pem", tls_key="ours.key")).carriers
+    for name in ("ours.key", "empty.pem"):
+        told = fault(with_files(tls_ca_file=name))
+        assert f'carriers[0].tls_ca_file is "{name}", which holds no certificate; name a file of' in told
+    told = fault(with_files(tls_certificate="ours.key", tls_key="ours.key"))
+    assert 'carriers[0].tls_certificate is "ours.key", which holds no certificate' in told
+    told = fault(with_files(tls_certificate="ours.pem", tls_key="ours.pem"))
+    assert 'carriers[0].tls_key is "ours.pem", which holds no private key' in told
+    told = fault(with_files(tls_certificate="ours.pem", tls_key="other.key"))
+    assert 'carriers[0].tls_key is "other.key", which is not the key of "ours.pem"' in told
 
 
 def test_the_password_of_a_carrier_that_is_not_there_is_an_error():

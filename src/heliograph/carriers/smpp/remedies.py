@@ -29,6 +29,8 @@ def connect_remedy(error: OSError) -> str:
             return "check port and tls: many speak TLS at a port of its own (3550), or want a tls_certificate of ours"
         case ConnectionRefusedError():
             return "check host and port"
+        case ConnectionAbortedError():
+            return "check port and tls: what listens there may speak no TLS"
         case TimeoutError():
             return "ask the carrier whether it lets this machine's address in"
         case _:

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from heliograph.carriers.smpp.reconnecting import Backoff
 from heliograph.smpp.pdus import Bind, BindReceiver, BindTransceiver, BindTransmitter
@@ -76,14 +76,24 @@ def shown(name: bytes) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in name.decode("latin-1"))
 
 
+TLS_SHARE: Final = 0.8
+"""What part of the time to connect encryption may take: less than all, so that it is known what didn't come."""
+
+
 async def connect(smsc: Smsc, protocol: Callable[[], P]) -> P:
     """A connection to the SMSC, encrypted if it is to be. Raises OSError, which `connect_fault` explains."""
     context = None if smsc.tls is None else tls_context(smsc.tls)
     server_hostname = None if smsc.tls is None else smsc.tls.server_name or smsc.host
+    handshake_s = None if smsc.tls is None else smsc.connect_timeout_s * TLS_SHARE
     async with asyncio.timeout(smsc.connect_timeout_s):
         try:
             transport, link = await asyncio.get_running_loop().create_connection(
-                protocol, smsc.host, smsc.port, ssl=context, server_hostname=server_hostname
+                protocol,
+                smsc.host,
+                smsc.port,
+                ssl=context,
+                server_hostname=server_hostname,
+                ssl_handshake_timeout=handshake_s,
             )
         except ValueError as error:
             if isinstance(error, OSError):  # A certificate that is not good is both.
@@ -105,6 +115,36 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
+def tls_files_fault(tls: Tls) -> str:
+    """Which of the files can't be used, by its setting, and why; empty where all can."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for key, path in (("tls_ca_file", tls.ca_file), ("tls_certificate", tls.certificate)):
+        if path is not None and (reason := _certificates_fault(path)):
+            return f'{key} is "{path}", {reason}; name a file of certificates in PEM'
+    if tls.certificate is None or tls.key is None:
+        return ""
+    try:
+        # A passphrase is asked for at the terminal unless there is one here; nobody sits at that of a service.
+        context.load_cert_chain(tls.certificate, tls.key, password=lambda: b"none")
+    except ssl.SSLError as error:
+        is_other = error.reason == "KEY_VALUES_MISMATCH"
+        reason = f'which is not the key of "{tls.certificate}"' if is_other else "which holds no private key to be read"
+        return f'tls_key is "{tls.key}", {reason}; name its private key in PEM, without a passphrase'
+    except OSError as error:
+        return f'tls_key is "{tls.key}", which can\'t be read: {error.strerror}'
+    return ""
+
+
+def _certificates_fault(path: Path) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        return "which holds no certificate"
+    except OSError as error:
+        return f"which can't be read: {error.strerror}"
+    return ""
+
+
 def connect_fault(smsc: Smsc, error: OSError) -> str:
     """Why there is no connection, in plain words."""
     where = smsc.address
@@ -115,6 +155,9 @@ def connect_fault(smsc: Smsc, error: OSError) -> str:
             return f"the encryption with {where} failed: {error.reason or error}"
         case socket.gaierror():
             return f"there is no host {smsc.host}: {error.strerror}"
+        case ConnectionAbortedError() if smsc.tls is not None:
+            within_s = smsc.connect_timeout_s * TLS_SHARE
+            return f"{where} took the connection, and said nothing to our TLS within {within_s:g} s"
         case TimeoutError():
             return f"{where} did not answer within {smsc.connect_timeout_s:g} s"
         case ConnectionRefusedError():
