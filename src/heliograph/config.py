@@ -1221,6 +1221,8 @@ def _checked_smpp(carrier: SmppSettings, source: str, password: str | None, vari
         carrier = msgspec.structs.replace(carrier, password=password)
     if carrier.password is None:
         raise SettingsInvalid(f'{source} has no password; write password_file = "…", or set {variable}')
+    if wrong := _host_fault(carrier.host):
+        raise SettingsInvalid(f"{source}.host is {_shown(carrier.host)}, {wrong}")
     for key in ("tls_ca_file", "tls_certificate", "tls_key"):
         path: Path | None = getattr(carrier, key)
         if path is not None and not carrier.tls:
@@ -1236,6 +1238,29 @@ def _checked_smpp(carrier: SmppSettings, source: str, password: str | None, vari
     if smsc.tls is not None and (wrong := tls_files_fault(smsc.tls)):
         raise SettingsInvalid(f"{source}.{wrong}")
     return carrier
+
+
+def _host_fault(host: str) -> str:
+    """Why that is no host; empty if it may be one. IPv6 addresses stand without brackets."""
+    try:
+        ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return ""
+    found = _HOST_AND_MORE.fullmatch(host)
+    if found is None:
+        return "which is no host; write its name or address alone"
+    scheme, alone, port, path = found.group("scheme", "host", "port", "path")
+    if not (scheme or port or path or alone.startswith("[")):
+        return ""
+    means = f'host = "{alone.strip("[]")}"' + (f" and port = {port}" if port else "")
+    return f"which is more than the host; the port is `port`, encryption is `tls`: write {means}"
+
+
+_HOST_AND_MORE = re.compile(
+    r"(?P<scheme>[a-zA-Z][\w+.-]*://)?(?P<host>\[[^\]\s/]+\]|[^\s:/\[\]]+)(:(?P<port>[0-9]+))?(?P<path>/\S*)?"
+)
 
 
 def _first_line(path: Path, source: str) -> str:

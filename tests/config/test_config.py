@@ -590,6 +590,30 @@ def test_what_a_carrier_can_not_be_is_said_at_once(changed, wrong):
     assert "a-long-password" not in told
 
 
+@pytest.mark.parametrize(
+    ("host", "wrong"),
+    [
+        ("smpp://smsc.example", 'write host = "smsc.example"'),
+        ("smpps://smsc.example:3550/", 'write host = "smsc.example" and port = 3550'),
+        ("127.0.0.1:21005", 'write host = "127.0.0.1" and port = 21005'),
+        ("[::1]:2775", 'write host = "::1" and port = 2775'),
+        ("[::1]", 'write host = "::1"'),
+        ("smsc.example:smpp", "which is no host; write its name or address alone"),
+        ("smsc example", "which is no host; write its name or address alone"),
+    ],
+)
+def test_the_host_of_a_carrier_is_the_host_alone(host, wrong):
+    told = fault(SMPP.replace('host = "smsc.example"', f'host = "{host}"'))
+    assert f'carriers[0].host is "{host}", ' in told
+    assert wrong in told
+
+
+@pytest.mark.parametrize("host", ["smsc_1.example", "localhost", "10.0.0.1", "::1", "fe80::1%eth0", "smsc.example."])
+def test_names_and_addresses_of_either_kind_are_hosts(host):
+    [carrier] = settings(SMPP.replace('host = "smsc.example"', f'host = "{host}"')).carriers
+    assert carrier.host == host
+
+
 def test_pem_files_of_a_carrier_that_can_not_be_used_are_said_at_once():
     authority = trustme.CA()
     authority.cert_pem.write_to_path("ca.pem")

@@ -586,6 +586,7 @@ def test_enquiries_stay_unanswered_if_so_told():
         ({"destination_addr": b"not a number"}, "ESME_RINVDSTADR"),
         ({"source_addr_ton": 1}, "ESME_RINVSRCTON"),
         ({"source_addr": b"twelve chars"}, "ESME_RINVSRCADR"),
+        ({"priority_flag": 9}, "ESME_RINVPRTFLG"),
         ({"validity_period": b"tomorrow"}, "ESME_RINVEXPIRY"),
         ({"schedule_delivery_time": b"tomorrow"}, "ESME_RINVSCHED"),
         ({"esm_class": 0x40, "short_message": b"\x20too short"}, "ESME_RINVESMCLASS"),

@@ -23,6 +23,8 @@ def fault_of(pdu: Submission, now: datetime) -> CommandStatus | None:
         if len(source) > _LONGEST_ALPHANUMERIC:
             return CommandStatus.ESME_RINVSRCADR
     if isinstance(pdu, SubmitSm):
+        if pdu.priority_flag > _HIGHEST_PRIORITY:
+            return CommandStatus.ESME_RINVPRTFLG
         if pdu.schedule_delivery_time and not _is_time(pdu.schedule_delivery_time, now):
             return CommandStatus.ESME_RINVSCHED
         if pdu.validity_period and not _is_time(pdu.validity_period, now):
@@ -73,6 +75,7 @@ def _is_time(encoded: bytes, now: datetime) -> bool:
 _NUMBER: Final = re.compile(rb"\+?[0-9]{1,20}")
 _LONGEST_ALPHANUMERIC: Final = 11
 _TONS_OF_NUMBERS: Final = frozenset({1, 2})  # international, national (5.2.5)
+_HIGHEST_PRIORITY: Final = 3  # 5.2.14
 _UDHI: Final = 0x40
 _EIGHT_BITS: Final = frozenset({0x02, 0x04, 0x14, 0xF4})
 _UCS_2: Final = frozenset({0x08, 0x18, 0x19, 0x1A, 0x1B})
