@@ -39,6 +39,7 @@ from heliograph.jobs.options import JobOptions
 from heliograph.jobs.plan import plan_job
 from heliograph.jobs.request import JobRequest, Message, Recipient
 from heliograph.jobs.routing import OwnAlphabet, Routing
+from heliograph.jobs.senders import sender_doubt
 from heliograph.jobs.status import ProcessStatus, Status
 from heliograph.smpp import profiles
 from heliograph.smpp.fields import Tag, Tlv
@@ -380,6 +381,14 @@ def test_no_part_that_was_planned_for_a_carrier_is_refused_for_its_text(whole, a
     for part, text in enumerate(message.parts, 1):
         segment = replace(a_segment(part=part, parts=len(message.parts)), text=text, encoding=message.encoding)
         assert isinstance(request_of(profile, replace(segment, flash=flash), NOW), SubmitSm)
+
+
+@given(
+    st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=11) | st.from_regex(r"\A\+?[0-9]{1,20}\Z")
+)
+def test_previews_know_which_senders_are_not_sent(src):
+    sent = isinstance(request_of(Profile(), replace(a_segment(), src=src), NOW), SubmitSm)
+    assert sent is not bool(sender_doubt(src))
 
 
 async def test_a_congested_smsc_is_given_time(clock):
@@ -1355,6 +1364,17 @@ async def test_an_sms_from_a_phone_is_refused_for_good_while_nobody_takes_it(clo
         smsc.send(MO)
         await until(lambda: smsc.acknowledged, clock)
     assert smsc.acknowledged == [(b"", CommandStatus.ESME_RX_R_APPN)]
+
+
+async def test_a_phone_that_acknowledges_an_sms_has_written_none(clock):  # SMPP 3.4, 5.2.12
+    async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock, takes_inbound=True) as carrier:
+        smsc.send(replace(MO, esm_class=0x08))
+        await until(lambda: smsc.acknowledged, clock)
+        smsc.send(replace(MO, esm_class=0x10, short_message=b"By hand"))
+        async with carrier.inbound() as inbound:
+            assert [each.octets for each in inbound] == [b"By hand"]
+        await bytes_arrive()
+    assert smsc.acknowledged == [(b"", 0), (b"", 0)]
 
 
 async def test_an_sms_from_a_phone_is_acknowledged_when_its_taker_is_done(clock):

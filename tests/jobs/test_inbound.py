@@ -158,7 +158,8 @@ def test_an_sms_in_one_part_is_whole():
     [
         *("STOP", "stop", " Stop. ", "*STOP*", "»stop!!«\r\n", "STOP ALL", "stopall", "Unsubscribe", "cancel", "END"),
         *("quit", "Opt-out", "ARRÊT", "arret", "Stopp", "abmelden", "baja", "SAIR", "afmelden", "стоп", "ΣΤΟΠ", "停止"),
-        *("odhlásit", "İPTAL", "ｓｔｏｐ", "إيقاف"),
+        *("odhlásit", "İPTAL", "ｓｔｏｐ", "إيقاف", "PARE", "Detener", "zastaviť", "Zastavit"),
+        *("stop 80100", "STOP: 36 180", "Stop +49 157 35982222"),
     ],
 )
 def test_stop_and_its_kin_mean_stop(text):
@@ -170,7 +171,13 @@ def test_start_and_its_kin_mean_start(text):
     assert wish_of(text) is Wish.START
 
 
-@pytest.mark.parametrize("text", ["", "  ", "Stop it", "don't stop", "stopp!s", "Yes", "restart", "STOP " * 20, "🛑"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "  ", "Stop it", "don't stop", "stopp!s", "Yes", "restart", "STOP " * 20, "🛑"),
+        *("80100 stop", "stop at 5", "80100", "cancel 4711", "end 5", "start 80100", "Stop 5 now", "nonstop 5"),
+    ],
+)
 def test_whatever_else_is_said_means_neither(text):
     assert wish_of(text) is None
 

@@ -32,5 +32,10 @@ def test_all_reasons_are_told():
     assert reason("€", job_period=after(60)).startswith("the job period begins then; as UTF-16, since ")
 
 
+def test_a_sender_that_smpp_has_no_room_for_is_told():
+    assert reason(src="{{{{{{").startswith("by SMPP it would be refused: ")
+    assert reason(src="Heliograph") == ""
+
+
 def test_of_what_is_not_sent_nothing_else_is_told():
     assert reason("€", dst="12") == "not a possible number"

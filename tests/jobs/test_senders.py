@@ -2,7 +2,7 @@
 
 import pytest
 
-from heliograph.jobs.senders import sender_fault
+from heliograph.jobs.senders import sender_doubt, sender_fault
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,13 @@ def test_a_bad_sender_id_is_told_what_is_wrong_and_what_would_be_right(src, faul
         f"{fault}; a sender ID is 1 to 20 digits after an optional '+', "
         "or 1 to 11 characters of A-Z, a-z, 0-9, space and ASCII punctuation"
     )
+
+
+@pytest.mark.parametrize("src", ["", "+4917612345678", "12345678901234567890", "Heliograph", "A & B, Ltd.", "~~~~~"])
+def test_a_sender_id_that_phones_show_is_in_no_doubt(src):
+    assert sender_doubt(src) == ""
+
+
+def test_a_sender_id_that_no_phone_shows_is_told_beforehand():  # TS 23.040, 9.1.2.5
+    assert sender_doubt("a`b") == "by SMPP it would be refused: no phone shows '`' in a sender"
+    assert sender_doubt("{{{{{{") == ("by SMPP it would be refused: the sender '{{{{{{' takes 12 places, more than 11")

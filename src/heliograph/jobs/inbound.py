@@ -257,12 +257,16 @@ def wish_heard(sms: InboundSms) -> Wish | None:
 def wish_of(text: str) -> Wish | None:
     """What a text wants that says STOP, START or their kin and nothing more.
 
-    Case, accents and whatever stands around the word, spaces and punctuation, mean nothing. YES is none of START's
+    Case, accents and whatever stands around the word, spaces and punctuation, mean nothing. STOP may be followed by a
+    number, that of the sender as people are told to write it in some countries. YES is none of START's
     kin: it answers other questions as well.
     """
     if len(text) > _LONGEST_WISH:
         return None
-    return _WISHES.get(" ".join(_WORD.findall(_plain(text))))
+    words = _WORD.findall(_plain(text))
+    if words[:1] == ["STOP"] and all(word.isdecimal() for word in words[1:]):
+        return Wish.STOP
+    return _WISHES.get(" ".join(words))
 
 
 _LONGEST_WISH: Final = 60
@@ -271,10 +275,10 @@ _STOP_WORDS: Final = (
     "STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "OPT OUT",  # en
     "ARRET", "ARRETER", "DESABONNER", "DESINSCRIRE",  # fr
     "STOPP", "ABMELDEN", "ABBESTELLEN",  # de
-    "BAJA", "ALTO", "PARAR", "CANCELAR", "SAIR", "DESCADASTRAR", "REMOVER",  # es, pt
+    "BAJA", "ALTO", "PARE", "DETENER", "PARAR", "CANCELAR", "SAIR", "DESCADASTRAR", "REMOVER",  # es, pt
     "ANNULLA", "DISISCRIVI", "DISISCRIVIMI", "CANCELLAMI",  # it
     "AFMELDEN", "UITSCHRIJVEN", "AFMELD", "FRAMELD", "SLUTA", "AVSLUTA", "AVREGISTRERA", "LOPETA",  # nl, da, sv, fi
-    "WYPISZ", "ZRUSIT", "ODHLASIT", "LEIRATKOZAS", "DEZABONARE",  # pl, cs, sk, hu, ro
+    "WYPISZ", "ZASTAVIT", "ZRUSIT", "ODHLASIT", "LEIRATKOZAS", "DEZABONARE",  # pl, cs, sk, hu, ro
     "IPTAL", "RET", "СТОП", "ОТПИСАТЬСЯ", "ВІДПИСАТИСЯ", "ΣΤΟΠ", "ΔΙΑΚΟΠΗ",  # tr, ru, bg, uk, el
     "停止", "退订", "退訂", "配信停止", "수신거부", "إيقاف", "توقف", "הסר",  # zh, ja, ko, ar, he
 )  # fmt: skip

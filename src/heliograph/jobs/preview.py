@@ -12,6 +12,7 @@ from heliograph.jobs.naming import JobId
 from heliograph.jobs.plan import JobPlan, PlannedSms, plan_job
 from heliograph.jobs.request import JobRequest
 from heliograph.jobs.routing import Routing
+from heliograph.jobs.senders import sender_doubt
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -39,7 +40,8 @@ def reason_of(sms: PlannedSms, plan: JobPlan) -> str:
     """Why an SMS would not be sent, or only later, or not as asked for; empty where it would be, at once."""
     if sms.carrier is None:
         return sms.reason
-    return "; ".join(filter(None, (_why_later(sms, plan), plan.messages[sms.message].remark)))
+    words = _why_later(sms, plan), plan.messages[sms.message].remark, sender_doubt(plan.options.src)
+    return "; ".join(filter(None, words))
 
 
 def _why_later(sms: PlannedSms, plan: JobPlan) -> str:

@@ -274,10 +274,11 @@ _DETAILS = (
     "The text of an SMS from a phone is read with the national language tables that it names. What it sent without any "
     "alphabet is read as UTF-8 if it is that, else each octet as the character with its number.",
     "The same SMS from the same phone within two minutes is one that the carrier gave twice.",
-    "Case, accents, spaces and punctuation around `STOP` mean nothing. Its kin: `STOPALL`, `UNSUBSCRIBE`, `CANCEL`, "
-    "`END`, `QUIT`, `REVOKE`, `OPT OUT`, `ARRET`, `STOPP`, `ABMELDEN`, `BAJA`, `ALTO`, `CANCELAR`, `SAIR`, `ANNULLA`, "
-    "`AFMELDEN`, `СТОП` and others; those of `START`: `UNSTOP`, `SUBSCRIBE`, `OPT IN`, `ANMELDEN`, `ALTA` and others, "
-    "but not `YES`, which answers other questions as well.",
+    "Case, accents, spaces and punctuation around `STOP` mean nothing, nor does a number after it, as in `STOP 80100`. "
+    "Its kin: `STOPALL`, `UNSUBSCRIBE`, `CANCEL`, `END`, `QUIT`, `REVOKE`, `OPT OUT`, `ARRET`, `STOPP`, "
+    "`ABMELDEN`, `BAJA`, `ALTO`, `CANCELAR`, `SAIR`, `ANNULLA`, `AFMELDEN`, `СТОП` and others; those of `START`: "
+    "`UNSTOP`, `SUBSCRIBE`, `OPT IN`, `ANMELDEN`, `ALTA` and others, but not `YES`, which answers other "
+    "questions as well.",
     "A number written as `60.0` is the integer 60; `60.5` is none.",
     "A date without a time means its midnight. A blank stands for the `T`, and for the `+` of an offset (which it "
     "becomes in a query that wasn't encoded).",

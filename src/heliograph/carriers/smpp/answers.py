@@ -180,6 +180,11 @@ def inbound_of(profile: Profile, pdu: DeliverSm | DataSm, now: datetime) -> Inbo
     )
 
 
+def is_phones_acknowledgement(pdu: DeliverSm | DataSm) -> bool:
+    """Whether a phone says that it got a message, or that it was read, and nobody has written anything (5.2.12)."""
+    return pdu.esm_class & _MESSAGE_TYPE == _DELIVERY_ACKNOWLEDGEMENT
+
+
 def _number(ton: int, address: bytes) -> str:
     number = address.decode("latin-1")
     return f"+{number}" if ton == _INTERNATIONAL and number.isdigit() else number
@@ -207,7 +212,7 @@ def _alphabet(profile: Profile, data_coding: int) -> Alphabet:
     return _CLASS_ALPHABETS.get(data_coding & 0b1100, Alphabet.OCTETS)
 
 
-_UDHI = 0x40
+_UDHI, _MESSAGE_TYPE, _DELIVERY_ACKNOWLEDGEMENT = 0x40, 0b0011_1100, 0b0000_1000
 _INTERNATIONAL, _NATIONAL = 1, 2  # TON (5.2.5)
 _MOST_PARTS = 255
 _WITH_CLASS, _CLASS_ONLY = 0x10, 0xF0

@@ -14,6 +14,7 @@ from heliograph.carriers.interface import AllBinds, BindRights, Recalled
 from heliograph.carriers.smpp.answers import (
     QUEUE_FULL,
     inbound_of,
+    is_phones_acknowledgement,
     query_answer_of,
     receipt_of,
     refusal,
@@ -486,6 +487,9 @@ class SmppCarrier:
             if not receipt.message_id and not receipt.spellings:
                 self._faults.odd("carrier.receipt_without_id", **_dress(pdu))
             self._receipts.put(receipt, link, event.sequence)
+        elif is_phones_acknowledgement(pdu):
+            log.debug("carrier.phones_acknowledgement", carrier=self._name)
+            link.acknowledge(event.sequence)
         elif self._takes_inbound:
             self._inbound.put(inbound_of(self._profile, pdu, self._clock.now()), link, event.sequence)
         else:
