@@ -58,6 +58,25 @@ def test_a_national_number_needs_the_account_s_country(spelling):
     assert e164(spelling, None) is None
 
 
+@pytest.mark.parametrize(
+    ("spelling", "country", "number"),
+    [
+        ("07700900123", "GB", "+447700900123"),  # Ofcom's, for films
+        ("07700 900123", "GB", "+447700900123"),
+        ("(0)7700 900123", "GB", "+447700900123"),
+        ("01234", "DE", "+491234"),  # An open plan has numbers of nearly any length.
+        ("7700900123", "GB", None),  # Without its 0 it might be anything.
+        ("07700900123", None, None),
+        ("0770090012345", "GB", None),
+        ("0123", "GB", None),
+        ("012", "DE", None),
+        ("012345678", "GB", None),  # possible within one town alone
+    ],
+)
+def test_a_possible_number_with_the_country_s_prefix_need_not_be_valid(spelling, country, number):
+    assert e164(spelling, country) == number
+
+
 @pytest.mark.parametrize("region", EXAMPLES)
 def test_every_country_s_numbers_are_read_as_that_country_writes_them(region):
     number = EXAMPLES[region]

@@ -216,6 +216,7 @@ def test_an_address_is_a_number_where_it_can_be_one(address, number):
         ("2125551234", "US", True, "+12125551234"),
         ("51234567", "DK", True, "+4551234567"),
         ("6142345678", "DE", True, "+496142345678"),  # of Rüsselsheim, and not of Australia
+        ("07700900123", "GB", True, "+447700900123"),
         ("017612370880", None, False, "017612370880"),
         ("017612370880", None, True, "017612370880"),
         ("3105551234", None, True, "3105551234"),

@@ -14,8 +14,10 @@ from phonenumbers import (
     PhoneNumber,
     PhoneNumberFormat,
     PhoneNumberType,
+    ValidationResult,
     format_number,
     is_possible_number,
+    is_possible_number_with_reason,
     is_valid_number,
     normalize_digits_only,
     number_type,
@@ -46,18 +48,18 @@ def e164(dst: str, country: str | None) -> str | None:
         if digits.startswith(prefix) and (number := _international(digits[len(prefix) :])):
             return number
     national = _national(digits, country) if country else None
-    return national or _international(digits)
+    return national or _international(digits) or (_possible_national(digits, country) if country else None)
 
 
 def national_e164(digits: str, country: str) -> str | None:
     """The E.164 form of digits that are a national number for certain, with the country's national prefix or without.
 
-    None where they are not valid there, or so short that they may as well be a short code. They are never read as
+    None where they are no number there, or so short that they may as well be a short code. They are never read as
     another country's; the country's own calling code may stand before a mobile number, as carriers at times put it.
     """
     number = _parsed(digits, country)
     if number is None or not is_valid_number(number):
-        return None
+        return _possible_national(digits, country) if len(digits) >= _SHORTEST_LANDLINE else None
     if number_type(number) not in _MOBILE_TYPES:
         with_code = _parsed("+" + digits)
         if (
@@ -137,6 +139,23 @@ def _national(digits: str, country: str) -> str | None:
         if digits != as_written_there and abroad and is_valid_number(abroad):
             return None
     return format_number(number, PhoneNumberFormat.E164)
+
+
+def _possible_national(digits: str, country: str) -> str | None:
+    """The number that digits are which begin with the country's national prefix, though it isn't valid; or None.
+
+    Such are numbers that nobody has, as those for films and examples, and those younger than our libphonenumber.
+    """
+    metadata = PhoneMetadata.metadata_for_region(country)
+    prefix = metadata.national_prefix if metadata else None
+    if not prefix or not digits.startswith(prefix):
+        return None
+    number = _parsed(digits, country)
+    if number is None or number.italian_leading_zero:  # With a zero left, it was none with that prefix.
+        return None
+    # What is possible without its area code alone can't be reached from here.
+    is_whole = is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+    return format_number(number, PhoneNumberFormat.E164) if is_whole else None
 
 
 _MOBILE_TYPES = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
