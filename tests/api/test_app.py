@@ -358,6 +358,78 @@ async def test_where_the_database_is_is_for_the_log_alone(service):
     assert [(entry["event"], entry["error"]) for entry in logs] == [("api.not_ready", str(service.store.failure))]
 
 
+# All that is at fault, and all that means nothing
+
+
+STRICT = {"prefer": "handling=strict"}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/sms?jobId=x&limit=-1", ["limit", "jobId"]),
+        ("/sms?limit=-1", ["limit", "jobId"]),
+        ("/sms?processStatus=lost&limit=-1", ["processStatus", "limit"]),
+        ("/sms?jobId=x&fromTs=2026-06-01T00:00Z&toTs=2026-01-01T00:00Z", ["jobId", "fromTs"]),
+        ("/jobs?fromTs=2026-01-01T00:00Z&toTs=2026-06-01T00:00Z", ["jobIdsOnly", "fromTs"]),
+        ("/inbound?fromTs=2026-01-01T00:00Z&toTs=2026-06-01T00:00Z&offset=-1", ["offset", "fromTs"]),
+        ("/jobs/J?zz=1", ["zz", "jobId"]),
+        ("/blocklist/x?zz=1", ["zz", "dst"]),
+        ("/version?zz=1", ["zz"]),
+    ],
+)
+async def test_a_400_names_all_that_is_at_fault_in_query_and_path(service, path, fields):
+    reply = await service.get(path, headers=STRICT)
+    assert (reply.status, reply.fields) == (400, fields)
+
+
+async def test_a_400_names_all_that_is_at_fault_in_query_headers_and_body(service):
+    job = a_job(dst="", foo=1, validityMin=3)
+    headers = {**STRICT, "idempotency-key": "a b"}
+    reply = await service.call("POST", f"{JOBS}?zz=1", job, headers=headers)
+    wrong = ["options.foo", "options.validityMin", "messages[0].recipients[0].dst"]
+    assert (reply.status, reply.fields) == (400, ["zz", "Idempotency-Key", *wrong])
+    assert "zz" in reply.message
+    assert "4 more" in reply.message
+    assert (await service.call("POST", f"{JOBS}/preview?zz=1", job, headers=STRICT)).fields == ["zz", *wrong]
+    for path, body in (("webhooks", {"url": "x", "events": ["job.finished"]}), ("triggers/sms-finished", {"url": "x"})):
+        reply = await service.call("POST", f"/rest/v1/{path}?zz=1", body, headers=STRICT)
+        assert (reply.status, reply.fields) == (400, ["zz", "url"])
+
+
+async def test_a_body_that_cannot_be_read_is_told_with_what_else_is_at_fault(service):
+    reply = await service.send(b"[", headers={"idempotency-key": "a b"})
+    assert (reply.status, reply.fields) == (400, ["Idempotency-Key"])
+    assert "the body is not JSON" in reply.message
+
+
+async def test_text_that_is_not_unicode_is_told_with_what_else_is_at_fault(service):
+    job = msgspec.json.encode(a_job("TEXT", dst="", validityMin=3)).replace(b"TEXT", rb"\ud800")
+    reply = await service.send(job)
+    assert (reply.status, sorted(reply.fields)) == (
+        400,
+        ["messages[0].recipients[0].dst", "messages[0].text", "options.validityMin"],
+    )
+
+
+async def test_what_means_nothing_is_named_on_a_400_too(service):
+    reply = await service.call("POST", f"{JOBS}?zz=1", {**a_job(validityMin=3), "foo": 1})
+    assert (reply.status, reply.fields) == (400, ["options.validityMin"])
+    assert reply.headers["heliograph-ignored"] == "zz, foo"
+    reply = await service.call("POST", "/rest/v1/webhooks", {"url": "x", "foo": 1})
+    assert (reply.status, reply.headers["heliograph-ignored"]) == (400, "foo")
+    reply = await service.get("/jobs?foo=1")
+    assert (reply.status, reply.headers["heliograph-ignored"]) == (400, "foo")
+
+
+async def test_an_unknown_field_that_is_null_is_as_good_as_none(service):
+    recipient = {"dst": "+4917612345678", "foo": None}
+    job = {"foo": None, "options": {"foo": None}, "messages": [{"text": "a", "foo": None, "recipients": [recipient]}]}
+    reply = await service.send(job, headers=STRICT)
+    assert reply.status == 201
+    assert "heliograph-ignored" not in (await service.send(job)).headers
+
+
 # Bodies
 
 

@@ -1078,7 +1078,7 @@ def test_unknown_fields_are_ignored_and_named_by_path(acme: Customer):
     request = a_job(colour="red")
     request["extra"] = {"deep": 1}
     request["messages"][0]["recipients"][0]["name"] = "x"
-    request["messages"] += [{"text": "x", "recipients": [{"dst": MOBILE}], "subject": None}]
+    request["messages"] += [{"text": "x", "recipients": [{"dst": MOBILE}], "subject": "x", "topic": None}]
     reply = acme.post(request)
     assert reply.status_code == 201
     named = [each.strip() for each in reply.headers["heliograph-ignored"].split(",")]

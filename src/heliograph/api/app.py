@@ -20,6 +20,7 @@ from heliograph.api.mcp import McpDoor, mcp_answer_to
 from heliograph.api.problems import HttpProblem, TooManyCalls, answer_to
 from heliograph.clock import Clock
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
+from heliograph.jobs.errors import FieldFault
 from heliograph.metrics import Metrics
 from heliograph.store.interface import Store
 from heliograph.wire.operations import BASE_PATH, MAX_BODY_OCTETS, OPERATIONS, Credentials, Operation
@@ -63,6 +64,7 @@ class Api:
         serves_operations: or only the pages, where another process has the role `api`.
         """
         self._handlers = handlers.by_operation
+        self._refuse = handlers.refuse
         self._authenticator = authenticator
         self._store = store
         self._clock = clock
@@ -162,14 +164,16 @@ class Api:
             body = await _read_body(request)
         strict = _wants_strictness(request)
         query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        values, ignored = parse_query(operation.query_parameters, query, account.zone, strict=strict)
+        faults = list[FieldFault]()
+        values, ignored = parse_query(operation.query_parameters, query, account.zone, strict=strict, faults=faults)
         values.update(found.path_values)
         for parameter in operation.header_parameters:
             values[parameter.name] = request.headers.getlist(parameter.name)
+        call = Call(account, values, body, strict, ignored, lambda: _origin(request), faults)
         try:
-            return await self._handlers[operation](
-                Call(account, values, body, strict, ignored, lambda: _origin(request))
-            )
+            if faults:
+                await self._refuse(operation, call)
+            return await self._handlers[operation](call)
         finally:
             if ignored:
                 headers.append(("Heliograph-Ignored", _listed(ignored)))

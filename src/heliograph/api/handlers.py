@@ -1,11 +1,12 @@
 """What each operation does: decode, call a step, encode."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 from heliograph.api.answers import Answer, json_answer
 from heliograph.clock import Clock
@@ -18,6 +19,7 @@ from heliograph.flow.search import Searches
 from heliograph.flow.webhooks import Webhooks
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.addresses import e164
+from heliograph.jobs.arrivals import Heard
 from heliograph.jobs.errors import FieldFault, RequestInvalid
 from heliograph.jobs.naming import JobId, is_job_id
 from heliograph.jobs.preview import Preview
@@ -35,7 +37,6 @@ from heliograph.wire.polling import ASK_AGAIN_S, STATE, format_heard, parse_hear
 from heliograph.wire.shapes import (
     EXAMPLE_JOB_ID,
     JobResponse,
-    ParsedRequest,
     VersionInfoResponse,
     blocklist_entry,
     inbound_report,
@@ -48,6 +49,7 @@ from heliograph.wire.times import format_instant
 from heliograph.wire.webhooks import (
     ReplayReport,
     TriggerRemoval,
+    WebhookRequest,
     failed_event_report,
     new_webhook,
     parse_trigger_request,
@@ -76,7 +78,8 @@ class Call:
     """One request that has passed its account's limit.
 
     strict: what means nothing is refused. ignored: what meant nothing, added to as the request is read. origin: tells
-    the scheme and host that it came to; empty if it didn't say.
+    the scheme and host that it came to; empty if it didn't say. faults: what is known to be wrong with it, added to
+    as the request is read.
     """
 
     account: Account
@@ -85,6 +88,7 @@ class Call:
     strict: bool
     ignored: list[str]
     origin: Callable[[], str]
+    faults: list[FieldFault]
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -139,14 +143,40 @@ class Handlers:
             operations.GET_VERSION: self.get_version,
         }
 
+    async def refuse(self, operation: Operation, call: Call) -> NoReturn:
+        """Raise RequestInvalid with all that is at fault in a call whose query is: its path, headers and body too."""
+        with _noting(call):
+            match operation:
+                case operations.SEND_SMS_JOB | operations.PREVIEW_JOB:
+                    await _read_job_request(call)
+                case operations.GET_ALL_JOBS | operations.GET_INBOUND_SMS:
+                    self._span(call)
+                case operations.GET_RECIPIENT_STATUS:
+                    self._look_over_search(call)
+                case operations.GET_JOB_STATUS | operations.CANCEL_JOB:
+                    _job_id(call)
+                case operations.GET_BLOCKLIST_ENTRY | operations.BLOCK_NUMBER | operations.UNBLOCK_NUMBER:
+                    _number(call)
+                case operations.ADD_WEBHOOK:
+                    self._webhook_request(call)
+                case operations.SMS_FINISHED_TRIGGER | operations.JOB_FINISHED_TRIGGER:
+                    self._trigger_url(call)
+                case operations.SMS_RECEIVED_TRIGGER:
+                    self._trigger_url(call)
+                case operations.POLL_INBOUND:
+                    _heard(call)
+                case _:
+                    pass  # Nothing else in it can be wrong without asking the store.
+        raise RequestInvalid.of(*call.faults)
+
     async def send_sms_job(self, call: Call) -> Answer:
-        request = await _read_job_request(call, parse_idempotency_key(call.values[IDEMPOTENCY_KEY]))
+        request = await _read_job_request(call)
         job_id = await self._acceptor.accept(request, call.account)
         location = f"{BASE_PATH}/jobs/{job_id}"
         return json_answer(JobResponse(job_id), HTTPStatus.CREATED, ("Location", location))
 
     async def preview_job(self, call: Call) -> Answer:
-        preview = await self._acceptor.preview(await _read_job_request(call, None), call.account)
+        preview = await self._acceptor.preview(await _read_job_request(call), call.account)
         if is_large(preview.request):
             return await asyncio.to_thread(_shown_preview, preview)
         return _shown_preview(preview)
@@ -157,8 +187,11 @@ class Handlers:
     async def cancel_job(self, call: Call) -> Answer:
         return json_answer(job_report(await self._canceller.cancel(call.account, _job_id(call))))
 
+    def _span(self, call: Call) -> tuple[datetime, datetime]:
+        return _listing_span(call.values["fromTs"], call.values["toTs"], self._clock.now())
+
     async def get_all_jobs(self, call: Call) -> Answer:
-        since, until = _listing_span(call.values["fromTs"], call.values["toTs"], self._clock.now())
+        since, until = self._span(call)
         jobs = await self._reports.find_jobs(
             JobQuery(
                 account=call.account.id,
@@ -181,14 +214,25 @@ class Handlers:
             job_id = _job_id(call)
             sms = await self._reports.sms_of_job(call.account, job_id)
             return json_answer([recipient_report(job_id, each) for each in sms])
-        if not given - {"offset", "limit"}:
-            raise RequestInvalid.of(FieldFault("jobId", _NOTHING_ASKED))
+        self._look_over_search(call)
         query = self._sms_query(call)
         if "jobId" in given:
             found = await self._searches.find_in_job(call.account, _job_id(call), query)
         else:
             found = await self._searches.find(query)
         return json_answer([recipient_report(each.job_id, each.sms) for each in found])
+
+    def _look_over_search(self, call: Call) -> None:
+        """Raise RequestInvalid where nothing is asked, or the job's id or the span can't be."""
+        given = {parameter.name for parameter in _SMS_PARAMETERS if call.values[parameter.name] is not None}
+        with _noting(call):
+            if "jobId" in given:
+                _job_id(call)
+            elif not (given | {fault.field for fault in call.faults}) - {"offset", "limit"}:
+                raise RequestInvalid.of(FieldFault("jobId", _NOTHING_ASKED))
+        with _noting(call):
+            self._span(call)
+        _refuse_if_at_fault(call)
 
     def _sms_query(self, call: Call) -> SmsQuery:
         values = call.values
@@ -215,7 +259,7 @@ class Handlers:
         )
 
     async def get_inbound_sms(self, call: Call) -> Answer:
-        since, until = _listing_span(call.values["fromTs"], call.values["toTs"], self._clock.now())
+        since, until = self._span(call)
         sms = await self._reports.find_inbound(
             InboundQuery(
                 account=call.account.id,
@@ -240,10 +284,26 @@ class Handlers:
     async def unblock_number(self, call: Call) -> Answer:
         return json_answer(blocklist_entry(await self._blocklist.unblock(call.account, _number(call))))
 
+    def _webhook_request(self, call: Call) -> WebhookRequest:
+        with _noting(call):
+            raw = decode_body(call.body, call.faults)
+            asked = parse_webhook_request(raw, allow_private=self._webhooks.allow_private, strict=call.strict)
+            call.ignored += asked.ignored
+            if not call.faults:
+                return asked
+        raise RequestInvalid.of(*call.faults)
+
+    def _trigger_url(self, call: Call) -> str:
+        with _noting(call):
+            raw = decode_body(call.body, call.faults)
+            url, ignored = parse_trigger_request(raw, allow_private=self._webhooks.allow_private, strict=call.strict)
+            call.ignored += ignored
+            if not call.faults:
+                return url
+        raise RequestInvalid.of(*call.faults)
+
     async def add_webhook(self, call: Call) -> Answer:
-        raw = decode_body(call.body)
-        asked = parse_webhook_request(raw, allow_private=self._webhooks.allow_private, strict=call.strict)
-        call.ignored += asked.ignored
+        asked = self._webhook_request(call)
         webhook = await self._webhooks.add(call.account, asked.url, asked.events)
         location = f"{call.origin()}{BASE_PATH}/webhooks/{webhook.id}"
         return json_answer(new_webhook(webhook), HTTPStatus.CREATED, ("Location", location))
@@ -265,9 +325,7 @@ class Handlers:
 
     def _trigger(self, event: EventType) -> Handler:
         async def subscribe(call: Call) -> Answer:
-            raw = decode_body(call.body)
-            url, ignored = parse_trigger_request(raw, allow_private=self._webhooks.allow_private, strict=call.strict)
-            call.ignored += ignored
+            url = self._trigger_url(call)
             webhook = await self._webhooks.add(call.account, url, [event], trigger=True)
             location = f"{call.origin()}{BASE_PATH}/triggers/{webhook.token}"
             return json_answer(webhook_report(webhook), HTTPStatus.CREATED, ("Location", location))
@@ -275,8 +333,7 @@ class Handlers:
         return subscribe
 
     async def poll_inbound(self, call: Call) -> Answer:
-        state: str | None = call.values[STATE]
-        news, heard = await self._arrivals.since(call.account, None if state is None else parse_heard(state))
+        news, heard = await self._arrivals.since(call.account, _heard(call))
         path = f"{BASE_PATH}{operations.POLL_INBOUND.path}?{STATE}={format_heard(heard)}"
         location = "Location", f"{call.origin()}{path}"
         if news:
@@ -290,22 +347,49 @@ class Handlers:
         return json_answer(self._version)
 
 
-async def _read_job_request(call: Call, idempotency_key: str | None) -> JobRequest:
+@contextmanager
+def _noting(call: Call) -> Generator[None]:
+    """Take note of what is at fault, and of what means nothing, so that an answer tells all of it.
+
+    A body that can't be read at all is raised, with what was at fault before it.
+    """
+    try:
+        yield
+    except RequestInvalid as invalid:
+        call.ignored += invalid.ignored
+        if not invalid.faults and call.faults:
+            known = RequestInvalid.of(*call.faults)
+            raise RequestInvalid(f"{known}; and {invalid}", known.faults) from invalid
+        if not invalid.faults:
+            raise
+        told = {fault.field for fault in call.faults}
+        call.faults += [fault for fault in invalid.faults if fault.field not in told]
+
+
+def _refuse_if_at_fault(call: Call) -> None:
+    if call.faults:
+        raise RequestInvalid.of(*call.faults)
+
+
+async def _read_job_request(call: Call) -> JobRequest:
     if len(call.body) > PARSE_ASIDE_OCTETS:
-        request, ignored = await asyncio.to_thread(_job_request, call, idempotency_key)
-    else:
-        request, ignored = _job_request(call, idempotency_key)
-    call.ignored += ignored
-    return request
+        return await asyncio.to_thread(_job_request, call)
+    return _job_request(call)
 
 
 def _shown_preview(preview: Preview) -> Answer:
     return json_answer(job_preview(preview))
 
 
-def _job_request(call: Call, idempotency_key: str | None) -> ParsedRequest:
-    raw = decode_body(call.body)
-    return parse_job_request(raw, call.account, strict=call.strict, idempotency_key=idempotency_key)
+def _job_request(call: Call) -> JobRequest:
+    with _noting(call):
+        key = parse_idempotency_key(call.values.get(IDEMPOTENCY_KEY, ()), call.faults)
+        raw = decode_body(call.body, call.faults)
+        request, ignored = parse_job_request(raw, call.account, strict=call.strict, idempotency_key=key)
+        call.ignored += ignored
+        if not call.faults:
+            return request
+    raise RequestInvalid.of(*call.faults)
 
 
 def _whole_jobs(jobs: Sequence[StoredJob]) -> Answer:
@@ -318,6 +402,11 @@ def _job_id(call: Call) -> JobId:
         wrong = f"must be the id of a job, such as {EXAMPLE_JOB_ID}; it is {shown(job_id)}"
         raise RequestInvalid.of(FieldFault("jobId", wrong))
     return JobId(job_id)
+
+
+def _heard(call: Call) -> Heard | None:
+    state: str | None = call.values[STATE]
+    return None if state is None else parse_heard(state)
 
 
 def _number(call: Call) -> str:

@@ -1,5 +1,6 @@
 """The errors of heliograph, grouped by who has to act."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -16,18 +17,19 @@ class FieldFault:
 
 
 class RequestInvalid(HeliographError):
-    """The customer has to mend the request; `faults` names every field at fault."""
+    """The customer has to mend the request; `faults` names every field at fault, `ignored` those that mean nothing."""
 
-    def __init__(self, message: str, faults: tuple[FieldFault, ...] = ()) -> None:
+    def __init__(self, message: str, faults: tuple[FieldFault, ...] = (), ignored: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.faults = faults
+        self.ignored = ignored
 
     @classmethod
-    def of(cls, *faults: FieldFault) -> "RequestInvalid":
+    def of(cls, *faults: FieldFault, ignored: Iterable[str] = ()) -> "RequestInvalid":
         """For faults of fields: the message tells the first and counts the rest."""
         first = f"{faults[0].field} {faults[0].message}"
         more = f" (and {len(faults) - 1} more, see errors)" if len(faults) > 1 else ""
-        return cls(first + more, faults)
+        return cls(first + more, faults, tuple(ignored))
 
 
 class CharactersRefused(RequestInvalid):

@@ -16,10 +16,12 @@ MAX_TOLD = 10_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def decode_body(body: bytes) -> object:
+def decode_body(body: bytes, faults: list[FieldFault] | None = None) -> object:
     """The JSON value of a body in UTF-8, with or without a byte order mark.
 
-    Raises RequestInvalid, naming the fields at fault where it is text that is not valid Unicode.
+    faults: gets the fields whose text is not valid Unicode, so that the others can be looked at too; in the value a
+    question mark stands for what is wrong. Without it RequestInvalid is raised for them. It is for any other body
+    that can't be read.
     """
     body = body.removeprefix(_BYTE_ORDER_MARK)
     if not body.strip():
@@ -32,9 +34,12 @@ def decode_body(body: bytes) -> object:
     except RecursionError as error:
         raise RequestInvalid("the body is nested too deeply; send a JobRequest as JSON") from error
     except msgspec.MsgspecError as error:
-        faults = _lone_surrogates_in(body)
-        if faults:
-            raise RequestInvalid.of(*faults) from error
+        found, readable = _lone_surrogates_in(body)
+        if found and faults is not None:
+            faults += found
+            return readable
+        if found:
+            raise RequestInvalid.of(*found) from error
         raise RequestInvalid(f"the body is not JSON: {error}; send a JobRequest as JSON") from error
 
 
@@ -66,14 +71,29 @@ _EXACT = 2.0**53
 """Up to here, a float that is an integer is that one and no other."""
 
 
-def _lone_surrogates_in(body: bytes) -> tuple[FieldFault, ...]:
+def _lone_surrogates_in(body: bytes) -> tuple[tuple[FieldFault, ...], object]:
+    """Where they are, and the value without them."""
     # The standard library's decoder lets lone surrogates pass, so it can tell where they are.
     wrong = "is not valid Unicode: it has half of a surrogate pair; send both halves, or the character"
     try:
-        paths = islice(_paths_of_broken_text(json.loads(body), ""), MAX_TOLD)
-        return tuple(FieldFault(_printable(path), wrong) for path in paths)
+        value = json.loads(body)
+        paths = islice(_paths_of_broken_text(value, ""), MAX_TOLD)
+        return tuple(FieldFault(_printable(path), wrong) for path in paths), _readable(value)
     except (ValueError, RecursionError):
-        return ()
+        return (), None
+
+
+def _readable(value: object) -> object:
+    match value:
+        case str():
+            return _printable(value)
+        case list():
+            return [_readable(item) for item in cast("list[object]", value)]
+        case dict():
+            fields = cast("dict[str, object]", value)
+            return {_printable(name): _readable(item) for name, item in fields.items()}
+        case _:
+            return value
 
 
 def _paths_of_broken_text(value: object, path: str) -> Iterator[str]:

@@ -15,11 +15,13 @@ _KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 
-def parse_idempotency_key(values: Sequence[str]) -> str | None:
+def parse_idempotency_key(values: Sequence[str], faults: list[FieldFault] | None = None) -> str | None:
     """The key that a request's Idempotency-Key headers give; None without any, or where it is empty.
 
     It may be a string in quotation marks (RFC 9651, 3.3.3), as the draft has it, or stand there as it is: that is the
-    same key. Raises RequestInvalid if it is no key.
+    same key.
+
+    faults: gets what is wrong with what is no key. Without it RequestInvalid is raised.
     """
     if not any(value.strip() for value in values):
         return None  # Power Platform sends the header empty where it has nothing to put there.
@@ -38,4 +40,7 @@ def parse_idempotency_key(values: Sequence[str]) -> str | None:
         fault = "must hold nothing but visible ASCII characters, such as those of a UUID"
     else:
         return key
-    raise RequestInvalid.of(FieldFault(IDEMPOTENCY_KEY, fault))
+    if faults is None:
+        raise RequestInvalid.of(FieldFault(IDEMPOTENCY_KEY, fault))
+    faults.append(FieldFault(IDEMPOTENCY_KEY, fault))
+    return None

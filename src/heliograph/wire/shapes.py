@@ -61,7 +61,7 @@ def parse_job_request(
     reader = _Reader(account.zone, lenient=account.lenient, strict=strict)
     request = reader.request(raw, account.defaults)
     if reader.faults:
-        raise RequestInvalid.of(*reader.faults)
+        raise RequestInvalid.of(*reader.faults, ignored=reader.ignored)
     assert request is not None, "without a fault there is a request"
     if request.options.duplicate_detection or idempotency_key is not None:
         digest = fingerprint(raw)
@@ -118,10 +118,10 @@ class _Reader:
             wire_name = _ALIASES.get(name, name)
             option = _OPTION_BY_WIRE_NAME.get(wire_name)
             field = f"{path}.{name}" if path else name
+            if value is None or (wire_name != name and given.get(wire_name) is not None):
+                continue  # Null is the same as absent, under any name.
             if option is None:
                 self._ignore(path, name, _OPTION_BY_WIRE_NAME)
-            elif value is None or (wire_name != name and given.get(wire_name) is not None):
-                continue
             else:
                 try:
                     values[option.name] = self._option(value, option, field)
@@ -238,9 +238,11 @@ class _Reader:
         spelled: dict[str, str] = {}
         for name, value in fields.items():
             right = _RECIPIENT_FIELDS.get(name)
+            if value is None:
+                continue
             if right is None:
                 self._ignore(path, name, _RECIPIENT_NAMES)
-            elif value is not None and (right not in values or name == right):
+            elif right not in values or name == right:
                 values[right], spelled[right] = value, name
         fault_count = len(self.faults)
         dst = values.get("dst")
@@ -266,8 +268,8 @@ class _Reader:
         return Recipient(cast("str", dst), cast("str", reference), blackouts)
 
     def _ignore_others(self, fields: Mapping[str, object], known: Sequence[str], path: str) -> None:
-        for name in fields:
-            if name not in known:
+        for name, value in fields.items():
+            if name not in known and value is not None:
                 self._ignore(path, name, known)
 
     def _ignore(self, path: str, name: str, known: Iterable[str]) -> None:
@@ -287,7 +289,7 @@ def ignored_fields(
     fields: Mapping[str, object], known: Sequence[str], *, strict: bool
 ) -> tuple[list[str], list[FieldFault]]:
     """The names of a body's fields that mean nothing, or faults for them if `strict`."""
-    unknown = [name for name in fields if name not in known][:MAX_TOLD]
+    unknown = [name for name, value in fields.items() if name not in known and value is not None][:MAX_TOLD]
     if strict:
         return [], [FieldFault(_cut(name or '""'), _unknown(name, known)) for name in unknown]
     return [_cut(name or '""') for name in unknown], []
@@ -385,14 +387,20 @@ class Parameter(NamedTuple):
 
 
 def parse_query(
-    parameters: Sequence[Parameter], pairs: Sequence[tuple[str, str]], zone: tzinfo, *, strict: bool = False
+    parameters: Sequence[Parameter],
+    pairs: Sequence[tuple[str, str]],
+    zone: tzinfo,
+    *,
+    strict: bool = False,
+    faults: list[FieldFault] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Values by name, defaults filled in, and the names of parameters that mean nothing.
 
     An empty value is the same as none, unless the parameter says otherwise; of one given twice the first counts.
     strict: parameters that mean nothing are faults.
-    Raises RequestInvalid with every parameter at fault.
+    faults: gets every parameter at fault, whose value is then its default. Without it RequestInvalid is raised.
     """
+    found: list[FieldFault] = []
     known = {parameter.name: parameter for parameter in parameters}
     given: dict[str, str] = {}
     ignored: list[str] = []
@@ -403,21 +411,24 @@ def parse_query(
         elif name and len(ignored) < MAX_TOLD:
             ignored.append(_cut(name))
     values: dict[str, Any] = {}
-    faults = [FieldFault(name, _unknown(name, known)) for name in ignored] if strict else []
+    if strict:
+        found, ignored = [FieldFault(name, _unknown(name, known)) for name in ignored], []
     for parameter in parameters:
         text = given.get(parameter.name)
+        values[parameter.name] = parameter.default
         if text is None:
-            values[parameter.name] = parameter.default
             if parameter.required:
                 wrong = f"is missing; give it in the query: {parameter.description}"
-                faults.append(FieldFault(parameter.name, wrong))
+                found.append(FieldFault(parameter.name, wrong))
             continue
         try:
             values[parameter.name] = _QUERY_READERS.get(parameter.kind, _read_member)(text, parameter, zone)
         except ValueError as error:
-            faults.append(FieldFault(parameter.name, str(error)))
-    if faults:
-        raise RequestInvalid.of(*faults)
+            found.append(FieldFault(parameter.name, str(error)))
+    if faults is not None:
+        faults += found
+    elif found:
+        raise RequestInvalid.of(*found, ignored=ignored)
     return values, ignored
 
 

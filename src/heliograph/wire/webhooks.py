@@ -53,7 +53,7 @@ def parse_webhook_request(raw: object, *, allow_private: bool, strict: bool = Fa
     url = _url(fields, faults, allow_private=allow_private)
     events = _event_types(fields.get("events"), faults)
     if faults:
-        raise RequestInvalid.of(*faults)
+        raise RequestInvalid.of(*faults, ignored=ignored)
     return WebhookRequest(url, events, ignored)
 
 
@@ -62,7 +62,7 @@ def parse_trigger_request(raw: object, *, allow_private: bool, strict: bool = Fa
     fields, ignored, faults = _fields(raw, ("url",), strict=strict)
     url = _url(fields, faults, allow_private=allow_private)
     if faults:
-        raise RequestInvalid.of(*faults)
+        raise RequestInvalid.of(*faults, ignored=ignored)
     return url, ignored
 
 
