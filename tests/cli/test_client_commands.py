@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from heliograph import __version__
 from heliograph.cli import client_flags
+from heliograph.cli.connecting import failure
 from heliograph.cli.exits import Exit
 from heliograph.cli.main import run
 from heliograph.jobs.options import OPTIONS
-from heliograph.sdk import services
+from heliograph.sdk import Unavailable, services
+from heliograph.sdk.transport import no_answer
 from tests.cli.test_commands import FLAGS_OF_OPTIONS, Ran
 from tests.fakes.http_service import serving
 from tests.fakes.web import Web, answered, told
@@ -147,6 +151,27 @@ def test_an_error_is_one_line_and_its_exit_code_says_who_has_to_act(heliograph, 
     ran = heliograph("job", JOB, web=Web(by=lambda asked: answer))
     assert (ran.code, ran.out, ran.err.count("\n")) == (code, "", 1)
     assert message in ran.err
+
+
+@pytest.mark.parametrize("command", [["jobs"], ["sms", "--dst", "+491"], ["send", "Hi", *TO], ["preview", "Hi", *TO]])
+def test_a_404_that_is_about_no_job_is_about_the_url(heliograph, command):
+    ran = heliograph(*command, web=Web(by=lambda asked: told(404, "there is nothing here")))
+    assert (ran.code, ran.out, ran.err.count("\n")) == (Exit.CONFIGURATION, "", 1)
+    assert "look at HELIOGRAPH_URL, or --url" in ran.err
+
+
+@pytest.mark.parametrize("command", ["job", "sms", "cancel"])
+def test_a_404_of_a_job_is_about_the_job(heliograph, command):
+    ran = heliograph(command, JOB, web=Web(by=lambda asked: told(404, "there is no such job")))
+    assert (ran.code, ran.err) == (Exit.FAILED, "heliograph: there is no such job\n")
+
+
+def test_a_certificate_that_is_not_trusted_is_told_with_the_flag():
+    error = httpx2.ConnectError("")
+    error.__cause__ = ssl.SSLCertVerificationError()
+    error.__cause__.verify_message = "self-signed certificate"
+    told = str(failure(Unavailable(no_answer(error, 10).reason)))
+    assert "self-signed certificate; give a file with its authority's with --ca-file" in told
 
 
 def test_a_service_that_is_not_there_is_unavailable(capsys, monkeypatch):
@@ -306,6 +331,12 @@ def test_jobs_are_listed_by_what_the_flags_say(heliograph):
     ]
 
 
+@pytest.mark.parametrize("command", [["jobs"], ["sms", "--dst", "+491"], ["jobs", "--ids-only"]])
+def test_none_may_be_asked_for(heliograph, command):
+    ran = heliograph(*command, "--limit", "0", web=Web(by=lambda asked: answered(200, [])))
+    assert (ran.code, ran.out, ran.err) == (Exit.OK, "", "")
+
+
 def test_ids_are_listed_one_a_line(heliograph):
     def answer(asked):
         return answered(200, [{"jobId": JOB}, {"jobId": OTHER}])
@@ -422,7 +453,8 @@ def test_the_version_of_the_service_is_told_beside(heliograph):
     info = {"versionInfo": "heliograph 9.9", "message": "REST", "majorVersion": 9}
     ran = heliograph("version", web=Web(answered(200, info)))
     assert ran.out.splitlines()[1] == "service    heliograph 9.9 (REST)"
-    assert json.loads(heliograph("version", "--json", web=Web(answered(200, info))).out)["service"] == info
+    told = json.loads(heliograph("version", "--json", web=Web(answered(200, info))).out)
+    assert told == {**info, "clientVersion": __version__}
 
 
 # Rows of a CSV file

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from heliograph.cli.client_flags import PASSWORD_VARIABLE, USERNAME_VARIABLE, ClientFlags
+from heliograph.cli.client_flags import PASSWORD_VARIABLE, URL_VARIABLE, USERNAME_VARIABLE, ClientFlags
 from heliograph.cli.exits import CommandFailed, Exit, UsageInvalid, tell
 from heliograph.cli.option_flags import flag_of_field
 from heliograph.clock import BlockingClock
@@ -17,6 +17,7 @@ from heliograph.sdk import (
     ClientError,
     InvalidRequest,
     NotFinished,
+    NotFound,
     RateLimited,
     Unauthorized,
     Unavailable,
@@ -24,6 +25,7 @@ from heliograph.sdk import (
     Unsupported,
 )
 from heliograph.sdk.calls import Call
+from heliograph.sdk.transport import NAME_AUTHORITY
 
 T = TypeVar("T")
 
@@ -35,17 +37,22 @@ NameOfField = Callable[[str], str | None]
 
 @contextmanager
 def connected(
-    flags: ClientFlags | None, name_of: NameOfField | None = None, clock: BlockingClock | None = None
+    flags: ClientFlags | None,
+    name_of: NameOfField | None = None,
+    clock: BlockingClock | None = None,
+    *,
+    names_job: bool = False,
 ) -> Generator[Client]:
     """A client of the service, whose errors and warnings are told as a command tells them.
 
-    name_of: see NameOfField; options are called by their flags in any case.
+    name_of: see NameOfField; options are called by their flags in any case. names_job: whether the command does, so
+    that a 404 may be about the job; about anything else it is about the URL.
     """
     with _warnings_told(), _client(flags or ClientFlags(), clock) as client:
         try:
             yield client
         except ClientError as error:
-            raise failure(error, name_of) from error
+            raise failure(error, name_of, names_job=names_job) from error
 
 
 def with_json(call: Call[T]) -> Call[tuple[Any, T]]:
@@ -71,9 +78,9 @@ def _verify(ca_file: Path | None) -> bool | ssl.SSLContext:
         raise SettingsInvalid(f"--ca-file {ca_file} can't be used: {error}") from error
 
 
-def failure(error: ClientError, name_of: NameOfField | None = None) -> HeliographError:
+def failure(error: ClientError, name_of: NameOfField | None = None, *, names_job: bool = False) -> HeliographError:
     """The service's error as the command's: by who has to act, and in the words of the command line."""
-    message = str(error)
+    message = str(error).replace(NAME_AUTHORITY, "give a file with its authority's with --ca-file")
     if error.uncertain:
         return CommandFailed(message, Exit.UNCERTAIN)
     match error:
@@ -83,6 +90,8 @@ def failure(error: ClientError, name_of: NameOfField | None = None) -> Heliograp
             return UsageInvalid(message)
         case Unauthorized():
             return SettingsInvalid(f"{message}; look at {USERNAME_VARIABLE} and {PASSWORD_VARIABLE}")
+        case NotFound() if not names_job:
+            return SettingsInvalid(f"{message}; look at {URL_VARIABLE}, or --url: nothing of this API is there")
         case UnexpectedAnswer():
             return SettingsInvalid(message)
         case Unavailable() | RateLimited():

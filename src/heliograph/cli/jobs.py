@@ -39,7 +39,7 @@ To = Annotated[
 ]
 Limit = Annotated[
     int,
-    Parameter(metavar="NUMBER", validator=Number(gte=1, lte=MOST_LISTED), help=f"At most so many, 1 to {MOST_LISTED}."),
+    Parameter(metavar="NUMBER", validator=Number(gte=0, lte=MOST_LISTED), help=f"At most so many, 0 to {MOST_LISTED}."),
 ]
 Offset = Annotated[
     int, Parameter(metavar="NUMBER", validator=Number(gte=0), help="Leave out so many at the beginning.")
@@ -112,7 +112,7 @@ def jobs(
 @job_app.default
 def job(job_id: JobId, /, *, as_json: AsJson = False, client: ClientFlags | None = None) -> None:
     """Show a job: its options, when it was received and finished."""
-    with connected(client, _name_of) as service:
+    with connected(client, _name_of, names_job=True) as service:
         told, report = service.call(with_json(get_job(job_id)))
     _print_job(told, report, as_json=as_json)
 
@@ -142,8 +142,8 @@ def sms(
         Parameter(
             group=FILTERS,
             metavar="NUMBER",
-            validator=Number(gte=1, lte=MOST_LISTED),
-            help=f"At most so many, 1 to {MOST_LISTED}; {DEFAULT_LIMIT} if not given.",
+            validator=Number(gte=0, lte=MOST_LISTED),
+            help=f"At most so many, 0 to {MOST_LISTED}; {DEFAULT_LIMIT} if not given.",
         ),
     ] = None,
     offset: Annotated[Offset, Parameter(group=FILTERS)] = 0,
@@ -165,7 +165,7 @@ def sms(
         raise UsageInvalid("name a job, such as heliograph sms J.20261123-…, or a filter, such as --dst")
     paged = bool(given) or limit is not None or offset > 0
     limit = DEFAULT_LIMIT if limit is None else limit
-    with connected(client, _name_of) as service:
+    with connected(client, _name_of, names_job=job_id is not None) as service:
         if paged:
             listing: Listing[RecipientReport] = find_sms(jobId=job_id, **given)
             told, reports = service.call(with_json(listing.page(offset, limit)))
@@ -184,7 +184,7 @@ def sms(
 @cancel_app.default
 def cancel(job_id: JobId, /, *, as_json: AsJson = False, client: ClientFlags | None = None) -> None:
     """Cancel what can still be cancelled of a job."""
-    with connected(client, _name_of) as service:
+    with connected(client, _name_of, names_job=True) as service:
         told, report = service.call(with_json(cancel_job(job_id)))
     _print_job(told, report, as_json=as_json)
     say(f"What could still be cancelled is; heliograph sms {job_id} shows what became of each SMS.")
@@ -198,6 +198,8 @@ def _print_job(told: Any, report: JobReport, *, as_json: bool) -> None:
 
 
 def _say_more(count: int, limit: int, offset: int, what: str) -> None:
+    if not limit:
+        return
     if count == limit:
         say(f"There may be more {what}: --offset {offset + limit} goes on, --limit shows more at once.")
     elif not count:

@@ -12,7 +12,7 @@ from heliograph.cli.examples import examples
 app = App(
     name="version",
     help_epilogue="Where HELIOGRAPH_URL, or --url, names a service, it is asked too: so a connection can be tested, "
-    "for a wrong password is refused.\n\n"
+    "for a wrong password is refused. --json is then what it answered, and this program's version as clientVersion.\n\n"
     + examples(
         "heliograph version",
         "heliograph version --json",
@@ -31,11 +31,12 @@ def version(
 ) -> None:
     """Print the version; and the service's, if one is named."""
     flags = client or ClientFlags()
-    told: dict[str, Any] = {"version": heliograph.__version__}
+    told: dict[str, Any] = {"version": heliograph.__version__}  # What there is to tell where no service is asked.
     if not as_json:
         print(f"heliograph {heliograph.__version__}", flush=True)
     if flags.has_url:
-        service = told["service"] = _service_version(flags)
+        service = _service_version(flags)
+        told = {**service, "clientVersion": heliograph.__version__}
         if not as_json:
             print(f"service    {service.get('versionInfo', '')} ({service.get('message', '')})")
     if as_json:

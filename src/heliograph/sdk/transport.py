@@ -12,6 +12,8 @@ from heliograph.sdk.answers import NoAnswer
 
 KEEP_ALIVE_S = 4.0
 """Less than servers commonly keep an idle connection (uvicorn 5 s), so that none closes one that is just taken up."""
+NAME_AUTHORITY = "give a file with its authority's as `verify`"
+"""What to do about a certificate that can't be trusted, to who uses the SDK."""
 
 Verify = bool | str | Path | ssl.SSLContext
 """True: by the usual authorities; a path: by those in a file or folder of certificates in PEM; False: not at all."""
@@ -67,7 +69,7 @@ def no_answer(error: httpx2.TransportError, timeout_s: float) -> NoAnswer:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             reason = f"its certificate can't be trusted: {cause.verify_message}"
-            return NoAnswer(f"{reason}; give a file with its authority's as `verify`", sent, hopeless=True)
+            return NoAnswer(f"{reason}; {NAME_AUTHORITY}", sent, hopeless=True)
         if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
             return NoAnswer(f"there is no such host: {error.request.url.host}", sent, hopeless=True)
     return NoAnswer(str(error) or type(error).__name__, sent, isinstance(error, httpx2.LocalProtocolError))
