@@ -701,10 +701,10 @@ async def test_a_bind_that_is_refused_again_and_again_is_told_in_full_and_then_h
                 await clock.advance(650)
     refused_lines = [line for line in logs if line["event"] == "carrier.bind_refused"]
     first, again = refused_lines
-    assert {key: first[key] for key in ("carrier", "bind", "smsc", "system_id")} == {
+    assert {key: first[key] for key in ("carrier", "bind", "address", "system_id")} == {
         "carrier": "acme",
         "bind": "transceiver",
-        "smsc": f"127.0.0.1:{smsc.port}",
+        "address": f"127.0.0.1:{smsc.port}",
         "system_id": "helio",
     }
     assert "ESME_RINVPASWD [0000000e]" in first["reason"]

@@ -358,7 +358,7 @@ class SmppCarrier:
         # A pair is half there then, and what that means shows nowhere else.
         lacking = {"effect": "no receipts, and no SMS from phones, until it is up"} if slot.mode is BindReceiver else {}
         slot.is_told = self._faults.tell(
-            event, slot.name, reason, smsc=smsc.address, system_id=smsc.system_id, remedy=remedy, **lacking
+            event, slot.name, reason, address=smsc.address, system_id=smsc.system_id, remedy=remedy, **lacking
         )
 
     def _slot_of(self, link: Link) -> _Slot:
