@@ -88,6 +88,8 @@ def test_an_smsc_may_have_words_of_its_own():
         (b"stat:DELIVRD id:1\0", {"stat": "DELIVRD"}),
         (b"id:1\0 stat:DELIVRD err:000\0", {"error": "000"}),
         (b"id:1, sub:001, stat:DELIVRD, err:5;", {"stat": "DELIVRD", "error": "5"}),
+        (b"id:1,sub:001,dlvrd:001,stat:DELIVRD,err:5", {"stat": "DELIVRD", "error": "5"}),
+        (b"id:1;stat:DELIVRD;err:a,b;c;text:x", {"error": "a,b;c", "text": b"x"}),
         (b"id:  1  sub:001  stat:   DELIVRD err:  text:", {"stat": "DELIVRD", "error": ""}),
     ],
 )

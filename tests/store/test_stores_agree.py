@@ -177,11 +177,12 @@ class StoresAgree(WebhookRules):
             first = int(message_id[1:]) >> PART_BITS << PART_BITS
             segments |= {first, first + 1}  # All the parts of an SMS that has any on the way, or nearly.
         words = st.sampled_from((None, Status.SUC_FIN, Status.SUC_FIN, *FAILURES))
-        news = st.tuples(st.sampled_from(sorted(segments) or [0]), words)
+        phones = st.sampled_from(((), (), *((phone[1:], "12345") for phone in PHONES)))
+        news = st.tuples(st.sampled_from(sorted(segments) or [0]), words, phones, st.booleans())
         for _ in range(rounds):
             receipts = [
-                ReceiptNews(f"m{segment}", status, f"{status} for {segment}", self.now)
-                for segment, status in data.draw(st.lists(news, min_size=1, max_size=6))
+                ReceiptNews(f"m{segment}", status, f"{status} for {segment}", self.now, (), named, is_phone_known)
+                for segment, status, named, is_phone_known in data.draw(st.lists(news, min_size=1, max_size=6))
             ]
             self.ask(lambda store, receipts=receipts: store.record_receipts(carrier, receipts))
 

@@ -241,10 +241,14 @@ def _distinct(octets: Iterable[bytes]) -> tuple[bytes, ...]:
 
 _LABEL: Final = rb"(?:id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)"
 _FIELD: Final = re.compile(
-    # A label begins no later than its word. The text is all the rest; any other value ends at the next blank or NUL,
-    # without what separates it from the next, and is empty where the next label follows at once.
+    # A label begins no later than its word. The text is all the rest; any other value ends at the next blank or NUL, or
+    # at what separates it from the next label, and is empty where that follows at once.
     rb"(?<![a-z])(?:text\s?:(.*)"
-    rb"|(id|sub(?:mit)?|dlvrd|done|stat|err)(?:[ _]?date)?\s?:(?:\s*(?!" + _LABEL + rb"\s?:)([^\s\0]*[^\s\0,;]))?)",
+    rb"|(id|sub(?:mit)?|dlvrd|done|stat|err)(?:[ _]?date)?\s?:(?:\s*(?!"
+    + _LABEL
+    + rb"\s?:)([^\s\0,;]+(?:[,;]+(?!"
+    + _LABEL
+    + rb"\s?:)[^\s\0,;]+)*))?)",
     re.IGNORECASE | re.DOTALL,
 )
 
