@@ -117,12 +117,15 @@ def test_a_node_gives_the_sandbox_receipts_that_one_owed_which_was_killed(
     add_account(folders[0], "acme")
     with program(folders[0]) as first, program(folders[1]) as second:
         numbers = [f"+491761231{place:03}" for place in range(50)] + ["+491761230001"]
-        job_ids = [first.customer().sent(a_job("Hello", *numbers, statusRequested=True)) for _ in range(4)]
-        customer = second.customer()
-        deadline = CLOCK.monotonic() + PROMISED_AFTER_S
-        while {sms["processStatus"] for job_id in job_ids for sms in customer.sms(job_id)} != {"RUNNING"}:
-            assert CLOCK.monotonic() < deadline
-            time.sleep(0.02)
+        job_ids = []
+        customer, deadline = second.customer(), CLOCK.monotonic() + LONGEST_WAIT_S
+        # Whichever node is quicker takes a job: on a busy machine that may be the second for several in a row.
+        while not asyncio.run(owed(durable_postgres, name)):
+            assert CLOCK.monotonic() < deadline, f"the first node took none of {len(job_ids)} jobs"
+            job_ids.append(first.customer().sent(a_job("Hello", *numbers, statusRequested=True)))
+            while "OPEN" in {sms["processStatus"] for sms in customer.sms(job_ids[-1])}:
+                assert CLOCK.monotonic() < deadline
+                time.sleep(0.02)
         first.stop(signal.SIGKILL)
         assert asyncio.run(owed(durable_postgres, name)) > 0, "the killed node had work"
         for job_id in job_ids:
