@@ -275,6 +275,21 @@ class StoreConformance:
         assert dsts(await lease(store, limit=4, normal_limit=2)) == ["+492", *numbers(2)]
         assert dsts(await lease(store, limit=4, normal_limit=9)) == numbers(5)[2:]
 
+    async def test_no_more_normal_ones_are_leased_than_there_may_be_among_many(self, store: Store):
+        normal, express = numbers(200)[:100], numbers(200)[100:]
+        await store.add_job(a_plan(*(a_planned_sms(dst) for dst in normal)))
+        await store.add_job(a_plan(*(a_planned_sms(dst) for dst in express[:30]), qos=Qos.EXPRESS))
+        assert dsts(await lease(store, limit=120, normal_limit=40)) == [*express[:30], *normal[:40]]
+        await store.add_job(a_plan(*(a_planned_sms(dst) for dst in express[30:]), qos=Qos.EXPRESS))
+        assert dsts(await lease(store, limit=100, normal_limit=40)) == [*express[30:], *normal[40:70]]
+        assert dsts(await lease(store, limit=100, normal_limit=None)) == normal[70:]
+
+    async def test_many_are_leased_in_turn_by_account(self, store: Store):
+        await store.add_job(a_plan(*(a_planned_sms(dst) for dst in numbers(120)), account=7))
+        await store.add_job(a_plan(*(a_planned_sms(dst) for dst in numbers(200)[140:]), account=8))
+        leased = dsts(await lease(store, limit=110))
+        assert sorted(leased) == sorted([*numbers(55), *numbers(200)[140:195]])
+
     async def test_express_that_is_not_due_holds_nothing_up(self, store: Store):
         await store.add_job(a_plan(a_planned_sms("+491", due=after(60)), qos=Qos.EXPRESS))
         await store.add_job(a_plan(a_planned_sms("+492")))

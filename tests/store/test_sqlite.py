@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ from heliograph.store.sqlite import connection as sqlite_connection
 from heliograph.store.sqlite import search as sqlite_search
 from heliograph.store.sqlite import writer
 from heliograph.store.sqlite.store import SqliteStore, open_sqlite
-from heliograph.store.sqlite.writer import Block, RecordOutcomes, RemoveWebhook
+from heliograph.store.sqlite.writer import Block, Lease, RecordOutcomes, RemoveWebhook
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, an_arrival, numbers
 from tests.store.conformance import (
     StoreConformance,
@@ -412,6 +413,27 @@ async def test_while_a_batch_is_written_others_have_turns(store):
     begun = store.writer.try_now([RecordOutcomes("acme", outcomes)])
     held = [writer.row_count(each) for each in writer._parts_of(RecordOutcomes("acme", outcomes))]
     assert (held, len(list(begun))) == ([50, 50], 1)
+
+
+async def test_a_lease_of_many_lets_others_have_turns(store):
+    await store.add_job(a_plan(*(a_planned_sms() for _ in range(120))))
+    steps = store.writer.try_now([Lease("acme", 130, after(60), NOW)])
+    assert len(list(steps)) == 2
+    store.writer.abandon()
+    assert len(await lease(store, limit=130)) == 120
+
+
+async def test_results_are_told_one_in_a_turn_of_the_event_loop(store):
+    """Each makes work for its dispatcher, and who reads shouldn't wait for all of it."""
+    told: list[int] = []
+    turn = 0
+    writes = [store.lease_segments(carrier, 10, after(60), NOW) for carrier in ("acme", "umbrella", "globex")]
+    leases = [asyncio.ensure_future(write) for write in writes]
+    while len(told) < len(leases):
+        await turns(1)
+        turn += 1
+        told += [turn for _ in range(sum(each.done() for each in leases) - len(told))]
+    assert [later - earlier for earlier, later in pairwise(told)] == [1, 1]
 
 
 async def test_what_is_written_in_steps_is_seen_whole_or_not_at_all(path, store):

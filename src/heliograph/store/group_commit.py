@@ -5,7 +5,7 @@ A commit costs the same for one write and for a hundred, so durability stays che
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from heliograph.jobs.errors import HeliographError, Overloaded, StoreUnavailable
@@ -65,6 +65,7 @@ class GroupCommit(Generic[Write]):
         self._begins_soon = False
         # Whoever has given up waiting is left out: neither a lease nor a job should be there for nobody.
         batch = [each for each in self._urgent if not each[1].done()]
+        urgent_count = len(batch)
         self._urgent.clear()
         row_count = 0
         while self._small and row_count < MAX_ROWS_A_COMMIT:
@@ -80,7 +81,7 @@ class GroupCommit(Generic[Write]):
         except HeliographError as error:
             done = asyncio.get_running_loop().create_future()
             done.set_exception(error)
-        done.add_done_callback(lambda results: self._finish(futures, results))
+        done.add_done_callback(lambda results: self._finish(futures, urgent_count, results))
 
     def _take(
         self, waiting: deque[tuple[Write, int, asyncio.Future[Any]]], batch: list[tuple[Write, asyncio.Future[Any]]]
@@ -92,16 +93,22 @@ class GroupCommit(Generic[Write]):
         batch.append((write, future))
         return row_count
 
-    def _finish(self, futures: list[asyncio.Future[Any]], done: "asyncio.Future[Sequence[Any]]") -> None:
+    def _finish(self, futures: list[asyncio.Future[Any]], urgent: int, done: "asyncio.Future[Sequence[Any]]") -> None:
         self._idle += 1
         error = StoreUnavailable("the database has been closed") if done.cancelled() else done.exception()
         results = done.result() if error is None else [error] * len(futures)
-        for future, result in zip(futures, results, strict=True):
-            if future.done():  # Cancelled: what it asked for is written all the same.
-                continue
-            if isinstance(result, BaseException):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+        self._tell(zip(futures, results, strict=True), urgent)
         if self._urgent or self._small or self._big:
             self._start()
+
+    def _tell(self, results: "Iterator[tuple[asyncio.Future[Any], Any]]", urgent: int) -> None:
+        """Tell who waits: the urgent ones one in each turn of the event loop, as each makes much work; then all."""
+        for future, result in results:
+            if not future.done():  # Otherwise cancelled: what it asked for is written all the same.
+                if isinstance(result, BaseException):
+                    future.set_exception(result)
+                else:
+                    future.set_result(result)
+            if urgent:
+                asyncio.get_running_loop().call_soon(self._tell, results, urgent - 1)
+                return

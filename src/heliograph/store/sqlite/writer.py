@@ -437,14 +437,12 @@ class Writer:
         for write in writes:
             if isinstance(write, AddJob):
                 continue
-            result = None
-            for part in _parts_of(write):
-                if rows and rows + row_count(part) > STEP_ROWS:
-                    yield
-                    rows = 0
-                rows += row_count(part)
-                result = self._write(part) if result is None else self._write(part) or result
-            results.append(result)
+            step_rows = min(row_count(write), STEP_ROWS)
+            if rows and rows + step_rows > STEP_ROWS:
+                yield
+                rows = 0
+            rows += step_rows
+            results.append((yield from self._in_steps(write)))
         jobs = [write.plan for write in writes if isinstance(write, AddJob)]
         if jobs:
             if rows:
@@ -453,6 +451,31 @@ class Writer:
             others = iter(results)
             results = [next(job_results if isinstance(write, AddJob) else others) for write in writes]
         return results
+
+    def _in_steps(self, write: Write) -> Generator[None, None, Any]:
+        """One write; where its rows can be written some at a time, others have turns between."""
+        if isinstance(write, Lease) and write.limit > STEP_ROWS:
+            return (yield from self._lease_in_steps(write))
+        first, *others = _parts_of(write)
+        result = self._write(first)
+        for part in others:
+            yield
+            result = self._write(part) or result
+        return result
+
+    def _lease_in_steps(self, lease: Lease) -> Generator[None, None, list[DuePart]]:
+        leased: list[DuePart] = []
+        limit, normal_limit = lease.limit, lease.normal_limit
+        while True:
+            step = msgspec.structs.replace(lease, limit=min(limit, STEP_ROWS), normal_limit=normal_limit)
+            found = self._lease(step)
+            leased += found
+            limit -= len(found)
+            if len(found) < step.limit or not limit:
+                return leased
+            if normal_limit is not None:
+                normal_limit -= sum(not part.segment.express for part in found)
+            yield
 
     def _write(self, write: Write) -> Any:
         match write:
