@@ -1006,6 +1006,8 @@ async def test_an_accepted_that_is_all_that_ever_comes_ends_as_accepted(clock):
         (b"2748", b"0000002748"),
         (b"00000ABC", b"2748"),
         (b"5f4dcc3b-5aa7-4d61-8327-deb882cf9900", b"5F4DCC3B-5AA7-4D61-8327-DEB882CF9900"),
+        (b"5f4dcc3b-5aa7-4d61-8327-deb882cf9900", b"5F4DCC3B5AA74D618327DEB882CF9900"),
+        (b"5f4dcc3b5aa74d618327deb882cf9900", b"5F4DCC3B-5AA7-4D61-8327-DEB882CF9900"),
         (b"x-1", b"x-1"),
     ],
 )

@@ -91,6 +91,14 @@ def test_an_smsc_may_have_words_of_its_own():
         (b"id:1,sub:001,dlvrd:001,stat:DELIVRD,err:5", {"stat": "DELIVRD", "error": "5"}),
         (b"id:1;stat:DELIVRD;err:a,b;c;text:x", {"error": "a,b;c", "text": b"x"}),
         (b"id:  1  sub:001  stat:   DELIVRD err:  text:", {"stat": "DELIVRD", "error": ""}),
+        (b"Id : 1 Sub : 001 Stat : DELIVRD Err : 5 Text : x", {"stat": "DELIVRD", "error": "5", "text": b" x"}),
+        (b"ID\t :\t1 SUBMIT DATE  :  26 DONE DATE  : STAT  :DELIVRD", {"submit_date": "26", "done_date": ""}),
+        (b"id:1 status:DELIVRD err:5", {"stat": "DELIVRD", "error": "5"}),
+        (b"id:1,State : Delivered,err:5", {"stat": "Delivered", "error": "5"}),
+        (b"id:1 status:0 stat:DELIVRD", {"stat": "DELIVRD"}),
+        (b"id:1 done date: status:DELIVRD", {"done_date": ""}),
+        (b"id:\"1\" stat:'DELIVRD' err:5", {"error": "5"}),
+        (b'id:"1",stat:"DELIVRD",text:"x"', {"text": b'"x"'}),
     ],
 )
 def test_fields_are_read_one_by_one_and_dates_stay_as_sent(text, found):
@@ -155,6 +163,14 @@ def test_a_text_in_ucs_2(data_coding):
     assert read(USUAL.decode().encode("utf-16-be"), data_coding=data_coding) == read(USUAL)
 
 
+@pytest.mark.parametrize("data_coding", [0, 8, 0x18])
+@pytest.mark.parametrize("order", ["utf-16-be", "utf-16-le"])
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+@pytest.mark.parametrize("text", [USUAL, USUAL.upper(), USUAL * 3])
+def test_a_text_in_ucs_2_of_either_order(data_coding, order, mark, text):
+    assert read((mark + text.decode()).encode(order), data_coding=data_coding) == read(text)
+
+
 @pytest.mark.parametrize("data_coding", [8, 0x18])
 @pytest.mark.parametrize("text", [USUAL, USUAL + b"!", b"id:1 stat:DELIVRD", b"\x05\x00\x03\x01\x01\x01" + USUAL])
 def test_a_text_in_ascii_that_is_called_ucs_2(data_coding, text):
@@ -164,6 +180,27 @@ def test_a_text_in_ascii_that_is_called_ucs_2(data_coding, text):
 
 def test_a_text_after_a_header():  # 5.2.12, UDHI
     assert read(b"\x05\x00\x03\x01\x01\x01" + USUAL, esm_class=0x44) == read(USUAL)
+    assert read(b"\x06\x08\x04\x01\x01\x01\x01" + USUAL, esm_class=0x44) == read(USUAL)
+
+
+@pytest.mark.parametrize("data_coding", [0, 8])
+@pytest.mark.parametrize(
+    "text",
+    [
+        USUAL,
+        USUAL * 2,
+        b"id:" + b"7" * 58 + b"-+ " + USUAL,
+        b"\n\r " + USUAL,
+        USUAL.decode().encode("utf-16-be"),
+        ("\ufeff" + USUAL.decode() * 2).encode("utf-16-be"),
+        ("\ufeff" + USUAL.decode() * 2).encode("utf-16-le"),
+        b"",
+    ],
+)
+def test_a_text_without_the_header_that_is_announced(data_coding, text):  # 3GPP TS 23.040, 9.2.3.24
+    assert read(text, esm_class=0x44, data_coding=data_coding) == read(text, data_coding=data_coding)
+    payload = (Tlv(Tag.MESSAGE_PAYLOAD, text),)
+    assert read(b"", esm_class=0x44, tlvs=payload) == read(b"", tlvs=payload)
 
 
 # ---- is it one? 5.2.12
@@ -257,6 +294,10 @@ def test_ids_remembered_as_sent_are_looked_for_in_the_declared_base_alone():
         (b"1A2B", b"1a2b"),
         (UUID.upper(), UUID),
         (UUID, UUID.upper()),
+        *((spelt(UUID.replace(b"-", b"")), UUID) for spelt in (bytes.lower, bytes.upper)),
+        *((UUID.replace(b"-", b"").lower(), spelt(UUID)) for spelt in (bytes.lower, bytes.upper)),
+        *((spelt(UUID), UUID.replace(b"-", b"")) for spelt in (bytes.lower, bytes.upper)),
+        *((UUID, spelt(UUID.replace(b"-", b""))) for spelt in (bytes.lower, bytes.upper)),
         (b"0B2E6A906C1D4F0A9B1C00000000AB01", b"0b2e6a906c1d4f0a9b1c00000000ab01"),
         (b"b2e6a906c1d4f0a9b1c00000000ab01", b"0B2E6A906C1D4F0A9B1C00000000AB01"),
         (b"00ab6a906c1d4f01ab", b"00AB6A906C1D4F01AB"),
@@ -270,7 +311,7 @@ def test_undeclared_bases_are_tried(received, answered):
     assert answered in candidate_ids([received], UNKNOWN, UNKNOWN)
 
 
-@pytest.mark.parametrize("received", [b"0000012345", b"1", b"ffffff", b"9" * 20, UUID])
+@pytest.mark.parametrize("received", [b"0000012345", b"1", b"ffffff", b"9" * 20, UUID, UUID.replace(b"-", b"")])
 def test_the_spellings_to_be_tried_are_few(received):
     assert len(candidate_ids([received], UNKNOWN, UNKNOWN)) <= 25
 
@@ -286,7 +327,9 @@ def test_the_same_spelling_is_tried_first_and_numbers_alike_before_the_other_bas
     assert candidates.index(b"10") < candidates.index(b"a")
 
 
-@pytest.mark.parametrize("message_id", [b"aGVsbG8=", b"MSG-0001", b"x0001", b"ab_cd", b"12.34"])
+@pytest.mark.parametrize(
+    "message_id", [b"aGVsbG8=", b"MSG-0001", b"x0001", b"ab_cd", b"12.34", UUID[:-1] + b"-", UUID[::-1]]
+)
 def test_an_id_that_is_no_number_is_only_itself(message_id):
     assert candidate_ids([message_id], UNKNOWN, UNKNOWN) == (message_id,)
 

@@ -5,10 +5,11 @@ Nothing here raises: whatever a receipt lacks, or says in its own way, the rest 
 Standard: SMPP 3.4, 5.2.12 (esm_class), 5.2.28 (message_state), 5.3.2.12, 5.3.2.31, 5.3.2.35, Appendix B (text).
 """
 
+import codecs
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum, IntEnum
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Final, NamedTuple
 
 import msgspec
@@ -56,7 +57,8 @@ class NetworkError(msgspec.Struct, frozen=True, gc=False):
 class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What a receipt says; empty or None for what it doesn't.
 
-    message_ids: the message's names as sent, the optional parameter's before the text's where they differ.
+    message_ids: the message's names as sent, the optional parameter's before the text's where they differ; the text's
+    without the quotes that may be around it.
     state: of the message; None when it can't be told. stat: the text's own word for it.
     error: the text's `err`, as sent. network_error: the optional parameter.
     submit_date, done_date: the text's, as sent: 10, 12 or 14 digits of a clock whose zone nobody knows.
@@ -87,8 +89,8 @@ def read_receipt(pdu: DeliverSm | DataSm, spellings: Mapping[str, MessageState] 
     tlvs = pdu.tlvs
     parameter_id = find(tlvs, Tag.RECEIPTED_MESSAGE_ID) if tlvs else None
     fields, text = _text_fields(_text_octets(pdu))
-    text_id = fields.get(b"id", b"")
-    stat = fields.get(b"stat", b"").decode("latin-1")
+    text_id = fields.get(b"id", b"").strip(b"\"'")
+    stat = (fields.get(b"stat") or fields.get(b"status") or fields.get(b"state") or b"").decode("latin-1")
     state = _state(stat, spellings)
     if message_type != _NO_TYPE:
         evidence = Evidence.ESM_CLASS
@@ -168,7 +170,8 @@ def candidate_ids(
     message_ids: the receipt's. base: the receipts' own. answered_base: the answers'.
     They are canonical ones where both bases are declared. Where one is UNKNOWN, or ids are remembered `as_sent` all the
     same, they are spellings to be looked for among ids as sent: the same; the other case; no leading zeros, or as many
-    as make up a usual width; the other base. An id that is neither a number nor a UUID is only ever itself.
+    as make up a usual width; the other base; a UUID with its dashes, and without. An id that is neither a number nor a
+    UUID is only ever itself.
 
     Read in the other base, an id may by chance be another message's, as 10 is 16: believe such a match only when the
     receipt's recipient is the message's, too. Declaring the bases spares that.
@@ -183,6 +186,8 @@ def candidate_ids(
             candidates.append(message_id)
             if respelt or _UUID.fullmatch(message_id):
                 candidates += message_id.lower(), message_id.upper()
+            if len(message_id) in _UUID_OCTETS:
+                candidates += _dashed_otherwise(message_id)
         candidates += respelt
         if is_declared:
             candidates.append(canonical_id(message_id, base))  # What was remembered before it was as sent.
@@ -203,6 +208,17 @@ def _respelt(message_id: bytes, base: IdBase, answered_base: IdBase) -> list[byt
             number = int(message_id, 10 if is_decimal else 16)
             respelt += [form % number for form in forms]
     return respelt
+
+
+def _dashed_otherwise(message_id: bytes) -> tuple[bytes, ...]:
+    """A UUID without its dashes, or with them if it has none, in either case; nothing for what is no UUID."""
+    if _UUID.fullmatch(message_id):
+        other = message_id.replace(b"-", b"")
+    elif _HEXADECIMAL.fullmatch(message_id):
+        other = b"-".join(message_id[begin:end] for begin, end in pairwise(_UUID_GROUPS))
+    else:
+        return ()
+    return other.lower(), other.upper()
 
 
 def _possible(base: IdBase, answered_base: IdBase) -> Iterable[Spelling]:
@@ -239,16 +255,16 @@ def _distinct(octets: Iterable[bytes]) -> tuple[bytes, ...]:
 
 # ---- the text
 
-_LABEL: Final = rb"(?:id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)"
+_LABEL: Final = rb"(?:id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat(?:us|e)?|err|text)"
 _FIELD: Final = re.compile(
     # A label begins no later than its word. The text is all the rest; any other value ends at the next blank or NUL, or
     # at what separates it from the next label, and is empty where that follows at once.
-    rb"(?<![a-z])(?:text\s?:(.*)"
-    rb"|(id|sub(?:mit)?|dlvrd|done|stat|err)(?:[ _]?date)?\s?:(?:\s*(?!"
+    rb"(?<![a-z])(?:text\s*:(.*)"
+    rb"|(id|sub(?:mit)?|dlvrd|done|stat(?:us|e)?|err)(?:[ _]?date)?\s*:(?:\s*(?!"
     + _LABEL
-    + rb"\s?:)([^\s\0,;]+(?:[,;]+(?!"
+    + rb"\s*:)([^\s\0,;]+(?:[,;]+(?!"
     + _LABEL
-    + rb"\s?:)[^\s\0,;]+)*))?)",
+    + rb"\s*:)[^\s\0,;]+)*))?)",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -266,16 +282,38 @@ def _text_octets(pdu: DeliverSm | DataSm) -> bytes:
     if not octets and pdu.tlvs and (payload := find(pdu.tlvs, Tag.MESSAGE_PAYLOAD)):
         octets = payload.value
     if pdu.esm_class & _UDHI and octets:
-        octets = octets[1 + octets[0] :]
-    if pdu.data_coding & _ALPHABET == _UCS_2 or octets.startswith(b"\0i\0d"):
-        text = octets.decode("utf-16-be", "replace").encode("latin-1", "replace")
-        # Some send ASCII under the data_coding of the message that the receipt is about.
-        return text if _FIELD.search(text) or not _FIELD.search(octets) else octets
+        octets = _without_header(octets)
+    if pdu.data_coding & _ALPHABET == _UCS_2 or b"\0" in octets[:_UNMARKED_OCTETS]:
+        return _in_octets(octets)
     return octets
 
 
+def _without_header(octets: bytes) -> bytes:
+    """What follows the user data header; all of it, where there is none whatever esm_class says.
+
+    Its elements fill its length exactly (3GPP TS 23.040, 9.2.3.24), which is less than any letter.
+    """
+    end = 1 + octets[0]
+    at = 1
+    while at + 1 < end <= min(len(octets), _LONGEST_HEADER):
+        at += 2 + octets[at + 1]
+    return octets[end:] if 1 < end == at else octets
+
+
+def _in_octets(octets: bytes) -> bytes:
+    """What is UCS-2, or called so, in one octet for each character."""
+    order = "utf-16-le" if octets.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
+    text = octets.decode(order, "replace").encode("latin-1", "replace")
+    if _FIELD.search(text):
+        return text
+    if _FIELD.search(octets):
+        return octets  # Some send ASCII under the data_coding of the message that the receipt is about.
+    other = octets.decode("utf-16-le", "replace").encode("latin-1", "replace")
+    return other if _FIELD.search(other) else text
+
+
 def _state(stat: str, spellings: Mapping[str, MessageState] | None) -> MessageState | None:
-    word = stat.upper().rstrip(".,;")
+    word = stat.upper().strip("\"'.,;")
     if spellings and (state := spellings.get(word)) is not None:
         return state
     return _SPELLINGS.get(word)
@@ -321,7 +359,14 @@ _UDHI: Final = 0b0100_0000
 # data_coding: bits 3 and 2 are the alphabet, also with a message class (3GPP TS 23.038, 4).
 _ALPHABET: Final = 0b0000_1100
 _UCS_2: Final = 0b0000_1000
+_UNMARKED_OCTETS: Final = 4
+"""Among so many at the beginning of UCS-2, be there a byte order mark, one of a letter is 0; in ASCII none is."""
+_LONGEST_HEADER: Final = 0x20
+"""In octets, its length's included."""
 
 _DECIMAL: Final = re.compile(rb"[0-9]{1,64}")
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,64}")
 _UUID: Final = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_UUID_OCTETS: Final = (32, 36)
+_UUID_GROUPS: Final = (0, 8, 12, 16, 20, 32)
+"""Where they begin, and the last one ends, without dashes."""
