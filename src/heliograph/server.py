@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,6 +72,8 @@ from heliograph.wire.times import format_instant
 DEMO_ACCOUNT = "demo"
 LEASE_MARGIN_S = 30.0
 """Beyond the longest wait for an answer: a lease must not run out while its holder is alive and waiting."""
+LAST_WORDS_S = 1.0
+"""How long it may take to record what carriers told while they ended."""
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
 
@@ -120,6 +122,7 @@ async def _run(
     binds = _binds(settings, store, clock, ids, pacers)
     carriers = [_carrier(settings, carrier, binds, clock, ids) for carrier in settings.carriers]
     draining: list[Dispatcher | Sender] = []
+    binding: list[asyncio.Task[None]] = []
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(web.serve(sockets=[listener]), name="http")
         running = [
@@ -144,8 +147,8 @@ async def _run(
                     express_share=carrier_settings.express_reserve if isinstance(carrier_settings, SmppSettings) else 0,
                 )
                 draining.append(dispatcher)
+                binding.append(tasks.create_task(carrier.run(), name=f"carrier {carrier.name}"))
                 running += [
-                    tasks.create_task(carrier.run(), name=f"carrier {carrier.name}"),
                     tasks.create_task(dispatcher.run(), name=f"dispatch {carrier.name}"),
                     tasks.create_task(follow_receipts(carrier, store, clock, metrics), name=f"receipts {carrier.name}"),
                 ]
@@ -189,10 +192,18 @@ async def _run(
                 log.warning("server.unanswered", segment_count=missing)
             elif missing:
                 log.warning("server.unanswered", event_count=missing)
-        for task in running:
-            task.cancel()
-        await asyncio.wait(running)
+        if binding:
+            # Each SMSC is told farewell first: what it answers even then is recorded still.
+            await _cancelled(binding)
+            await asyncio.gather(*(each.drain(LAST_WORDS_S) for each in draining if isinstance(each, Dispatcher)))
+        await _cancelled(running)
         await binds.give_back()
+
+
+async def _cancelled(tasks: Collection["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 async def _first(stopping: asyncio.Event, serving: "asyncio.Task[None]") -> None:

@@ -812,6 +812,21 @@ async def test_a_bind_that_has_to_end_soon_doesnt_wait_for_its_answers(clock):
         assert [type(outcome) for outcome in await carrier.outcomes()] == [Unanswered]
 
 
+async def test_answers_behind_the_answer_to_our_own_unbind_are_taken(clock):
+    rights = Lent(within_s=2)
+    async with (
+        fake_smsc(clock, lambda _: Play(answer_after_s=None)) as smsc,
+        bound_carrier(smsc, clock, rights=rights) as carrier,
+    ):
+        smsc.answers_last = True
+        carrier.submit(a_segment(1))
+        carrier.submit(a_segment(2))
+        await clock.advance(1)
+        rights.take()
+        await until(lambda: rights.ended_count == 1, clock, seconds=10)
+        assert await carrier.outcomes() == [Accepted(a_segment(1).id, "last-2"), Accepted(a_segment(2).id, "last-3")]
+
+
 async def test_a_bind_that_is_nobodys_to_open_yet_is_not_opened(clock):
     rights = Lent()
     rights.take()

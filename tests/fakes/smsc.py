@@ -97,7 +97,8 @@ class FakeSmsc:
     queried, cancelled: all query_sm and cancel_sm. states: what it answers to a query, by message id; others fail.
     Faults, to be set at any time: `is_mute`: it reads, and says nothing at all, or `mute_once_bound`;
     `bind_status`, and `mode_statuses` by kind of bind; `bind_answer`: the octets with which it answers a bind,
-    by its sequence number; `after_bind`: what it does then; `closes_at_once`; `ignores_enquiries`.
+    by its sequence number; `after_bind`: what it does then; `closes_at_once`; `ignores_enquiries`;
+    `answers_last`: what it owes to who unbinds comes behind its answer to that.
     """
 
     def __init__(self, clock: Clock, script: Script = by_ending, *, password: bytes = b"secret") -> None:
@@ -122,6 +123,7 @@ class FakeSmsc:
         self.interface_version: int | None = 0x34
         self.closes_at_once = False
         self.ignores_enquiries = False
+        self.answers_last = False
         self.bind_answer: Callable[[int], bytes] | None = None
         self.after_bind: Callable[[_Link], None] | None = None
         self.system_id = b"fake"
@@ -222,8 +224,12 @@ class _Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.smsc.is_mute:
             return
+        owed = [*self.session._unacknowledged]
         with suppress(RemoteProtocolError):
             self.session.receive(data, self.smsc.clock.monotonic())
+        if self.smsc.answers_last and self.session.state is State.CLOSED:
+            last = [encode(SubmitSmResp(b"last-%d" % sequence), sequence) for sequence in owed]
+            self.transport.write(self.session.data_to_send() + b"".join(last))
         self.pump()
 
     def pump(self) -> None:

@@ -140,6 +140,21 @@ def test_every_outcome_is_reported(tmp_path, bind):
     assert (first.source_addr, first.source_addr_ton, first.esm_class) == (b"Heliograph", 5, 0x40)
 
 
+def test_what_is_answered_while_the_service_says_farewell_is_not_sent_again(tmp_path, monkeypatch):
+    account(tmp_path)
+    monkeypatch.setenv("HELIOGRAPH_SERVER_SHUTDOWN_TIMEOUT", "0.2")
+    with SmscThread(lambda _: Play(answer_after_s=None)) as smsc:
+        smsc.answers_last = True
+        with gateway(tmp_path, smsc.port) as (program, url), customer(url) as client:
+            job_id = sent(client, a_job("Hello"))
+            until(lambda: smsc.submitted)
+            program.send_signal(signal.SIGTERM)
+            assert program.wait(20) == 0
+        with gateway(tmp_path, smsc.port) as (_, url), customer(url) as client:
+            awaited(client, job_id, [("DONE", "SUC_ACC")])
+        assert (len(smsc.submitted), smsc.farewells) == (1, 1)
+
+
 BACKUP = """
 [[carriers]]
 name = "backup"

@@ -602,6 +602,45 @@ def test_answers_and_receipts_that_cross_an_unbind_still_count():
     )
 
 
+def test_answers_behind_the_answer_to_our_unbind_count_and_end_the_session():
+    (
+        Playbook(bound_session())
+        .submits(HELLO)
+        .submits(HELLO)
+        .unbinds()
+        .sends(HELLO, HELLO, Unbind())
+        .receives_bytes(encode(UnbindResp(), 4) + encode(SubmitSmResp(b"a"), 2) + encode(DeliverSm(), 9))
+        .is_in(State.UNBINDING)
+        .emits(
+            Unbound(by_peer=False),
+            Answered(2, HELLO, ROK, SubmitSmResp(b"a"), waited_s=0),
+            Requested(9, DeliverSm()),
+        )
+        .after_s(3)
+        .receives(SubmitSmResp(b"b"), sequence=3)
+        .emits(Answered(3, HELLO, ROK, SubmitSmResp(b"b"), waited_s=3))
+        .sends()
+        .is_in(State.CLOSED)
+    )
+
+
+@pytest.mark.parametrize(("response_timeout_s", "waited_s"), [(30, 5), (3, 3)])
+def test_a_peer_that_answers_our_unbind_and_nothing_else_is_not_waited_for_long(response_timeout_s, waited_s):
+    playbook = Playbook(bound_session(response_timeout_s=response_timeout_s, enquire_after_s=2))
+    playbook.submits(HELLO).unbinds().receives(UnbindResp()).receives(Unbind(), sequence=9)
+    playbook.sends(HELLO, Unbind(), (UnbindResp(), ROK, 9)).after_s(waited_s).sends()
+    assert playbook.session.events() == [
+        Unbound(by_peer=False),
+        Unanswered(2, HELLO, waited_s=waited_s, link_ended=response_timeout_s > waited_s),
+    ]
+    playbook.is_in(State.CLOSED)
+
+
+def test_an_smsc_waits_for_no_answers_behind_the_one_to_its_unbind():
+    playbook = Playbook(serving_session())
+    playbook.submits(DeliverSm()).unbinds().receives(UnbindResp()).is_in(State.CLOSED)
+
+
 def test_nothing_is_submitted_while_unbinding():
     with pytest.raises(LocalProtocolError):
         Playbook(bound_session()).unbinds().submits(HELLO)

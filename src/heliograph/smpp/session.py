@@ -174,7 +174,7 @@ class BindRefused(msgspec.Struct, frozen=True, gc=False):
 
 
 class Unbound(msgspec.Struct, frozen=True, gc=False):
-    """The session has ended in good order; or the peer ends it, once what is unanswered has had its last chance."""
+    """One side has ended the session in good order: it is over once what is unanswered has had its last chance."""
 
     by_peer: bool
 
@@ -234,7 +234,7 @@ class Session:
         self._enquiry: _Pending | None = None
         self._enquiry_answers = 0
         self._farewell: _Farewell | None = None
-        """The peer's unbind, while answers may still come."""
+        """The end, while answers may still come."""
         self._unacknowledged: dict[int, Pdu] = {}
         """The peer's."""
 
@@ -310,7 +310,7 @@ class Session:
         return self._control_request(pdu, now)
 
     def unbind(self, now: float) -> int:
-        """End the session; Unbound or LinkLost follows. Answers still come in meanwhile.
+        """End the session; Unbound or LinkLost follows. Answers still come in meanwhile, and for a moment after it.
 
         To end in good order, submit nothing more, and wait until none is `in_flight`.
         Raises LocalProtocolError unless bound.
@@ -499,7 +499,8 @@ class Session:
             # Refused or not, we are going; but if the peer is, too, its last answers are waited for.
             if self._farewell is None:
                 self._events.append(Unbound(by_peer=False))
-                self._close(now)
+                self._farewell = _Farewell(None, now, now + min(_FAREWELL_S, self._longest_farewell_s()))
+                self._take_leave(self._farewell, now)
         elif status == ROK and isinstance(pdu, BindResp):
             self._enter(request, now)
             version = find(pdu.tlvs, Tag.SC_INTERFACE_VERSION)
@@ -542,21 +543,24 @@ class Session:
             return
         self._events.append(Unbound(by_peer=True))
         self._state = State.UNBINDING
-        # Deliveries come again, if an ESME goes without answering them; submissions would go twice.
-        longest_s = self._settings.response_timeout_s if self._role is Role.ESME else 0
+        longest_s = self._longest_farewell_s()
         self._farewell = _Farewell(sequence, now + min(_ANSWERS_FIRST_S, longest_s), now + min(_FAREWELL_S, longest_s))
         self._take_leave(self._farewell, now)
+
+    def _longest_farewell_s(self) -> float:
+        # Deliveries come again, if an ESME goes without answering them; submissions would go twice.
+        return self._settings.response_timeout_s if self._role is Role.ESME else 0
 
     def _take_leave(self, farewell: "_Farewell", now: float) -> None:
         """Go, when the peer has answered everything, or has had its time.
 
         Some peers hang up on our answer to their unbind, so answers on their way are let in first; others give the
-        last ones after it.
+        last ones after it, or after their own answer to ours.
         """
         is_over = not self._pending or now >= farewell.ends_at
-        if not farewell.is_answered and (is_over or now >= farewell.answer_at):
+        if farewell.sequence is not None and (is_over or now >= farewell.answer_at):
             self._send(UnbindResp(), farewell.sequence)
-            farewell.is_answered = True
+            farewell.sequence = None
         if is_over:
             self._close(now)
 
@@ -634,19 +638,22 @@ class _Pending(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Farewell:
-    """The peer's unbind. answer_at: when it is answered at the latest; ends_at: when we go."""
+    """The end of the session: the peer has unbound, or answered our unbind.
 
-    __slots__ = ("answer_at", "ends_at", "is_answered", "sequence")
+    sequence: its unbind's; None when there is none to answer any more. answer_at: when it is answered at the latest;
+    ends_at: when we go.
+    """
 
-    def __init__(self, sequence: int, answer_at: float, ends_at: float) -> None:
+    __slots__ = ("answer_at", "ends_at", "sequence")
+
+    def __init__(self, sequence: int | None, answer_at: float, ends_at: float) -> None:
         self.sequence = sequence
         self.answer_at = answer_at
         self.ends_at = ends_at
-        self.is_answered = False
 
     @property
     def next_deadline(self) -> float:
-        return self.ends_at if self.is_answered else self.answer_at
+        return self.ends_at if self.sequence is None else self.answer_at
 
 
 def _states_for(pdu: Pdu, sender: Role) -> frozenset[State]:
@@ -698,4 +705,4 @@ _MOST_OVERDUE: Final = 1000
 _ANSWERS_FIRST_S: Final = 1.0
 """For how long answers that are due may come before we answer the peer's unbind."""
 _FAREWELL_S: Final = 5.0
-"""For how long they may come at all after its unbind."""
+"""For how long they may come at all after its unbind, or its answer to ours."""
