@@ -536,6 +536,23 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"unit": "digits"},
         ),
     ] = 8
+    address_type: Annotated[
+        NumberTypeSettings,
+        Meta(
+            description="What the addresses of `address_range` are: addr_ton and addr_npi of the bind, where the SMSC "
+            "asks for them.",
+            extra=_NUMBER_TYPE,
+        ),
+    ] = NumberTypeSettings(0, 0)
+    address_range: Annotated[
+        str,
+        Meta(
+            pattern=r"^[ -~]{0,40}\Z",
+            description="address_range of the bind, where the SMSC asks for it: for which of our numbers and short "
+            "codes the bind is; one of them, or a pattern as the SMSC wants it. Most know it by the account.",
+            extra={"form": "at most 40 characters of ASCII"},
+        ),
+    ] = ""
     interface_version: Annotated[
         int,
         Meta(ge=0, le=255, description="The version that we say we speak: 52 is 3.4."),

@@ -1526,6 +1526,14 @@ async def test_a_check_of_what_works_says_so():
         assert words in text
 
 
+async def test_a_check_binds_for_the_addresses_that_are_set():
+    profile = Profile(address_type=profiles.NumberType(ton=1, npi=9), address_range="^49")
+    async with fake_smsc(SystemClock()) as smsc:
+        await findings(smsc, modes=PAIR, profile=profile)
+    assert {(bind.addr_ton, bind.addr_npi, bind.address_range) for bind in smsc.binds} == {(1, 9, b"^49")}
+    assert [type(bind) for bind in smsc.binds] == [*PAIR]
+
+
 @pytest.mark.parametrize(
     ("fault", "changes", "verdict", "words"),
     [

@@ -523,6 +523,8 @@ national = { ton = 2, npi = 0 }
 short_code = { ton = 6, npi = 0 }
 no_sender = { ton = 3, npi = 3 }
 short_code_digits = 6
+address_type = { ton = 1, npi = 9 }
+address_range = '^49[0-9]*$'
 interface_version = 0x50
 longest_system_id = 16
 longest_password = 9
@@ -555,6 +557,8 @@ longest_system_type = 13
         short_code=NumberType(6, 0),
         no_sender=NumberType(3, 3),
         short_code_digits=6,
+        address_type=NumberType(1, 9),
+        address_range="^49[0-9]*$",
         interface_version=0x50,
         longest_system_id=16,
         longest_password=9,
@@ -577,6 +581,10 @@ def test_every_fact_of_a_profile_is_a_setting():
         (("tls = false", 'tls_ca_file = "x"'), "tls_ca_file is of no use without encryption; write tls = true"),
         (("tls = false", 'tls = true\ntls_ca_file = "x"'), "and there is no such file; name a PEM file"),
         (("tls = false", "alphanumeric = { ton = 1, npi = 0 }"), "an alphanumeric sender can't have TON 1"),
+        (("tls = false", "address_type = { ton = 256, npi = 0 }"), "and a numbering plan, such as { ton ="),
+        (("tls = false", f'address_range = "{"4" * 41}"'), 'address_range is "4444'),
+        (("tls = false", f'address_range = "{"4" * 41}"'), "it must be at most 40 characters of ASCII"),
+        (("tls = false", 'address_range = "4é"'), 'address_range is "4é"; it must be at most 40 characters of ASCII'),
         (("tls = false", "national = { ton = 1 }"), "and a numbering plan, such as { ton = 1, npi = 1 }"),
         (("tls = false", 'statuses = { "x" = "policy" }'), 'statuses has "x", which is no command_status'),
         (("tls = false", 'statuses = { "0x401" = "bad" }'), "command_status values and kinds, such as"),

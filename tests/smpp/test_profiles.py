@@ -11,7 +11,7 @@ from heliograph.gsm.alphabet import CARRIABLE, encode
 from heliograph.gsm.segmentation import Encoding
 from heliograph.gsm.udh import concatenation, parse
 from heliograph.smpp.fields import Tag, find
-from heliograph.smpp.pdus import BindReceiver, BindTransceiver, SubmitSm
+from heliograph.smpp.pdus import BindReceiver, BindTransceiver, BindTransmitter, SubmitSm
 from heliograph.smpp.pdus import encode as encode_pdu
 from heliograph.smpp.profiles import (
     Alphabet,
@@ -347,6 +347,19 @@ def test_a_bind_says_who_we_are():
     pdu = bind_request(DEFAULT, BindTransceiver, system_id="helio", password="secret08")
     assert pdu == BindTransceiver(b"helio", b"secret08", interface_version=0x34)
     assert type(bind_request(DEFAULT, BindReceiver, system_id="helio", password="")) is BindReceiver
+
+
+@pytest.mark.parametrize("mode", [BindTransceiver, BindTransmitter, BindReceiver])
+def test_a_bind_says_for_which_addresses_it_is(mode):  # 5.2.7
+    profile = Profile(address_type=NumberType(ton=1, npi=9), address_range="^49")
+    pdu = bind_request(profile, mode, system_id="helio", password="")
+    assert (type(pdu), pdu.addr_ton, pdu.addr_npi, pdu.address_range) == (mode, 1, 9, b"^49")
+
+
+@pytest.mark.parametrize("address_range", ["4" * 41, "4é", "4\0"])
+def test_an_address_range_that_does_not_fit_is_refused(address_range):
+    with pytest.raises(ValueError, match="address_range"):
+        Profile(address_range=address_range)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ class Profile:
     short_code_digits: a sender of up to so many digits without `+` is a short code.
     esm_class: messaging mode, 0 for the SMSC's own, 3 to store and forward (5.2.12).
     normal_priority, express_priority: 0 to 3 (5.2.14).
+    address_type, address_range: for which of our addresses binds are; empty, the SMSC knows (4.1.1, 5.2.7).
     longest_system_id, longest_password, longest_system_type: in octets, without NUL; by the standard 15, 8, 12 (4.1.1).
     states: words of its receipts, in capitals, beside those in common use. accepted_is_final: its ACCEPTED means that
     nothing more will come. statuses: what it means by some command_status. policy_is_its_own: what it refuses by
@@ -120,6 +121,8 @@ class Profile:
     no_sender: NumberType = NumberType(ton=0, npi=0)
     short_code_digits: int = 8
 
+    address_type: NumberType = NumberType(ton=0, npi=0)
+    address_range: str = ""
     interface_version: int = 0x34
     longest_system_id: int = 15
     longest_password: int = 8
@@ -131,6 +134,8 @@ class Profile:
         for name in ("esm_class", "normal_priority", "express_priority"):
             if not 0 <= getattr(self, name) <= _TWO_BITS:
                 raise ValueError(f"{name} is from 0 to 3")
+        if not _is_ascii(self.address_range) or len(self.address_range) > _LONGEST_ADDRESS_RANGE:
+            raise ValueError(f"address_range has at most {_LONGEST_ADDRESS_RANGE} characters of ASCII")
 
     @property
     def declares_ids(self) -> bool:
@@ -255,7 +260,7 @@ def bind_request(profile: Profile, mode: type[Bind], *, system_id: str, password
         ("password", password, profile.longest_password),
         ("system_type", system_type, profile.longest_system_type),
     ):
-        if not value.isascii() or "\0" in value:
+        if not _is_ascii(value):
             raise ValueError(f"the {name} is not ASCII")
         if len(value) > longest:
             raise ValueError(f"the {name} has {len(value)} characters; longest_{name} allows {longest}")
@@ -264,7 +269,14 @@ def bind_request(profile: Profile, mode: type[Bind], *, system_id: str, password
         password=password.encode("ascii"),
         system_type=system_type.encode("ascii"),
         interface_version=profile.interface_version,
+        addr_ton=profile.address_type.ton,
+        addr_npi=profile.address_type.npi,
+        address_range=profile.address_range.encode("ascii"),
     )
+
+
+def _is_ascii(value: str) -> bool:
+    return value.isascii() and "\0" not in value
 
 
 def answered_id(profile: Profile, message_id: bytes) -> bytes:
@@ -465,6 +477,8 @@ doesn't meet the references of the first on every phone."""
 _SEPTET_BITS: Final = 7
 _UDHI: Final = 0x40
 _TWO_BITS: Final = 3
+_LONGEST_ADDRESS_RANGE: Final = 40
+"""In octets, without NUL (4.1.1)."""
 
 
 # ---- until when, and what else
