@@ -38,12 +38,27 @@ def test_of_several_errors_the_first_part_s_is_told():
 def test_an_sms_runs_once_every_part_has_been_handed_over():
     sent = [a_part(SUBMITTED, sent_at=after(1)), a_part(DONE, sent_at=after(2))]
     assert roll_up([*sent, a_part(LEASED)]) == SmsProgress(ProcessStatus.OPEN)
-    assert roll_up(sent) == SmsProgress(ProcessStatus.RUNNING, sent_at=after(2))
+    one_is_through = "the carrier is done with 1 of 2 parts"
+    assert roll_up(sent) == SmsProgress(ProcessStatus.RUNNING, reason=one_is_through, sent_at=after(2))
 
 
 def test_a_running_sms_shows_what_an_intermediate_receipt_said():
     part = a_part(SUBMITTED, reason="message_state:ENROUTE", sent_at=after(1))
     assert roll_up([part]).reason == "message_state:ENROUTE"
+
+
+def test_a_running_sms_says_of_how_many_parts_there_was_a_last_word_and_not_which():
+    through = a_part(DONE, reason="message_state:DELIVERED [00000002] (Final)", sent_at=after(1))
+    waiting = a_part(SUBMITTED, sent_at=after(1))
+    assert roll_up([through, waiting]).reason == "the carrier is done with 1 of 2 parts"
+    assert roll_up([through, waiting, through]).reason == "the carrier is done with 2 of 3 parts"
+    assert roll_up([waiting, waiting]).reason == ""
+
+
+def test_a_running_sms_says_what_was_heard_of_parts_that_are_not_done():
+    through = a_part(DONE, reason="message_state:DELIVERED [00000002] (Final)", sent_at=after(1))
+    heard = a_part(SUBMITTED, reason="message_state:ENROUTE", sent_at=after(1))
+    assert roll_up([through, heard]).reason == "message_state:ENROUTE"
 
 
 def test_an_sms_runs_on_while_its_overdue_receipt_is_settled():

@@ -34,6 +34,7 @@ from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, 
 PHONE = "+4917612345678"
 LONG_AGO, LONG_HENCE = after(-1_000_000), after(1_000_000)
 RECEIPT_DUE = after(200_000)
+ONE_OF_TWO = "the carrier is done with 1 of 2 parts"
 OPEN, RUNNING, DONE = ProcessStatus.OPEN, ProcessStatus.RUNNING, ProcessStatus.DONE
 
 
@@ -534,7 +535,10 @@ class StoreConformance:
         await store.record_outcomes("acme", [submitted(part, f"m{at}", at=at) for at, part in enumerate(parts)])
         await store.record_receipts("acme", [delivered("m2", at=4)])
         await store.record_receipts("acme", [delivered("m0", at=5)])
-        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "yes", after(2))]
+        through = "the carrier is done with 2 of 3 parts"
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, through, after(2))]
+        await store.record_receipts("acme", [heard("m1", "on its way")])
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "on its way", after(2))]
         await store.record_receipts("acme", [delivered("m1", at=6)])
         assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", after(2), after(6))]
         assert await finished_at(store, plan) == after(6)
@@ -623,7 +627,7 @@ class StoreConformance:
         words = [delivered("m1", at=5), failed("m1", at=6), heard("m1", "hm", at=8)]
         for batch in [words] if at_once else [[word] for word in words]:
             await store.record_receipts("acme", batch)
-        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "yes", NOW)]
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, ONE_OF_TWO, NOW)]
         await store.record_receipts("acme", [delivered("m2", at=9)])
         assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", NOW, after(9))]
 
@@ -736,7 +740,7 @@ class StoreConformance:
         plan, *parts = await a_leased_sms(store, parts=2)
         await store.record_outcomes("acme", [submitted(part, "m1") for part in parts])
         await store.record_receipts("acme", [delivered("m1", at=5)])
-        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "yes", NOW)]
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, ONE_OF_TWO, NOW)]
         await store.record_receipts("acme", [delivered("m1", at=6)])
         assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", NOW, after(6))]
 

@@ -105,11 +105,15 @@ class SmsProgress(msgspec.Struct, frozen=True):
 def roll_up(parts: Sequence[PartProgress]) -> SmsProgress:
     """The progress of an SMS that is not final, from its parts.
 
-    It is RUNNING once every part has been handed over, else OPEN; of several errors the first part's is told.
+    It is RUNNING once every part has been handed over, else OPEN; of several errors the first part's is told. The last
+    word on some part isn't the SMS's: until then there is what was heard of another, or how many have theirs.
     """
     # With `sent_at`, a leased part is one whose overdue receipt is just being settled.
     if all(part.state in (PartState.SUBMITTED, PartState.DONE) or part.sent_at for part in parts):
-        reason = next((part.reason for part in parts if part.reason), "")
+        outstanding = [part for part in parts if part.state is not PartState.DONE]
+        reason = next((part.reason for part in outstanding if part.reason), "")
+        if not reason and len(outstanding) < len(parts):
+            reason = f"the carrier is done with {len(parts) - len(outstanding)} of {len(parts)} parts"
         sent_at = max((part.sent_at for part in parts if part.sent_at), default=None)
         return SmsProgress(ProcessStatus.RUNNING, Status.NONE, reason, sent_at)
     for part in parts:
