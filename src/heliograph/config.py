@@ -407,7 +407,7 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
             gt=0,
             le=DAY_S,
             description="The least pause after the SMSC refused name, password or system type, which asking too often "
-            "may lock.",
+            "may lock. It is each node's own: of several that hold binds, each asks once in that time.",
             extra={"unit": "seconds"},
         ),
     ] = 300
