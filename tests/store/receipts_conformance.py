@@ -6,7 +6,7 @@ from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.status import Status
 from heliograph.store.interface import ReceiptNews, Store
 from tests.fakes.builders import a_plan, a_planned_sms, after
-from tests.store.conformance import a_leased_sms, delivered, lease, progress_of, submitted
+from tests.store.conformance import a_leased_sms, delivered, failed, heard, lease, progress_of, submitted
 from tests.store.jobs_conformance import cancel, reasons
 
 HERS, HIS = "+4917600000001", "+4917600000002"
@@ -72,6 +72,63 @@ class ReceiptsConformance:
         await store.record_receipts("acme", [word])
         assert await statuses(store, plan) == [Status.SUC_FIN]
 
+    @pytest.mark.parametrize("failed_part", [None, 2, 3])
+    async def test_a_receipt_behind_an_answer_that_is_not_stored_yet_waits_for_it(self, store: Store, failed_part):
+        plan, *parts = await a_leased_sms(store, parts=3)
+        for number, part in enumerate(parts, 1):
+            if number > 1:
+                await store.record_receipts("acme", [word(number == failed_part)])
+            await store.record_outcomes("acme", [submitted(part, "m1")])
+            if number == 1:
+                await store.record_receipts("acme", [word()])
+        assert await statuses(store, plan) == [Status.FAILED_FIN if failed_part else Status.SUC_FIN]
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    @pytest.mark.parametrize("answered_before", [0, 1])
+    @pytest.mark.parametrize("phones", [(), ("4917612345678", "12345")])
+    async def test_receipts_of_one_id_overtake_one_for_each_part(self, store: Store, at_once, answered_before, phones):
+        plan, *parts = await a_leased_sms(store, parts=4)
+        await store.record_outcomes("acme", [submitted(part, "m1") for part in parts[:answered_before]])
+        words = [delivered("m1", phones=phones)] * 3
+        for batch in [words] if at_once else [[each] for each in words]:
+            await store.record_receipts("acme", batch)
+        answers = [submitted(part, "m1") for part in parts[answered_before:]]
+        for batch in [answers] if at_once else [[each] for each in answers]:
+            await store.record_outcomes("acme", batch)
+        assert await statuses(store, plan) == [Status.NONE], "three receipts are none for four parts"
+        await store.record_receipts("acme", [delivered("m1", phones=phones)])
+        assert await statuses(store, plan) == [Status.SUC_FIN]
+
+    async def test_what_is_not_final_waits_as_well(self, store: Store):
+        plan, first, second = await a_leased_sms(store, parts=2)
+        await store.record_outcomes("acme", [submitted(first, "m1")])
+        await store.record_receipts("acme", [word(), heard("m1", "on its way", at=7)])
+        await store.record_outcomes("acme", [submitted(second, "m1")])
+        (overdue,) = await lease(store, at=200_000)
+        assert overdue.heard
+        await store.record_receipts("acme", [word()])
+        assert await statuses(store, plan) == [Status.SUC_FIN]
+
+    @pytest.mark.parametrize("fails", [True, False])
+    async def test_a_repetition_is_for_no_other_part_where_each_has_its_own_id(self, store: Store, fails: bool):
+        plan, first, second = await a_leased_sms(store, parts=2)
+        await store.record_outcomes("acme", [submitted(first, "m1")])
+        await store.record_receipts("acme", [word()])
+        await store.record_receipts("acme", [word(fails), word(fails)])
+        await store.record_outcomes("acme", [submitted(second, "m2")])
+        assert await statuses(store, plan) == [Status.NONE]
+        await store.record_receipts("acme", [word(fails), delivered("m2")])
+        assert await statuses(store, plan) == [Status.SUC_FIN]
+
+    async def test_a_repetition_that_waits_is_not_given_to_another_phone_s_answer(self, store: Store):
+        plan = a_plan(a_planned_sms(HERS, parts=2), a_planned_sms(HIS, message=1))
+        await store.add_job(plan)
+        first, second, his = await lease(store)
+        await store.record_outcomes("acme", [submitted(first, "m1")])
+        await store.record_receipts("acme", [about(HERS, Status.SUC_FIN, is_phone_known=True)] * 2)
+        await store.record_outcomes("acme", [submitted(his, "m1"), submitted(second, "m2")])
+        assert await statuses(store, plan) == [Status.NONE, Status.NONE]
+
     async def test_of_killed_sms_with_one_id_a_receipt_means_the_one_to_its_phone(self, store: Store):
         plan = await two_with_one_id(store)
         await cancel(store, plan)
@@ -83,6 +140,10 @@ class ReceiptsConformance:
 def about(dst: str, status: Status, *, is_phone_known: bool = False) -> ReceiptNews:
     """A receipt for the id that was given twice; it names the phone as a carrier does."""
     return ReceiptNews("m1", status, status.value, after(5), (), (dst[1:], "12345"), is_phone_known)
+
+
+def word(fails: bool = False) -> ReceiptNews:
+    return failed("m1", at=5) if fails else delivered("m1", at=5)
 
 
 async def two_with_one_id(store: Store) -> JobPlan:

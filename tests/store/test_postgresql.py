@@ -281,6 +281,22 @@ async def test_a_receipt_that_overtakes_at_another_node_is_matched(nodes):
     assert statuses == [Status.SUC_FIN] * 60
 
 
+async def test_a_receipt_with_the_id_of_another_part_waits_for_the_answer_that_another_node_has(nodes):
+    first, second, _ = nodes
+    plans = [a_plan(a_planned_sms(parts=2)) for _ in range(30)]
+    await asyncio.gather(*map(first.add_job, plans))
+    parts = sorted(await lease(first), key=lambda part: part.segment.id)
+    for place, (one, two) in enumerate(zip(parts[::2], parts[1::2], strict=True)):
+        await first.record_outcomes("acme", [submitted(one, f"m{place}")])
+        await second.record_receipts("acme", [delivered(f"m{place}", at=1)])
+        await asyncio.gather(
+            first.record_outcomes("acme", [submitted(two, f"m{place}")]),
+            second.record_receipts("acme", [delivered(f"m{place}", at=1)]),
+        )
+    statuses = [(await progress_of(first, plan))[0].status for plan in plans]
+    assert statuses == [Status.SUC_FIN] * 30
+
+
 async def test_a_job_whose_last_two_sms_end_on_two_nodes_at_once_is_finished(nodes):
     for turn in range(30):
         plan = a_plan(a_planned_sms("+491"), a_planned_sms("+492"), a_planned_sms("+493"))

@@ -651,6 +651,16 @@ async def test_parts_of_sms_from_phones_are_forgotten_when_they_need_not_be_know
 # Jobs cancelled, and sent again
 
 
+async def test_a_receipt_for_a_part_whose_answer_is_to_come_waits_over_a_restart(path):
+    async with open_sqlite(path, NOW) as store:
+        plan, first, second = await a_leased_sms(store, parts=2)
+        await store.record_outcomes("acme", [submitted(first, "m1")])
+        await store.record_receipts("acme", [delivered("m1", at=5), delivered("m1", at=6)])
+    async with open_sqlite(path, after(7)) as store:
+        await store.record_outcomes("acme", [submitted(second, "m1", at=7)])
+        assert [each.status for each in await progress_of(store, plan)] == [Status.SUC_FIN]
+
+
 async def test_what_is_killed_has_its_receipts_told_after_a_restart(path):
     async with open_sqlite(path, NOW) as store:
         plan = await a_submitted_sms(store)

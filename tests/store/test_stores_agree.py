@@ -123,7 +123,7 @@ class StoresAgree(WebhookRules):
         self.segments_are_leased(carrier, 50, 600)
         due_at = self.now + timedelta(seconds=receipt_due_s)
         parts = self.leased[carrier][-50:]
-        outcomes = [Submitted(part.segment.id, f"m{part.segment.id}", self.now, due_at) for part in parts]
+        outcomes = [Submitted(part.segment.id, _message_id(part.segment.id), self.now, due_at) for part in parts]
         self.ask(lambda store: store.record_outcomes(carrier, outcomes))
 
     @precondition(lambda self: any(self.leased.values()))
@@ -144,9 +144,11 @@ class StoresAgree(WebhookRules):
             st.sampled_from(("submitted", "submitted", "submitted", "taken", "postponed", "moved", "moved", "ended"))
         ):
             case "submitted":
-                return Submitted(segment, f"m{segment}", self.now, later)
+                return Submitted(segment, _message_id(segment), self.now, later)
             case "taken":
-                return Submitted(segment, f"m{segment}", self.now, None, data.draw(st.sampled_from((None, later))))
+                return Submitted(
+                    segment, _message_id(segment), self.now, None, data.draw(st.sampled_from((None, later)))
+                )
             case "postponed":
                 return self._postponed(data, segment, later)
             case "moved":
@@ -181,7 +183,9 @@ class StoresAgree(WebhookRules):
         news = st.tuples(st.sampled_from(sorted(segments) or [0]), words, phones, st.booleans())
         for _ in range(rounds):
             receipts = [
-                ReceiptNews(f"m{segment}", status, f"{status} for {segment}", self.now, (), named, is_phone_known)
+                ReceiptNews(
+                    _message_id(segment), status, f"{status} for {segment}", self.now, (), named, is_phone_known
+                )
                 for segment, status, named, is_phone_known in data.draw(st.lists(news, min_size=1, max_size=6))
             ]
             self.ask(lambda store, receipts=receipts: store.record_receipts(carrier, receipts))
@@ -308,6 +312,12 @@ class StoresAgree(WebhookRules):
     @invariant()
     def accounts_agree(self):
         self.ask(lambda store: store.accounts())
+
+
+def _message_id(segment: int) -> str:
+    """Of every third SMS all parts have the same."""
+    sms = segment >> PART_BITS
+    return f"m{segment if sms % 3 else sms << PART_BITS}"
 
 
 class StoresAgreeOnPostgresql(OnPostgresql, StoresAgree):

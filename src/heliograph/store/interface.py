@@ -30,6 +30,9 @@ IDEMPOTENCY_WINDOW = timedelta(hours=24)
 PARKED_FOR = timedelta(hours=1)
 """How long a receipt that came before the answer to its own submission can wait for it."""
 
+UNANSWERED = (PartState.WAITING, PartState.LEASED)
+"""How a part stands to which the carrier may yet give the id that it gave another part of the SMS."""
+
 EVENT_WORK = "!events"
 """To be asked of `work_arrived` like a carrier, which none is called: whether there may be something for webhooks."""
 
@@ -398,8 +401,9 @@ class Store(Protocol):
     async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
         """What receipts say; the first final word on a segment holds.
 
-        One whose segment isn't known yet is kept for PARKED_FOR, until its submission is recorded; one without any
-        id is for nobody.
+        One whose segment isn't known yet is kept for PARKED_FOR, until its submission is recorded; so is one for a
+        segment that has its final word, while others of its SMS are UNANSWERED: a carrier may give them all one id.
+        One without any id is for nobody.
         """
         ...
 

@@ -47,6 +47,7 @@ from heliograph.store.interface import (
     PARKED_FOR,
     PART_BITS,
     RECALL_TRIES,
+    UNANSWERED,
     Added,
     Arrival,
     Cancelled,
@@ -394,7 +395,10 @@ class MemoryStore:
                 continue
             sms, part = match
             if sms.final is not None or part.state is PartState.DONE:
-                continue  # The first final word holds.
+                # The first final word holds; but this one may be for a part whose answer, with the same id, is to come.
+                if sms.final is None and any(each.state in UNANSWERED for each in sms.parts):
+                    self._parked.append((carrier, news))
+                continue
             if news.status is None:
                 part.heard, part.reason = True, news.reason
             elif news.status in (Status.SUC_FIN, Status.SUC_ACC):

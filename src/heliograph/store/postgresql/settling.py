@@ -14,6 +14,7 @@ from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, Statu
 from heliograph.store.interface import (
     PARKED_FOR,
     PART_BITS,
+    UNANSWERED,
     Ended,
     Moved,
     Outcome,
@@ -28,6 +29,7 @@ from heliograph.store.postgresql.writes import CancelJob, EndWaiting, RecordOutc
 from heliograph.store.rows import instant_ms, instant_ms_up, instant_of, names_row
 
 _WAITING, _LEASED, _SUBMITTED, _DONE = (state.value for state in PartState)
+_UNANSWERED = tuple(state.value for state in UNANSWERED)
 _PARKED_FOR_MS = PARKED_FOR // timedelta(milliseconds=1)
 _receipt_news = msgspec.json.Decoder(ReceiptNews)
 
@@ -214,28 +216,31 @@ class SmsAtWork:
     # Receipts
 
     async def record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> list[ReceiptNews]:
-        """What receipts say of the SMS that are held; those that are for none of them."""
+        """What receipts say of the SMS that are held; those that have to wait for the answer to what they are about."""
         await self._read_dsts(carrier, receipts)
-        unmatched: list[ReceiptNews] = []
+        waiting: list[ReceiptNews] = []
         for news in receipts:
             part = self._meant(carrier, news)
             if part is None:
                 if news.message_id or news.spellings:
-                    unmatched.append(news)
+                    waiting.append(news)
                 continue
             if isinstance(part, _Late):
                 self._tell_late(part, news)
                 continue
             sms = self._sms[part.id >> PART_BITS]
             if self._is_done(part):
-                continue  # The first final word holds.
+                # The first final word holds; but this one may be for a part whose answer, with the same id, is to come.
+                if sms.end is None and any(each.state in _UNANSWERED for each in sms.parts.values()):
+                    waiting.append(news)
+                continue
             if news.status is None:
                 part.heard, part.reason, part.is_changed = True, news.reason, True
             elif news.status in (Status.SUC_FIN, Status.SUC_ACC):
                 self._part_done(sms, part, news.status, news.reason, instant_ms(news.at))
             else:
                 self._end(sms, news.status, news.reason, instant_ms(news.at))
-        return unmatched
+        return waiting
 
     def _tell_late(self, late: _Late, news: ReceiptNews) -> None:
         number = late.id >> PART_BITS
@@ -491,7 +496,9 @@ def _is_found(news: ReceiptNews, dsts: Iterable[str]) -> bool:
 
 async def _unpark(db: Connection, work: SmsAtWork, submitted: Sequence[Row]) -> None:
     done: list[int] = []
-    for number, carrier, content in await db.query_rows("parked", submitted):
+    # Two answers with one id find each receipt twice.
+    found = {row[0]: row for row in await db.query_rows("parked", submitted)}
+    for number, carrier, content in found.values():
         # One that waited under several spellings may be here more than once; said twice, it does no harm.
         if not await work.record_receipts(carrier, [_receipt_news.decode(content)]):
             done.append(number)

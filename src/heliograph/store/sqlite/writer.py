@@ -29,6 +29,7 @@ from heliograph.store.interface import (
     IDEMPOTENCY_WINDOW,
     PARKED_FOR,
     PART_BITS,
+    UNANSWERED,
     Added,
     Arrival,
     DuePart,
@@ -345,6 +346,7 @@ class _SmsEnd(NamedTuple):
 _Parts = dict[int, tuple[int, int | None]]
 """The state of an SMS's parts, and when they were sent."""
 _GONE = (PartState.DONE.value, None)
+_UNANSWERED = tuple(state.value for state in UNANSWERED)
 _GOOD_WORDS = ("", Status.SUC_FIN.value, Status.SUC_ACC.value)
 
 
@@ -847,24 +849,33 @@ class Writer:
         return ended
 
     def _record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
+        parked: list[tuple[object, ...]] = []
+        for place in self._settle_receipts(carrier, receipts):
+            news = receipts[place]
+            content = msgspec.json.encode(news)
+            ids = {news.message_id, *news.spellings} - {""}
+            parked += [(carrier, message_id, instant_ms(news.at), content) for message_id in sorted(ids)]
+        self._park(parked)
+
+    def _settle_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> list[int]:
+        """Write what receipts say; the places of those that have to wait for the answer to what they are about."""
         segments = self._submitted(carrier, receipts)
         heard: dict[int, str] = {}
         delivered: dict[int, _PartDone] = {}
         taken: dict[int, _PartDone] = {}
         ended: dict[int, _SmsEnd] = {}
-        parked: list[tuple[object, ...]] = []
+        waiting: list[int] = []
+        repeated: dict[int, int] = {}
         late: list[tuple[int, ReceiptNews]] = []
         for place, news in enumerate(receipts):
             segment, rank = segments.get(place, (None, _Rank.DONE))
             if segment is None:
-                ids = {news.message_id, *news.spellings} - {""}
-                if ids:
-                    content = msgspec.json.encode(news)
-                    parked += [(carrier, message_id, instant_ms(news.at), content) for message_id in sorted(ids)]
+                if news.message_id or news.spellings:
+                    waiting.append(place)
             elif rank is _Rank.KILLED:
                 late.append((segment, news))
             elif rank is _Rank.DONE or segment in delivered or segment in taken or segment >> PART_BITS in ended:
-                continue  # The first final word holds.
+                repeated[place] = segment >> PART_BITS  # The first final word holds.
             elif news.status is None:
                 heard[segment] = news.reason
             elif news.status is Status.SUC_FIN:
@@ -873,12 +884,24 @@ class Writer:
                 taken[segment] = _PartDone(segment, None, news.reason, instant_ms(news.at))
             else:
                 ended[segment >> PART_BITS] = _SmsEnd(news.status, news.reason, instant_ms(news.at))
-        self._park(parked)
         self._tell_late(late)
         self._db.run_rows("heard", list(heard.items()))
         self._end(ended)
         self._parts_done(list(delivered.values()), Status.SUC_FIN, before=PartState.DONE)
         self._parts_done(list(taken.values()), Status.SUC_ACC, before=PartState.DONE)
+        return sorted([*waiting, *self._meant_for_others(repeated)]) if repeated else waiting
+
+    def _meant_for_others(self, repeated: Mapping[int, int]) -> list[int]:
+        """Which receipts may be for a part whose answer, with the id that another part has, is to come.
+
+        repeated: those that mean parts of which a final word is known, by their places, with the SMS.
+        """
+        unanswered = {
+            number
+            for number, parts in self._parts(set(repeated.values())).items()
+            if any(state in _UNANSWERED for state, _ in parts.values())
+        }
+        return [place for place, number in repeated.items() if number in unanswered]
 
     def _tell_late(self, late: Iterable[tuple[int, ReceiptNews]]) -> None:
         """What receipts say of segments whose SMS were killed."""
@@ -963,12 +986,13 @@ class Writer:
             self._parked_count += len(parked) - forgotten
 
     def _unpark(self, carrier: str, awaited: Sequence[tuple[object, ...]]) -> None:
-        rows = sorted(self._db.query_rows("parked", awaited))
+        rows = sorted(set(self._db.query_rows("parked", awaited)))  # Two answers with one id find each receipt twice.
         if rows:
-            self._db.run_rows("unpark", [(row[0],) for row in rows])
-            self._parked_count -= len(rows)
             # One that waited under several spellings may be here more than once; said twice, it does no harm.
-            self._record_receipts(carrier, [_receipt_news.decode(row[1]) for row in rows])
+            waiting = {*self._settle_receipts(carrier, [_receipt_news.decode(row[1]) for row in rows])}
+            done = [(row[0],) for place, row in enumerate(rows) if place not in waiting]
+            self._db.run_rows("unpark", done)
+            self._parked_count -= len(done)
 
     def _parts_done(self, done: Sequence[_PartDone], status: Status, *, before: PartState) -> bool:
         """Parts are through that have not yet come to a state; an SMS that has no others ends with `status`.
