@@ -466,6 +466,14 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Whether nothing comes after a receipt ACCEPTED; such an SMS ends as SUC_ACC."),
     ] = False
+    unflagged_receipts: Annotated[
+        bool,
+        Meta(
+            description="Whether this SMSC's receipts don't say that they are receipts, neither by esm_class nor by "
+            "receipted_message_id. Then what merely reads like a receipt, and is for no SMS, is dropped; otherwise it "
+            "is told, after an hour, as an SMS from a phone."
+        ),
+    ] = False
     statuses: Annotated[
         dict[str, StatusKind],
         Meta(

@@ -48,7 +48,7 @@ from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.cancel import Canceller
 from heliograph.flow.dispatch.dispatcher import Dispatcher
 from heliograph.flow.dispatch.pacing import Pacer
-from heliograph.flow.inbound import follow_inbound, give_up_missing_parts
+from heliograph.flow.inbound import follow_inbound, give_up_missing_parts, pass_on_lookalikes
 from heliograph.flow.promises import keep_promises
 from heliograph.flow.recalling import Recaller
 from heliograph.flow.receipts import follow_receipts
@@ -163,6 +163,8 @@ async def _run(
                     following = follow_inbound(carrier, store, clock, ids, metrics, settings.inbound_owners())
                     running.append(tasks.create_task(following, name=f"inbound {carrier.name}"))
             running.append(tasks.create_task(give_up_missing_parts(store, clock, metrics), name="inbound"))
+            passing_on = pass_on_lookalikes(store, clock, ids, metrics, settings.inbound_owners())
+            running.append(tasks.create_task(passing_on, name="lookalikes"))
             sender = _sender(settings, store, clock, metrics)
             draining.append(sender)
             running.append(tasks.create_task(sender.run(), name="webhooks"))

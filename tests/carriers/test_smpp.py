@@ -1108,6 +1108,23 @@ async def test_a_phone_that_writes_like_a_receipt_changes_no_other_phone_s_statu
         assert (await f.sms(plan)).finished_at is None
 
 
+@pytest.mark.parametrize("unflagged", [True, False])
+@pytest.mark.parametrize("esm_class", [0x00, 0x04])
+@pytest.mark.parametrize("tlvs", [(), (Tlv(Tag.RECEIPTED_MESSAGE_ID, b"77\0"),)])
+async def test_only_what_merely_reads_like_a_receipt_may_be_a_phone_s(clock, unflagged, esm_class, tlvs):
+    profile = Profile(unflagged_receipts=unflagged)
+    async with gateway(clock, lambda _: Play(), profile=profile) as (f, smsc):
+        text = b"id:77 stat:DELIVRD"
+        pdu = DeliverSm(
+            source_addr_ton=1, source_addr=b"4915555555555", short_message=text, esm_class=esm_class, tlvs=tlvs
+        )
+        smsc.send(pdu)
+        await clock.advance(1)
+        found = await f.store.inner.lookalikes(clock.now(), 10)
+        may_be = not unflagged and not esm_class and not tlvs
+        assert [(each.part.src, each.part.octets) for each in found] == ([("+4915555555555", text)] if may_be else [])
+
+
 async def test_receipts_that_can_not_be_read_end_in_status_err(clock):
     policy = RetryPolicy(receipt_grace_s=60, throttle_wait_s=None)
     async with gateway(clock, lambda _: Play(receipts=[says("GOBBLEDYGOOK")]), policy=policy) as (f, _):

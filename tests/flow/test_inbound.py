@@ -9,12 +9,12 @@ import pytest
 import structlog
 
 from heliograph.carriers.interface import InboundCarrier
-from heliograph.flow.inbound import GIVING_UP_S, follow_inbound, give_up_missing_parts
+from heliograph.flow.inbound import GIVING_UP_S, MAX_BATCH, follow_inbound, give_up_missing_parts, pass_on_lookalikes
 from heliograph.jobs.accounts import AccountId
 from heliograph.jobs.inbound import NOBODY, REASSEMBLY_TIMEOUT
 from heliograph.jobs.status import ProcessStatus, Status
 from heliograph.metrics import Metrics
-from heliograph.store.interface import InboundQuery
+from heliograph.store.interface import PARKED_FOR, InboundQuery, ReceiptNews
 from heliograph.store.memory import MemoryStore
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, an_inbound_part
 from tests.fakes.clock import ManualClock, settle
@@ -56,7 +56,7 @@ class Inbound:
         self.metrics = Metrics()
 
     async def of(self, account: int):
-        query = InboundQuery(AccountId(account), NOW - timedelta(1), NOW + timedelta(9), 0, 100)
+        query = InboundQuery(AccountId(account), NOW - timedelta(1), NOW + timedelta(9), 0, 1000)
         return await self.memory.find_inbound(query)
 
     async def texts(self, account: int = 1) -> list[str]:
@@ -77,6 +77,7 @@ async def inbound(owners=None):
         tasks = [
             group.create_task(follower),
             group.create_task(give_up_missing_parts(flow.store, flow.clock, flow.metrics)),
+            group.create_task(pass_on_lookalikes(flow.store, flow.clock, SeededIds(), flow.metrics, owners or {})),
         ]
         await settle()
         yield flow
@@ -235,3 +236,51 @@ async def test_instants_are_kept_in_milliseconds():
         flow.phones.send(msgspec.structs.replace(an_inbound_part(), received_at=after(0.0123456)))
         await settle()
         assert (await flow.of(1))[0].received_at == after(0.012)
+
+
+# What reads like a receipt
+
+
+def like_a_receipt(text: str, **part) -> ReceiptNews:
+    written = an_inbound_part(text, **part)
+    return ReceiptNews("", Status.SUC_FIN, "yes", written.received_at, ("m1",), (written.src,), text=written)
+
+
+async def test_what_reads_like_a_receipt_and_is_for_no_sms_is_told_as_one_from_a_phone():
+    async with inbound({"+4915735982222": "two"}) as flow:
+        await flow.memory.record_receipts("acme", [like_a_receipt("id:m1 stat:DELIVRD", src="4917612345678")])
+        await flow.clock.advance(PARKED_FOR.total_seconds() - 1)
+        assert await flow.texts(2) == []
+        with structlog.testing.capture_logs() as logs:
+            await flow.clock.advance(GIVING_UP_S + 1)
+        (sms,) = await flow.of(2)
+        assert (sms.src, sms.text) == ("+4917612345678", "id:m1 stat:DELIVRD")
+        assert sms.received_at >= NOW + PARKED_FOR, "who polls by the time when it came misses none"
+        (line,) = (each for each in logs if each["event"] == "inbound.like_receipts")
+        assert (line["carrier"], line["sms_count"]) == ("acme", 1)
+        assert "unflagged_receipts" in line["remedy"]
+        assert "DELIVRD" not in str(logs)
+        await flow.clock.advance(3 * GIVING_UP_S)
+        assert len(await flow.of(2)) == 1
+
+
+async def test_stop_in_what_reads_like_a_receipt_is_none():
+    async with inbound() as flow:
+        await flow.memory.add_job(a_plan(a_planned_sms("+4917612345678"), account=1))
+        await flow.memory.record_receipts("acme", [like_a_receipt("id:m1 stat:DELIVRD text:STOP")])
+        await flow.clock.advance(PARKED_FOR.total_seconds() + GIVING_UP_S)
+        assert len(await flow.texts(1)) == 1
+        assert await flow.memory.blocked(AccountId(1), "+4917612345678") is None
+
+
+@pytest.mark.parametrize("fault", ["away", "unsaid"])
+async def test_a_lookalike_is_told_once_whatever_the_store_does(fault):
+    async with inbound({"+4915735982222": "two"}) as flow:
+        news = [like_a_receipt(f"id:m1 stat:DELIVRD {number}") for number in range(MAX_BATCH + 5)]
+        await flow.memory.record_receipts("acme", news)
+        setattr(flow.store, fault, ("record_inbound",))
+        await flow.clock.advance(PARKED_FOR.total_seconds() + 5 * GIVING_UP_S)
+        setattr(flow.store, fault, ())
+        await flow.clock.advance(30 * GIVING_UP_S)
+        told = await flow.texts(2)
+        assert len(set(told)) == len(told) == len(news)

@@ -2,10 +2,11 @@
 
 import pytest
 
+from heliograph.jobs.inbound import NOBODY, text_of
 from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.status import Status
-from heliograph.store.interface import ReceiptNews, Store
-from tests.fakes.builders import a_plan, a_planned_sms, after
+from heliograph.store.interface import Arrival, InboundQuery, ReceiptNews, Store, Submitted
+from tests.fakes.builders import a_plan, a_planned_sms, after, an_inbound_part
 from tests.store.conformance import a_leased_sms, delivered, failed, heard, lease, progress_of, submitted
 from tests.store.jobs_conformance import cancel, reasons
 
@@ -135,6 +136,64 @@ class ReceiptsConformance:
         await store.record_receipts("acme", [about(HERS, Status.SUC_FIN)])
         hers, his = await reasons(store, plan)
         assert (hers, his == hers) == ("SUC_FIN", False)
+
+    # What may be no receipt at all
+
+    async def test_what_reads_like_a_receipt_and_is_for_nobody_is_a_lookalike_in_the_end(self, store: Store):
+        await store.record_receipts("acme", [written("m1", "one", at=1), delivered("m2", at=1)])
+        await store.record_receipts("beta", [written("m1", "two", at=2)])
+        assert await store.lookalikes(after(0), 10) == []
+        assert await lookalikes(store, at=1) == [("acme", "one")]
+        found = await store.lookalikes(after(2), 10)
+        assert {each.number for each in found} & {0} == set()
+        assert len(await store.lookalikes(after(2), 1)) == 1
+        for each in found:
+            arrival = Arrival(each.part, each.number, NOBODY, each.number)
+            assert len((await store.record_inbound(each.carrier, [arrival])).sms) == 1
+            assert await store.record_inbound(each.carrier, [arrival]) == ([], 0)
+        assert await store.lookalikes(after(9), 10) == []
+        told = await store.find_inbound(InboundQuery(NOBODY, after(-1), after(99), 0, 10))
+        assert sorted(sms.text for sms in told) == ["one", "two"]
+
+    @pytest.mark.parametrize("overtakes", [True, False])
+    @pytest.mark.parametrize("killed", [True, False])
+    async def test_what_is_for_an_sms_is_no_lookalike(self, store: Store, overtakes: bool, killed: bool):
+        plan, part = await a_leased_sms(store)
+        news = written("x1", "m1", "id:m1 stat:DELIVRD", at=5)
+        answer = Submitted(part.segment.id, "m1", after(6), after(999), after(999))
+        if overtakes:
+            await store.record_receipts("acme", [news])
+        if killed:
+            await cancel(store, plan)
+        await store.record_outcomes("acme", [answer])
+        if not overtakes:
+            await store.record_receipts("acme", [news])
+        assert await lookalikes(store, at=9999) == []
+        assert await reasons(store, plan) == ["yes"]
+
+    async def test_a_lookalike_of_somebody_else_s_receipt_is_one(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [submitted(part, "m1")])
+        await store.record_receipts("acme", [written("m1", "one", phone="4917600000000")])
+        assert await statuses(store, plan) == [Status.NONE]
+        assert await lookalikes(store, at=9) == [("acme", "one")]
+
+    async def test_a_lookalike_is_there_until_it_is_told(self, store: Store):
+        await store.record_receipts("acme", [written("m1", "one", at=0)])
+        for hour in range(1, 9):
+            await store.record_receipts("acme", [delivered(f"x{hour}.{each}", at=hour * 3600) for each in range(20)])
+        assert await lookalikes(store, at=0) == [("acme", "one")]
+
+
+def written(*ids_and_text: str, at: float = 5, phone: str = "4917612345678") -> ReceiptNews:
+    """What reads like a receipt for one of several spellings of an id, and has come from a phone."""
+    *ids, text = ids_and_text
+    part = an_inbound_part(text, src=phone, at=after(at))
+    return ReceiptNews("", Status.SUC_FIN, "yes", after(at), tuple(ids), (phone, "12345"), False, part)
+
+
+async def lookalikes(store: Store, *, at: float) -> list[tuple[str, str]]:
+    return [(each.carrier, text_of([each.part])) for each in await store.lookalikes(after(at), 100)]
 
 
 def about(dst: str, status: Status, *, is_phone_known: bool = False) -> ReceiptNews:

@@ -21,6 +21,7 @@ from heliograph.store.sqlite.store import open_sqlite
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, a_webhook, after, an_account, an_arrival, numbers
 from tests.fakes.postgresql_proxy import Cut, proxy_to
 from tests.store.conformance import a_finished_job, a_leased_sms, a_submitted_sms, delivered
+from tests.store.receipts_conformance import lookalikes, written
 
 ACCOUNT = AccountId(1)
 BLOCKED = "+4917600000001"
@@ -49,7 +50,7 @@ async def filled(path) -> None:
         cancelled = a_plan(*[a_planned_sms(dst) for dst in numbers(5)])
         await store.add_job(cancelled)
         await store.cancel_job(ACCOUNT, cancelled.job_id, after(1))
-        await store.record_receipts("acme", [delivered("parked")])
+        await store.record_receipts("acme", [delivered("parked"), written("x1", "id:x1 stat:DELIVRD")])
         await store.record_inbound("acme", [an_arrival("Hello"), an_arrival("half", part=1, parts=2, reference=7)])
         await store.add_webhook(a_webhook())
         for at in (1, 2, 2, 3):
@@ -66,6 +67,7 @@ async def told_by(store) -> dict[str, object]:
         "sms": [await store.sms_of_job(ACCOUNT, job.job_id) for job in jobs],
         "blocked": await store.find_blocked(ACCOUNT, 0, 100),
         "inbound": await store.find_inbound(InboundQuery(NOBODY, after(-100), after(100), 0, 100)),
+        "lookalikes": await lookalikes(store, at=10),
         "awaited": sorted(await store.awaiting_receipts("acme")),
         "webhooks": await store.webhooks(ACCOUNT),
         "counts": await store.counts(after(10)),

@@ -45,7 +45,7 @@ from tests.store.conformance import (
 )
 from tests.store.jobs_conformance import JobsConformance, search
 from tests.store.recalls_conformance import RecallsConformance, recalls
-from tests.store.receipts_conformance import ReceiptsConformance
+from tests.store.receipts_conformance import ReceiptsConformance, lookalikes, written
 from tests.store.webhooks.conformance import WebhookConformance, a_kept_webhook, told
 
 ROOT = Path(__file__).parents[2]
@@ -659,6 +659,16 @@ async def test_a_receipt_for_a_part_whose_answer_is_to_come_waits_over_a_restart
     async with open_sqlite(path, after(7)) as store:
         await store.record_outcomes("acme", [submitted(second, "m1", at=7)])
         assert [each.status for each in await progress_of(store, plan)] == [Status.SUC_FIN]
+
+
+async def test_what_reads_like_a_receipt_is_known_after_a_restart(path):
+    async with open_sqlite(path, NOW) as store:
+        await store.record_receipts("acme", [written("m1", "one", at=5), written("m2", "two", at=5)])
+    async with open_sqlite(path, after(6)) as store:
+        plan, part = await a_leased_sms(store)
+        await store.record_outcomes("acme", [submitted(part, "m1", at=7)])
+        assert [each.status for each in await progress_of(store, plan)] == [Status.SUC_FIN]
+        assert await lookalikes(store, at=5) == [("acme", "two")]
 
 
 async def test_what_is_killed_has_its_receipts_told_after_a_restart(path):

@@ -1,6 +1,7 @@
 """SMS from phones: recorded first, acknowledged after."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -16,11 +17,14 @@ from heliograph.jobs.naming import RANDOM_SPACE
 from heliograph.jobs.records import InboundSms
 from heliograph.jobs.status import Status
 from heliograph.metrics import Metrics
-from heliograph.store.interface import Arrival, Received, Store
+from heliograph.store.interface import PARKED_FOR, Arrival, Received, Store
 
 STORE_RETRY_S = 1.0
 GIVING_UP_S = 60.0
 """How often is looked for SMS whose missing parts needn't be waited for any longer."""
+
+MAX_BATCH = 100
+"""How many lookalikes of receipts are passed on at once."""
 
 log = structlog.get_logger()
 
@@ -32,7 +36,7 @@ async def follow_inbound(
     carrier: InboundCarrier, store: Store, clock: Clock, ids: Ids, metrics: Metrics, owners: Owners
 ) -> None:
     """Record the SMS that a carrier passes on from phones, until cancelled. It keeps those that can't be recorded."""
-    accounts = {spelling: name for number, name in owners.items() for spelling in (number, phone_number(number))}
+    accounts = _in_every_spelling(owners)
     while True:
         try:
             async with carrier.inbound() as parts:
@@ -54,6 +58,47 @@ async def give_up_missing_parts(store: Store, clock: Clock, metrics: Metrics) ->
         except StoreUnavailable as error:
             log.error("inbound.store_unavailable", error=str(error))
         await clock.sleep(GIVING_UP_S)
+
+
+async def pass_on_lookalikes(store: Store, clock: Clock, ids: Ids, metrics: Metrics, owners: Owners) -> None:
+    """Pass on what read like receipts, when it can't be for an SMS of ours any more, until cancelled."""
+    accounts = _in_every_spelling(owners)
+    while True:
+        try:
+            while await _pass_on_lookalikes(store, clock.now(), ids, metrics, accounts) == MAX_BATCH:
+                pass
+        except StoreUnavailable as error:
+            log.error("inbound.store_unavailable", error=str(error))
+        await clock.sleep(GIVING_UP_S)
+
+
+async def _pass_on_lookalikes(store: Store, now: datetime, ids: Ids, metrics: Metrics, accounts: Owners) -> int:
+    """A batch of them; how many that were."""
+    found = await store.lookalikes(now - PARKED_FOR, MAX_BATCH)
+    for carrier in dict.fromkeys(each.carrier for each in found):
+        of_carrier = [each for each in found if each.carrier == carrier]
+        # Who polls for SMS by the time when they came is to miss none.
+        parts = [msgspec.structs.replace(each.part, received_at=now) for each in of_carrier]
+        arrivals = [
+            msgspec.structs.replace(arrival, lookalike=each.number)
+            for arrival, each in zip(await _arrivals(parts, store, ids, accounts), of_carrier, strict=True)
+        ]
+        received = await store.record_inbound(carrier, arrivals)
+        if received.sms:
+            count = len(received.sms)
+            log.warning("inbound.like_receipts", carrier=carrier, sms_count=count, remedy=_RECEIPTS_REMEDY)
+        _tell(received, metrics)
+    return len(found)
+
+
+_RECEIPTS_REMEDY = (
+    "they read like receipts, and were for no SMS of ours: if the SMSC's receipts don't say that they are any, set "
+    "unflagged_receipts = true for the carrier"
+)
+
+
+def _in_every_spelling(owners: Owners) -> Owners:
+    return {spelling: name for number, name in owners.items() for spelling in (number, phone_number(number))}
 
 
 async def _arrivals(parts: Sequence[InboundPart], store: Store, ids: Ids, accounts: Owners) -> list[Arrival]:

@@ -57,4 +57,5 @@ def _news(receipt: Receipt) -> ReceiptNews:
         receipt.spellings,
         receipt.phones,
         receipt.is_phone_known,
+        receipt.text,
     )

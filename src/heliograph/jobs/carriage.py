@@ -8,6 +8,7 @@ from typing import NewType
 import msgspec
 
 from heliograph.gsm.carrying import Encoding
+from heliograph.jobs.inbound import InboundPart
 from heliograph.jobs.naming import JobId
 
 SegmentId = NewType("SegmentId", int)
@@ -142,6 +143,7 @@ class Receipt:
     whatever has its id.
     is_last: nothing more will come, whatever the state usually means.
     is_intermediate: it calls itself a notification on the way, so more is to come, whatever the state usually means.
+    text: what a phone has written, should it be no receipt; None for what surely is one.
     """
 
     message_id: str
@@ -153,6 +155,7 @@ class Receipt:
     is_last: bool = False
     is_phone_known: bool = False
     is_intermediate: bool = False
+    text: InboundPart | None = None
 
 
 def is_same_phone(dst: str, phone: str) -> bool:

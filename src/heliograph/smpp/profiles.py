@@ -88,8 +88,9 @@ class Profile:
     address_type, address_range: for which of our addresses binds are; empty, the SMSC knows (4.1.1, 5.2.7).
     longest_system_id, longest_password, longest_system_type: in octets, without NUL; by the standard 15, 8, 12 (4.1.1).
     states: words of its receipts, in capitals, beside those in common use. accepted_is_final: its ACCEPTED means that
-    nothing more will come. statuses: what it means by some command_status. policy_is_its_own: what it refuses by
-    policy (StatusKind.POLICY) others may take. query_sm, cancel_sm: whether it answers these.
+    nothing more will come. unflagged_receipts: its receipts are known by their text alone, which needn't be a phone's.
+    statuses: what it means by some command_status. policy_is_its_own: what it refuses by policy (StatusKind.POLICY)
+    others may take. query_sm, cancel_sm: whether it answers these.
     Raises ValueError for what would make the gateway lie: TON 1 says international, so no letters go with it.
     """
 
@@ -102,6 +103,7 @@ class Profile:
     receipt_ids: IdBase = IdBase.UNKNOWN
     states: Mapping[str, MessageState] = field(default_factory=dict[str, MessageState])
     accepted_is_final: bool = False
+    unflagged_receipts: bool = False
     statuses: Mapping[int, StatusKind] = field(default_factory=dict[int, StatusKind])
     policy_is_its_own: bool = False
     query_sm: bool = False

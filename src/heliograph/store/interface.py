@@ -30,6 +30,9 @@ IDEMPOTENCY_WINDOW = timedelta(hours=24)
 PARKED_FOR = timedelta(hours=1)
 """How long a receipt that came before the answer to its own submission can wait for it."""
 
+LOOKALIKE = ""
+"""Under this, which is no message id, what read like a receipt is parked as well, until it is known to be one."""
+
 UNANSWERED = (PartState.WAITING, PartState.LEASED)
 """How a part stands to which the carrier may yet give the id that it gave another part of the SMS."""
 
@@ -190,7 +193,7 @@ class ReceiptNews(msgspec.Struct, frozen=True, gc=False):
     message_id: the segment's, if not empty. spellings: ids, the likeliest first, of which one is the segment's if that
     went to one of `phones`; looked for when no segment has `message_id`. is_phone_known: what went to none of `phones`
     is not meant, though it has the id. (See `jobs.carriage.Receipt`.)
-    status: SUC_FIN, SUC_ACC or a failure, None when more is to come.
+    status: SUC_FIN, SUC_ACC or a failure, None when more is to come. text: what it is if it is for no segment.
     """
 
     message_id: str
@@ -200,6 +203,7 @@ class ReceiptNews(msgspec.Struct, frozen=True, gc=False):
     spellings: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
     is_phone_known: bool = False
+    text: InboundPart | None = None
 
     def is_about_other(self, dst: str) -> bool:
         """Whether an SMS to that number isn't the one to the receipt's phone."""
@@ -238,11 +242,21 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
     number: of its SMS's id (below naming.RANDOM_SPACE), should this part begin it.
     owner: whose the SMS is, NOBODY's included; None is the account that last wrote to the phone.
+    lookalike: the number of the Lookalike that it was; 0 if it was none.
     """
 
     part: InboundPart
     number: int
     owner: AccountId | None = None
+    lookalike: int = 0
+
+
+class Lookalike(NamedTuple):
+    """What read like a receipt, and was for no segment of its carrier. number: not 0."""
+
+    number: int
+    carrier: str
+    part: InboundPart
 
 
 class Received(NamedTuple):
@@ -403,7 +417,7 @@ class Store(Protocol):
 
         One whose segment isn't known yet is kept for PARKED_FOR, until its submission is recorded; so is one for a
         segment that has its final word, while others of its SMS are UNANSWERED: a carrier may give them all one id.
-        One without any id is for nobody.
+        One without any id is for nobody; one with a `text` is a Lookalike once it has been kept for so long.
         """
         ...
 
@@ -463,8 +477,12 @@ class Store(Protocol):
         """Keep parts of SMS from phones; those that are there already change nothing.
 
         An SMS that is whole belongs to the first part's owner. One that says STOP and no more puts its sender on that
-        account's blocklist, one that says START takes it off.
+        account's blocklist, one that says START takes it off. Lookalikes that aren't there any more change nothing.
         """
+        ...
+
+    async def lookalikes(self, before: datetime, limit: int) -> list[Lookalike]:
+        """Some that came no later than an instant; they are there until they are recorded as SMS from phones."""
         ...
 
     async def give_up_missing_parts(self, begun_before: datetime, now: datetime) -> Received:

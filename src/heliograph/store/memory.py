@@ -57,6 +57,7 @@ from heliograph.store.interface import (
     Ended,
     InboundQuery,
     JobQuery,
+    Lookalike,
     Moved,
     Outcome,
     Postponed,
@@ -144,6 +145,8 @@ class MemoryStore:
         self._idempotency: dict[tuple[AccountId, str], tuple[datetime, bytes, JobId]] = {}
         self._late: dict[SegmentId, _Late] = {}
         self._parked: list[tuple[str, ReceiptNews]] = []
+        self._lookalikes: dict[int, tuple[str, ReceiptNews]] = {}
+        self._lookalike_count = 0
         self._calls: dict[AccountId, SlidingWindow] = {}
         self._spent: dict[AccountId, dict[int, int]] = {}
         self._last_served: dict[str, AccountId] = {}
@@ -349,6 +352,7 @@ class MemoryStore:
             )
         ]
         self._parked = [parked for parked in self._parked if parked not in overtaken]
+        self._lookalikes = {number: each for number, each in self._lookalikes.items() if each not in overtaken}
         await self.record_receipts(carrier, [news for _, news in overtaken])
 
     def _await_late(self, sms: _Sms, carrier: str, outcome: Submitted) -> bool:
@@ -391,13 +395,13 @@ class MemoryStore:
                 continue
             if match is None:
                 if news.message_id or news.spellings:
-                    self._parked.append((carrier, news))
+                    self._park(carrier, news)
                 continue
             sms, part = match
             if sms.final is not None or part.state is PartState.DONE:
                 # The first final word holds; but this one may be for a part whose answer, with the same id, is to come.
                 if sms.final is None and any(each.state in UNANSWERED for each in sms.parts):
-                    self._parked.append((carrier, news))
+                    self._park(carrier, news)
                 continue
             if news.status is None:
                 part.heard, part.reason = True, news.reason
@@ -405,6 +409,12 @@ class MemoryStore:
                 self._part_done(sms, part, news.status, news.reason, news.at)
             else:
                 self._end(sms, news.status, news.reason, news.at)
+
+    def _park(self, carrier: str, news: ReceiptNews) -> None:
+        self._parked.append((carrier, news))
+        if news.text is not None:
+            self._lookalike_count += 1
+            self._lookalikes[self._lookalike_count] = carrier, news
 
     def _tell_late(self, late: _Late, news: ReceiptNews) -> None:
         sms, words = late.sms, [each.word for each in self._late.values() if each.sms is late.sms]
@@ -540,6 +550,8 @@ class MemoryStore:
         whole: list[InboundSms] = []
         blocked_count = 0
         for arrival in arrivals:
+            if arrival.lookalike and self._lookalikes.pop(arrival.lookalike, None) is None:
+                continue
             part = arrival.part
             kept = [
                 KeptPart(each.sms, each.done, each.arrival.part)
@@ -560,6 +572,14 @@ class MemoryStore:
                 if not each.done or part.received_at - each.arrival.part.received_at < REDELIVERY_WINDOW
             ]
         return Received(whole, blocked_count)
+
+    async def lookalikes(self, before: datetime, limit: int) -> list[Lookalike]:
+        found = [
+            Lookalike(number, carrier, news.text)
+            for number, (carrier, news) in self._lookalikes.items()
+            if news.text is not None and news.at <= before
+        ]
+        return found[:limit]
 
     async def give_up_missing_parts(self, begun_before: datetime, now: datetime) -> Received:
         whole: list[InboundSms] = []

@@ -15,7 +15,7 @@ from heliograph.jobs.options import JobOptions, Qos
 from heliograph.jobs.records import BlockedNumber, InboundSms, StoredJob, StoredSms
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, SmsProgress, Status, roll_up
-from heliograph.store.interface import PART_BITS, DuePart, Recall
+from heliograph.store.interface import PART_BITS, DuePart, Lookalike, Recall, ReceiptNews
 
 COUNTER_BITS = 20
 """A job's number is its instant in milliseconds, shifted by these, plus the last bits of its first SMS's number: in
@@ -28,6 +28,7 @@ _options_decoder = msgspec.json.Decoder(JobOptions)
 _texts = msgspec.json.Decoder(tuple[str, ...])
 _periods = msgspec.json.Decoder(tuple[Period, ...])
 _account = msgspec.json.Decoder(Account)
+_receipt_news = msgspec.json.Decoder(ReceiptNews)
 
 
 @lru_cache(maxsize=256)
@@ -132,6 +133,12 @@ def _progress(final: list[Any], parts: list[PartProgress]) -> SmsProgress:
 def recalls(rows: Iterable[tuple[Any, ...]]) -> list[Recall]:
     """What a carrier is to drop, from rows (id in `late`, message_id, options of its job)."""
     return [Recall(SegmentId(number), message_id, _options(options).src) for number, message_id, options in rows]
+
+
+def lookalikes(rows: Iterable[tuple[Any, ...]]) -> list[Lookalike]:
+    """What read like receipts, from rows (id in `parked`, carrier, content)."""
+    read = [(number, carrier, _receipt_news.decode(content).text) for number, carrier, content in rows]
+    return [Lookalike(number, carrier, part) for number, carrier, part in read if part is not None]
 
 
 def due_parts(rows: Iterable[tuple[Any, ...]]) -> Iterable[DuePart]:

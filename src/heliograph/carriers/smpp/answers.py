@@ -114,6 +114,7 @@ def receipt_of(
     ids = [each.decode("latin-1") for each in candidates]
     # What merely reads like a receipt could come from a phone: it is one if it is from the phone of the message.
     message_id = ids.pop(0) if ids and read.evidence is not Evidence.TEXT else ""
+    may_be_written = read.evidence is Evidence.TEXT and not profile.unflagged_receipts
     phones = pdu.source_addr.decode("latin-1"), pdu.destination_addr.decode("latin-1")
     return Receipt(
         message_id,
@@ -125,6 +126,7 @@ def receipt_of(
         profile.accepted_is_final and read.state is receipts.MessageState.ACCEPTED,
         is_phone_known=any(map(sent_to.knows, phones)),
         is_intermediate=read.intermediate,  # SMPP 3.4, 5.2.12: never the final word.
+        text=inbound_of(profile, pdu, now) if may_be_written else None,
     )
 
 

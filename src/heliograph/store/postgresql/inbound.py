@@ -83,6 +83,8 @@ async def record(db: Connection, carrier: str, arrivals: Sequence[Arrival]) -> W
     await _gather(db)
     whole = Whole()
     for arrival in arrivals:
+        if arrival.lookalike and not await db.run("take_lookalike", arrival.lookalike):
+            continue
         part = arrival.part
         src, dst, reference, parts = part.thread
         thread = kept(src), kept(dst), reference, parts

@@ -362,7 +362,17 @@ DELETE FROM parked WHERE id = ANY ($1::bigint[])
 -- name: forget_parked
 -- Those that have had their time, a few at each call.
 DELETE FROM parked WHERE id = ANY (ARRAY(
-  SELECT id FROM (SELECT id, at FROM parked ORDER BY id LIMIT $1) AS oldest WHERE at <= $2))
+  SELECT id FROM (SELECT id, at FROM parked WHERE message_id <> '' ORDER BY id LIMIT $1) AS oldest WHERE at <= $2))
+
+-- name: unpark_lookalike
+DELETE FROM parked WHERE message_id = $1 AND carrier = $2 AND content = $3
+
+-- name: lookalikes
+-- What read like receipts, and was for nobody until an instant.
+SELECT id, carrier, content FROM parked WHERE message_id = $1 AND at <= $2 ORDER BY carrier LIMIT $3
+
+-- name: take_lookalike
+DELETE FROM parked WHERE id = $1
 
 -- name: awaiting_receipts
 SELECT message_id FROM live WHERE carrier = $1 AND state = 2 AND message_id IS NOT NULL ORDER BY id

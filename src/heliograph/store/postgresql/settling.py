@@ -12,6 +12,7 @@ from heliograph.jobs.carriage import SegmentId
 from heliograph.jobs.plan import BLOCKED_REASON
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, Status, cancelled
 from heliograph.store.interface import (
+    LOOKALIKE,
     PARKED_FOR,
     PART_BITS,
     UNANSWERED,
@@ -432,8 +433,10 @@ async def settle(db: Connection, work: SmsAtWork, writes: Sequence[Settling]) ->
     for write in receipts:
         for news in await work.record_receipts(write.carrier, write.receipts):
             content, at = msgspec.json.encode(news), instant_ms(news.at)
-            ids = sorted({news.message_id, *news.spellings} - {""})
-            parked += [(write.carrier, kept(message_id), at, content) for message_id in ids]
+            ids = {news.message_id, *news.spellings} - {""}
+            if news.text is not None:
+                ids.add(LOOKALIKE)
+            parked += [(write.carrier, kept(message_id), at, content) for message_id in sorted(ids)]
     if parked:
         await db.run_rows("park", parked)
         await db.run("forget_parked", 2 * len(parked) + 10, max(row[2] for row in parked) - _PARKED_FOR_MS)
@@ -500,8 +503,11 @@ async def _unpark(db: Connection, work: SmsAtWork, submitted: Sequence[Row]) -> 
     found = {row[0]: row for row in await db.query_rows("parked", submitted)}
     for number, carrier, content in found.values():
         # One that waited under several spellings may be here more than once; said twice, it does no harm.
-        if not await work.record_receipts(carrier, [_receipt_news.decode(content)]):
+        news = _receipt_news.decode(content)
+        if not await work.record_receipts(carrier, [news]):
             done.append(number)
+            if news.text is not None:
+                await db.run("unpark_lookalike", LOOKALIKE, carrier, content)
     if done:
         await db.run("unpark", done)
 

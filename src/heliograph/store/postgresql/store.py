@@ -21,6 +21,7 @@ from heliograph.store.group_commit import GroupCommit
 from heliograph.store.in_process import WorkBell
 from heliograph.store.interface import (
     EVENT_WORK,
+    LOOKALIKE,
     Added,
     Arrival,
     Cancelled,
@@ -29,6 +30,7 @@ from heliograph.store.interface import (
     DuePart,
     InboundQuery,
     JobQuery,
+    Lookalike,
     Moved,
     Outcome,
     Quota,
@@ -71,6 +73,7 @@ from heliograph.store.rows import (
     instant_ms,
     instant_ms_up,
     instant_of,
+    lookalikes,
     stored_job,
     stored_sms,
 )
@@ -376,6 +379,10 @@ class PostgresqlStore:
         self._tell_of_events(whole.event_count)
         newest = max((arrival.part.received_at for arrival in arrivals), default=datetime.min.replace(tzinfo=UTC))
         return Received(whole.sms, await self._end_waiting(whole.blocked, newest))
+
+    async def lookalikes(self, before: datetime, limit: int) -> list[Lookalike]:
+        rows = await self._read("lookalikes", LOOKALIKE, instant_ms(before), limit)
+        return lookalikes((number, carrier, content) for number, carrier, content in rows)
 
     async def give_up_missing_parts(self, begun_before: datetime, now: datetime) -> Received:
         await self._gather_writers()

@@ -293,7 +293,17 @@ DELETE FROM parked WHERE id IN (VALUES :rows)
 
 -- name: forget_parked
 -- Those that have had their time, a few at each call.
-DELETE FROM parked WHERE id IN (SELECT id FROM parked ORDER BY id LIMIT ?) AND at <= ?
+DELETE FROM parked WHERE id IN (SELECT id FROM parked WHERE message_id <> '' ORDER BY id LIMIT ?) AND at <= ?
+
+-- name: unpark_lookalike
+DELETE FROM parked WHERE message_id = ? AND carrier = ? AND content = ?
+
+-- name: lookalikes
+-- What read like receipts, and was for nobody until an instant.
+SELECT id, carrier, content FROM parked INDEXED BY parked_message_id WHERE message_id = ? AND at <= ? LIMIT ?
+
+-- name: take_lookalike
+DELETE FROM parked WHERE id = ?
 
 -- name: account
 SELECT id, content FROM account WHERE name = ?

@@ -22,6 +22,7 @@ from heliograph.store.group_commit import GroupCommit
 from heliograph.store.in_process import Roles, WorkBell
 from heliograph.store.interface import (
     EVENT_WORK,
+    LOOKALIKE,
     Added,
     Arrival,
     Cancelled,
@@ -30,6 +31,7 @@ from heliograph.store.interface import (
     DuePart,
     InboundQuery,
     JobQuery,
+    Lookalike,
     Moved,
     Outcome,
     Quota,
@@ -48,6 +50,7 @@ from heliograph.store.rows import (
     instant_ms,
     instant_ms_up,
     instant_of,
+    lookalikes,
     stored_job,
     stored_sms,
 )
@@ -304,6 +307,9 @@ class SqliteStore:
         whole, blocked = await self._write(RecordInbound(carrier, arrivals))
         newest = max((arrival.part.received_at for arrival in arrivals), default=datetime.min.replace(tzinfo=UTC))
         return Received(whole, await self._end_waiting(blocked, newest))
+
+    async def lookalikes(self, before: datetime, limit: int) -> list[Lookalike]:
+        return await self._read_far(lambda db: lookalikes(db.query("lookalikes", LOOKALIKE, instant_ms(before), limit)))
 
     async def give_up_missing_parts(self, begun_before: datetime, now: datetime) -> Received:
         await self._gather_writers()

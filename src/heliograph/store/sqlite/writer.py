@@ -27,6 +27,7 @@ from heliograph.jobs.webhooks import Webhook, WebhookId
 from heliograph.store.interface import (
     DUPLICATE_WINDOW,
     IDEMPOTENCY_WINDOW,
+    LOOKALIKE,
     PARKED_FOR,
     PART_BITS,
     UNANSWERED,
@@ -490,7 +491,7 @@ class Writer:
             case RecordReceipts():
                 return self._record_receipts(write.carrier, write.receipts)
             case RecordInbound():
-                return self._inbound.record(write.carrier, write.arrivals, self._last_sms)
+                return self._inbound.record(write.carrier, self._still_there(write.arrivals), self._last_sms)
             case GiveUpMissingParts():
                 return self._inbound.give_up_missing_parts(write.begun_before, write.now, self._last_sms)
             case GatherWriters():
@@ -854,6 +855,8 @@ class Writer:
             news = receipts[place]
             content = msgspec.json.encode(news)
             ids = {news.message_id, *news.spellings} - {""}
+            if news.text is not None:
+                ids.add(LOOKALIKE)
             parked += [(carrier, message_id, instant_ms(news.at), content) for message_id in sorted(ids)]
         self._park(parked)
 
@@ -989,10 +992,25 @@ class Writer:
         rows = sorted(set(self._db.query_rows("parked", awaited)))  # Two answers with one id find each receipt twice.
         if rows:
             # One that waited under several spellings may be here more than once; said twice, it does no harm.
-            waiting = {*self._settle_receipts(carrier, [_receipt_news.decode(row[1]) for row in rows])}
-            done = [(row[0],) for place, row in enumerate(rows) if place not in waiting]
-            self._db.run_rows("unpark", done)
-            self._parked_count -= len(done)
+            receipts = [_receipt_news.decode(row[1]) for row in rows]
+            waiting = {*self._settle_receipts(carrier, receipts)}
+            done = [place for place in range(len(rows)) if place not in waiting]
+            written = {rows[place][1] for place in done if receipts[place].text is not None}
+            for content in written:
+                self._parked_count -= self._db.run("unpark_lookalike", LOOKALIKE, carrier, content)
+            self._parked_count -= self._db.run_rows("unpark", [(rows[place][0],) for place in done])
+
+    def _still_there(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
+        """Those that were no lookalikes, or have been parked as such until now."""
+        there: list[Arrival] = []
+        for arrival in arrivals:
+            if arrival.lookalike:
+                taken_count = self._db.run("take_lookalike", arrival.lookalike)
+                self._parked_count -= taken_count
+                if not taken_count:
+                    continue
+            there.append(arrival)
+        return there
 
     def _parts_done(self, done: Sequence[_PartDone], status: Status, *, before: PartState) -> bool:
         """Parts are through that have not yet come to a state; an SMS that has no others ends with `status`.
