@@ -554,7 +554,14 @@ async def test_an_error_names_what_was_ignored_too(service):
 
 
 @pytest.mark.parametrize(
-    "prefer", ["handling=strict", "respond-async, handling=strict", "handling = strict;x=1", 'Handling="strict"']
+    "prefer",
+    [
+        "handling=strict",
+        "respond-async, handling=strict",
+        "handling = strict;x=1",
+        'Handling="strict"',
+        "handling=strict, handling=lenient",
+    ],
 )
 async def test_strict_handling_refuses_what_would_be_ignored(service, prefer):
     reply = await service.send({**a_job(vailidityMin=5)}, headers={"prefer": prefer})
@@ -563,12 +570,18 @@ async def test_strict_handling_refuses_what_would_be_ignored(service, prefer):
     assert (await service.get("/version?x=1", headers={"prefer": prefer})).status == 400
 
 
+async def test_what_is_ignored_twice_is_named_once(service):
+    assert (await service.get("/version?x=1&y=2&x=3")).headers["heliograph-ignored"] == "x, y"
+
+
 async def test_strict_handling_is_confirmed(service):
     reply = await service.send(a_job(), headers={"prefer": "handling=strict"})
     assert (reply.status, reply.headers["preference-applied"]) == (201, "handling=strict")
 
 
-@pytest.mark.parametrize("prefer", ["handling=lenient", "return=minimal", "strict", "handling=stricter"])
+@pytest.mark.parametrize(
+    "prefer", ["handling=lenient", "return=minimal", "strict", "handling=stricter", "handling=lenient, handling=strict"]
+)
 async def test_other_preferences_change_nothing(service, prefer):
     reply = await service.send({**a_job(), "foo": 1}, headers={"prefer": prefer})
     assert reply.status == 201

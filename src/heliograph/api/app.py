@@ -239,18 +239,18 @@ def _check_media_type(request: Request) -> None:
     if media_type != "application/json":
         message = "the body must be JSON; send it with `Content-Type: application/json`"
         raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if request.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
         message = "the body must not be compressed; send it without Content-Encoding"
         raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message, ("Accept-Encoding", "identity"))
 
 
 def _wants_strictness(request: Request) -> bool:
-    """Whether what would be ignored is to be refused (RFC 7240, 4.4)."""
-    preferences = request.headers.getlist("prefer")
-    return any(
-        preference.partition(";")[0].replace(" ", "").replace('"', "").lower() == "handling=strict"
-        for preference in ",".join(preferences).split(",")
-    )
+    """Whether what would be ignored is to be refused (RFC 7240, 4.4); what is preferred first counts (2)."""
+    for preference in ",".join(request.headers.getlist("prefer")).split(","):
+        name, _, value = preference.partition(";")[0].replace(" ", "").replace('"', "").lower().partition("=")
+        if name == "handling":
+            return value == "strict"
+    return False
 
 
 async def _read_body(request: Request) -> bytes:
@@ -289,7 +289,7 @@ def _too_large() -> HttpProblem:
 
 def _listed(ignored: list[str]) -> str:
     listed = ""
-    for path in ignored:
+    for path in dict.fromkeys(ignored):
         # Names are the client's own, so they may hold anything; a header may not.
         more = quote(path, safe="[]._-$@!*'()+:/ ")
         if len(listed) + len(more) > MAX_IGNORED_OCTETS:

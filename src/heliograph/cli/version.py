@@ -12,7 +12,7 @@ from heliograph.cli.examples import examples
 app = App(
     name="version",
     help_epilogue="Where HELIOGRAPH_URL, or --url, names a service, it is asked too: so a connection can be tested, "
-    "for a wrong password is refused. --json is then what it answered, and this program's version as clientVersion.\n\n"
+    "for a wrong password is refused. --json is then what it answered.\n\n"
     + examples(
         "heliograph version",
         "heliograph version --json",
@@ -35,10 +35,9 @@ def version(
     if not as_json:
         print(f"heliograph {heliograph.__version__}", flush=True)
     if flags.has_url:
-        service = _service_version(flags)
-        told = {**service, "clientVersion": heliograph.__version__}
+        told = _service_version(flags)
         if not as_json:
-            print(f"service    {service.get('versionInfo', '')} ({service.get('message', '')})")
+            print(f"service    {told.get('versionInfo', '')} ({told.get('message', '')})")
     if as_json:
         print(json.dumps(told))
 

@@ -23,13 +23,13 @@ def decode_body(body: bytes, faults: list[FieldFault] | None = None) -> object:
     question mark stands for what is wrong. Without it RequestInvalid is raised for them. It is for any other body
     that can't be read.
     """
-    body = body.removeprefix(_BYTE_ORDER_MARK)
+    whole, body = body, body.removeprefix(_BYTE_ORDER_MARK)
     if not body.strip():
         raise RequestInvalid("the body is empty; send a JobRequest as JSON")
     try:
         return msgspec.json.decode(body)
     except UnicodeDecodeError as error:
-        wrong = f"the body is not UTF-8: byte {error.start} can't be read; send JSON in UTF-8"
+        wrong = f"the body is not UTF-8: byte {_first_not_utf_8(whole, error)} can't be read; send JSON in UTF-8"
         raise RequestInvalid(wrong) from error
     except RecursionError as error:
         raise RequestInvalid("the body is nested too deeply; send a JobRequest as JSON") from error
@@ -41,6 +41,15 @@ def decode_body(body: bytes, faults: list[FieldFault] | None = None) -> object:
         if found:
             raise RequestInvalid.of(*found) from error
         raise RequestInvalid(f"the body is not JSON: {error}; send a JobRequest as JSON") from error
+
+
+def _first_not_utf_8(body: bytes, error: UnicodeDecodeError) -> int:
+    """Its place in the body; an error of the JSON decoder counts from where a string begins."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as of_body:
+        return of_body.start
+    return error.start
 
 
 def fingerprint(raw: object) -> bytes:

@@ -304,8 +304,9 @@ _DETAILS = (
     "as every method is that the operation doesn't have.",
     "A Basic token is read in either base64 alphabet, with its padding or without; what is not UTF-8 in it is read as "
     "Latin-1.",
-    "Credentials may be sent with any request. Where they are not needed, wrong ones are 401 all the same, and right "
-    "ones count as a call; that holds for a path or method that doesn't exist, too.",
+    "Credentials may be sent with any request. On an operation that needs none, wrong ones are 401 all the same, and "
+    "right ones count as a call; that holds for a path or method that doesn't exist, too. The pages outside the "
+    "operations, such as `/docs` and `/healthz`, look at none.",
     "The request line and headers may have 64 KiB (else 431) and must come within 10 seconds (else 408); a body must "
     "come within 30 (408). The connection is closed then.",
     "A request that is no HTTP is 400.",

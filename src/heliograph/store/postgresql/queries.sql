@@ -516,6 +516,7 @@ SELECT pg_try_advisory_lock($1)
 -- name: live_count
 -- How many SMS are not final, and how many of those have a part to be handed over.
 SELECT count(*), count(*) FILTER (WHERE waiting) FROM (SELECT bool_or(state < 2) AS waiting FROM live GROUP BY id >> 5)
+AS sms
 
 -- name: oldest_due
 -- Since when something is waiting to be sent, by carrier. The index leads from lane to lane and account to account.
