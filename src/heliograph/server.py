@@ -26,6 +26,7 @@ from heliograph.api.mcp import McpDoor
 from heliograph.api.pages import Pages
 from heliograph.api.protocol import http_protocol
 from heliograph.carriers.interface import Carrier, InboundCarrier, PromisingCarrier, RecallingCarrier
+from heliograph.carriers.missing import MissingCarrier
 from heliograph.carriers.sandbox import Sandbox
 from heliograph.carriers.smpp.carrier import SmppCarrier
 from heliograph.carriers.smpp.check import Finding, Verdict, check_smsc
@@ -48,6 +49,8 @@ from heliograph.flow.blocklist import Blocklist
 from heliograph.flow.cancel import Canceller
 from heliograph.flow.dispatch.dispatcher import Dispatcher
 from heliograph.flow.dispatch.pacing import Pacer
+from heliograph.flow.dispatch.retrying import RetryPolicy
+from heliograph.flow.dispatch.standing_in import StandIns
 from heliograph.flow.inbound import follow_inbound, give_up_missing_parts, pass_on_lookalikes
 from heliograph.flow.promises import keep_promises
 from heliograph.flow.recalling import Recaller
@@ -119,9 +122,10 @@ async def _run(
     agents = _agents(settings, store, clock, ids, metrics)
     web = _WebServer(_web_config(settings, _api(settings, store, clock, ids, metrics, pages, agents)))
     pacers = {carrier.name: _pacer(carrier) for carrier in settings.carriers}
-    binds = _binds(settings, store, clock, ids, pacers)
+    node = f"{socket.gethostname()} {os.getpid()} {ids.number(1 << 32):08x}"
+    binds = _binds(settings, store, clock, node, pacers)
     carriers = [_carrier(settings, carrier, binds, clock, ids) for carrier in settings.carriers]
-    draining: list[Dispatcher | Sender] = []
+    draining: list[Dispatcher | Sender | StandIns] = []
     binding: list[asyncio.Task[None]] = []
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(web.serve(sockets=[listener]), name="http")
@@ -165,6 +169,24 @@ async def _run(
             running.append(tasks.create_task(give_up_missing_parts(store, clock, metrics), name="inbound"))
             passing_on = pass_on_lookalikes(store, clock, ids, metrics, settings.inbound_owners())
             running.append(tasks.create_task(passing_on, name="lookalikes"))
+            stand_ins = StandIns(
+                store,
+                clock,
+                node,
+                [carrier.name for carrier in carriers],
+                lambda name: Dispatcher(
+                    MissingCarrier(name),
+                    store,
+                    clock,
+                    metrics,
+                    policy=RetryPolicy(),
+                    pacer=Pacer(None),
+                    lease_s=LEASE_MARGIN_S,
+                    carriers=carriers,
+                ),
+            )
+            draining.append(stand_ins)
+            running.append(tasks.create_task(stand_ins.run(), name="stand-ins"))
             sender = _sender(settings, store, clock, metrics)
             draining.append(sender)
             running.append(tasks.create_task(sender.run(), name="webhooks"))
@@ -276,7 +298,7 @@ def _web_config(settings: Settings, api: Api) -> uvicorn.Config:
     return config
 
 
-def _binds(settings: Settings, store: Store, clock: Clock, ids: Ids, pacers: Mapping[str, Pacer]) -> Binds:
+def _binds(settings: Settings, store: Store, clock: Clock, node: str, pacers: Mapping[str, Pacer]) -> Binds:
     counts = {
         carrier.name: len(carrier.smsc(settings.response_timeout(carrier)).modes)
         for carrier in settings.carriers
@@ -287,7 +309,6 @@ def _binds(settings: Settings, store: Store, clock: Clock, ids: Ids, pacers: Map
         if share:  # Without any bind nothing is sent, at whatever rate.
             pacers[carrier].take_share(share)
 
-    node = f"{socket.gethostname()} {os.getpid()} {ids.number(1 << 32):08x}"
     return Binds(store, clock, node, counts, on_share)
 
 

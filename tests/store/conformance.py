@@ -322,6 +322,22 @@ class StoreConformance:
         assert dsts(await lease(store, "acme")) == ["+491"]
         assert await lease(store, "other") == []
 
+    async def test_carriers_that_are_not_known_are_told_with_how_many_sms_they_have(self, store: Store):
+        await store.add_job(
+            a_plan(
+                *(a_planned_sms("+491", carrier="acme", parts=3) for _ in range(2)),
+                a_planned_sms("+492", carrier="beta", due=after(1000)),
+                a_planned_sms("+493", carrier="gamma"),
+                a_planned_sms("1", carrier=None),
+            )
+        )
+        (part,) = await lease(store, "gamma")
+        await store.record_outcomes("gamma", [submitted(part)])
+        assert await store.sms_at_other_carriers([]) == {"acme": 2, "beta": 1, "gamma": 1}
+        assert await store.sms_at_other_carriers({"acme", "delta"}) == {"beta": 1, "gamma": 1}
+        await store.record_receipts("gamma", [delivered("m1")])
+        assert await store.sms_at_other_carriers({"acme", "beta"}) == {}
+
     # Moves
 
     async def test_a_leased_segment_says_where_its_sms_may_move(self, store: Store):

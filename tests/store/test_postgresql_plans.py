@@ -11,7 +11,7 @@ from heliograph.store.postgresql.store import open_postgresql
 READ = {
     "abandoned_receipts", "accounts", "awaiting_receipts", "blocked", "blocklist", "events_given_up",
     "events_waiting", "inbound", "job", "jobs", "live_count", "oldest_due", "open_jobs", "sms_range",
-    "sms_range_with_parts", "sms_that_fit", "waiting_for", "webhook", "webhooks",
+    "sms_at_other_carriers", "sms_range_with_parts", "sms_that_fit", "waiting_for", "webhook", "webhooks",
 }  # fmt: skip
 # Those that have a small table for their subject, or take a few rows from its beginning, or run once in a while.
 MAY_SCAN = {

@@ -433,6 +433,10 @@ class Store(Protocol):
         """
         ...
 
+    async def sms_at_other_carriers(self, known: Collection[str]) -> dict[str, int]:
+        """How many SMS that are not final are with carriers other than these, by carrier."""
+        ...
+
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         """Return when there may be something new to lease for a carrier, at the latest after `timeout_s`."""
         ...

@@ -496,6 +496,10 @@ class MemoryStore:
     async def abandoned_receipts(self, carrier: str) -> list[str]:
         return []
 
+    async def sms_at_other_carriers(self, known: Collection[str]) -> dict[str, int]:
+        carriers = (sms.carrier for sms in self._sms.values() if sms.final is None)
+        return Counter(carrier for carrier in carriers if carrier and carrier not in known)
+
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         await self._work.wait(carrier, timeout_s)
 

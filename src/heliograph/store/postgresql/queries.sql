@@ -518,6 +518,18 @@ SELECT pg_try_advisory_lock($1)
 SELECT count(*), count(*) FILTER (WHERE waiting) FROM (SELECT bool_or(state < 2) AS waiting FROM live GROUP BY id >> 5)
 AS sms
 
+-- name: sms_at_other_carriers
+-- How many SMS that are not final are with carriers other than these. The index leads from each carrier to the next.
+WITH RECURSIVE turn (carrier) AS (
+  SELECT min(carrier) FROM live WHERE due IS NOT NULL
+  UNION ALL
+  SELECT (SELECT min(live.carrier) FROM live WHERE due IS NOT NULL AND live.carrier > turn.carrier)
+  FROM turn WHERE turn.carrier IS NOT NULL
+)
+SELECT carrier, (
+  SELECT count(DISTINCT id >> 5) FROM live WHERE due IS NOT NULL AND live.carrier = turn.carrier)
+FROM turn WHERE carrier IS NOT NULL AND carrier <> ALL ($1::text[])
+
 -- name: oldest_due
 -- Since when something is waiting to be sent, by carrier. The index leads from lane to lane and account to account.
 WITH RECURSIVE turn (carrier, lane, account) AS (

@@ -351,6 +351,9 @@ class PostgresqlStore:
         self._departures_seen[carrier] = departures
         return found
 
+    async def sms_at_other_carriers(self, known: Collection[str]) -> dict[str, int]:
+        return dict(map(tuple, await self._read("sms_at_other_carriers", list(known))))
+
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         await self._work.wait(carrier, timeout_s)
 

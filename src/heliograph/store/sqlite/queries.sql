@@ -356,6 +356,10 @@ WITH RECURSIVE turn (carrier) AS (
 )
 SELECT carrier FROM turn WHERE carrier IS NOT NULL
 
+-- name: sms_at
+-- How many SMS that are not final are with a carrier.
+SELECT count(DISTINCT id >> 5) FROM live INDEXED BY live_due WHERE due IS NOT NULL AND carrier = ?
+
 -- name: oldest_due
 -- Since when something in a lane is waiting to be sent; NULL if nothing is. The index leads from account to account.
 WITH RECURSIVE turn (account) AS (

@@ -286,6 +286,13 @@ class SqliteStore:
     async def abandoned_receipts(self, carrier: str) -> list[str]:
         return []
 
+    async def sms_at_other_carriers(self, known: Collection[str]) -> dict[str, int]:
+        def read(db: Connection) -> dict[str, int]:
+            others = [carrier for (carrier,) in db.query("carriers") if carrier not in known]
+            return {carrier: db.query("sms_at", carrier)[0][0] for carrier in others}
+
+        return await self._read_far(read)
+
     async def work_arrived(self, carrier: str, timeout_s: float) -> None:
         await self._work.wait(carrier, timeout_s)
 
