@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import asyncpg
+import msgspec
 import pytest
 
 from heliograph.config import DatabaseSettings, SqliteUrl, copy_database
@@ -13,6 +14,8 @@ from heliograph.jobs.accounts import AccountId, RateLimit
 from heliograph.jobs.errors import JobDuplicate, OutcomeUnknown, SettingsInvalid, StoreUnavailable
 from heliograph.jobs.inbound import NOBODY
 from heliograph.store.interface import InboundQuery, JobQuery
+from heliograph.store.postgresql import presence
+from heliograph.store.postgresql.locks import NODES
 from heliograph.store.postgresql.store import open_postgresql, upgrade_postgresql
 from heliograph.store.postgresql.url import PostgresqlUrl
 from heliograph.store.sqlite import dump
@@ -117,6 +120,53 @@ async def test_a_database_that_holds_something_else_is_refused_and_left_alone(pa
         await into(url, path)
     async with open_postgresql(url) as store:
         assert [account.name for account in await store.accounts()] == ["somebody else"]
+
+
+async def test_another_installation_with_as_many_rows_of_everything_is_no_copy(path, url):
+    async with open_sqlite(path, NOW) as store:
+        await store.put_account(an_account("acme"))
+        await store.add_job(a_plan())
+    async with open_postgresql(url) as store:
+        await store.put_account(an_account("acme"))
+        await store.add_job(a_plan())
+    with pytest.raises(StoreUnavailable, match="not a copy: it has rows of job that the file doesn't have"):
+        await into(url, path)
+    async with open_postgresql(url) as store:
+        (account,) = await store.accounts()
+        await store.put_account(msgspec.structs.replace(account, name="somebody else"))
+    with pytest.raises(StoreUnavailable, match="not a copy: it has rows of account that the file doesn't have"):
+        await into(url, path)
+
+
+async def test_a_database_that_was_only_ever_served_is_refused_with_what_to_do(path, url):
+    await filled(path)
+    async with open_postgresql(url) as store:
+        await store.put_account(an_account("demo"))
+    with pytest.raises(
+        StoreUnavailable, match=r"made the account demo in it, and nothing was sent. Drop it and create"
+    ):
+        await into(url, path)
+
+
+async def test_a_node_that_was_killed_serves_no_more(path, url, monkeypatch):
+    monkeypatch.setattr(presence, "LOOK_EVERY_S", 0.01)
+    await filled(path)
+    connection = await asyncpg.connect(url.dsn)
+    await connection.execute("INSERT INTO node (ready) VALUES (0)")
+    await connection.close()
+    assert (await into(url, path)).is_new
+
+
+async def test_a_node_that_has_just_lost_its_connection_serves_still(path, url, monkeypatch):
+    monkeypatch.setattr(presence, "LOOK_EVERY_S", 0.1)
+    await filled(path)
+    connection = await asyncpg.connect(url.dsn)
+    node = await connection.fetchval("INSERT INTO node (ready) VALUES (0) RETURNING id")
+    copying = asyncio.ensure_future(into(url, path))
+    await connection.execute("SELECT pg_sleep(0.3), pg_advisory_lock($1, $2)", NODES, node)
+    with pytest.raises(StoreUnavailable, match="a node serves"):
+        await copying
+    await connection.close()
 
 
 async def test_neither_may_be_served_meanwhile(path, empty_url, url):

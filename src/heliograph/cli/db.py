@@ -66,5 +66,9 @@ def copy(
         copied = asyncio.run(copy_database(path, database, SystemClock().now(), show))
     for table, count in copied.counts.items():
         print(f"{table:<14} {count:>12,}")
-    said = "All of it is copied, and counted." if copied.is_new else "It had been copied before: all counts agree."
+    said = (
+        "All of it is copied, and counted."
+        if copied.is_new
+        else "It had been copied before: all counts, accounts and job ids agree."
+    )
     print(said, file=sys.stderr)

@@ -5,12 +5,18 @@ from typing import Any
 
 from heliograph.jobs.errors import OutcomeUnknown, StoreUnavailable
 from heliograph.store.copied import Copied, CopiedTable
+from heliograph.store.postgresql import presence
 from heliograph.store.postgresql.accepting import SMS_BLOCK
 from heliograph.store.postgresql.connection import Connection, Database
-from heliograph.store.postgresql.locks import SCHEMA_LOCK
+from heliograph.store.postgresql.locks import NODES, SCHEMA_LOCK
 from heliograph.store.postgresql.schema import check, schema_of, upgrade
 from heliograph.store.postgresql.texts import kept
 from heliograph.store.postgresql.url import PostgresqlUrl
+
+NAMED = {"account": ("id", "name"), "job": ("id", "public_id")}
+"""By what a copy is told from another installation that has as many rows of everything."""
+DEMO_ACCOUNT = "demo"
+"""Whoever serves a new database makes it."""
 
 Progress = Callable[[str, int, int], None]
 """Told of a table, how many of its rows have been copied, and of how many."""
@@ -59,8 +65,7 @@ async def _filled(database: Database, tables: Iterable[CopiedTable], last_sms: i
 
 
 async def _fill(db: Connection, tables: Iterable[CopiedTable], last_sms: int, progress: Progress) -> Copied:
-    if await db.raw.fetchval("SELECT count(*) FROM node"):
-        raise StoreUnavailable("a node serves the database; stop all of them, and start them when all is copied")
+    await _check_served_by_none(db)
     is_new = not await db.raw.fetchval("SELECT count(*) FROM account") and not await db.raw.fetchval(
         "SELECT count(*) FROM job"
     )
@@ -70,18 +75,56 @@ async def _fill(db: Connection, tables: Iterable[CopiedTable], last_sms: int, pr
             await _copy(db, table, progress)
         counts[table.name] = await db.raw.fetchval(f'SELECT count(*) FROM "{table.name}"')
         if counts[table.name] != table.row_count:
-            raise StoreUnavailable(_other_counts(table, counts[table.name], is_new=is_new))
+            if is_new:
+                raise StoreUnavailable(_not_all_arrived(table, counts[table.name]))
+            raise StoreUnavailable(
+                await _no_copy(db, f"{counts[table.name]} rows of {table.name}, where the file has {table.row_count}")
+            )
+        if not is_new and table.name in NAMED and not await _is_same(db, table, NAMED[table.name]):
+            raise StoreUnavailable(await _no_copy(db, f"rows of {table.name} that the file doesn't have"))
     if is_new:
         await _count_on(db, last_sms)
     return Copied(counts, is_new)
 
 
-def _other_counts(table: CopiedTable, found: int, *, is_new: bool) -> str:
-    if is_new:
-        return f"of {table.row_count} rows of {table.name} {found} arrived, so nothing was copied; do it again"
+async def _check_served_by_none(db: Connection) -> None:
+    """Raises StoreUnavailable if a node lives. One that was killed is known until another node has looked for it."""
+    for _ in range(presence.SILENT_LOOKS):
+        nodes = await db.query("nodes", NODES)
+        if not nodes:
+            return
+        if any(is_alive for _, is_alive in nodes):
+            raise StoreUnavailable("a node serves the database; stop all of them, and start them when all is copied")
+        # Its connection may have been lost a moment ago.
+        await db.raw.execute("SELECT pg_sleep($1)", presence.LOOK_EVERY_S)
+
+
+async def _is_same(db: Connection, table: CopiedTable, columns: Sequence[str]) -> bool:
+    """Whether the database has all of a table's rows, by these columns: the first tells them apart."""
+    key, name = columns
+    places = [table.columns.index(column) for column in columns]
+    for batch in table.rows:
+        wanted = {row[places[0]]: row[places[1]] for row in batch}
+        found = await db.raw.fetch(f'SELECT {key}, {name} FROM "{table.name}" WHERE {key} = ANY ($1)', list(wanted))
+        if dict(map(tuple, found)) != {number: kept(text) for number, text in wanted.items()}:
+            return False
+    return True
+
+
+def _not_all_arrived(table: CopiedTable, found: int) -> str:
+    return f"of {table.row_count} rows of {table.name} {found} arrived, so nothing was copied; do it again"
+
+
+async def _no_copy(db: Connection, difference: str) -> str:
+    accounts = [name for (name,) in await db.raw.fetch("SELECT name FROM account")]
+    if accounts == [DEMO_ACCOUNT] and not await db.raw.fetchval("SELECT count(*) FROM job"):
+        return (
+            f"the database isn't empty: it has been served, which made the account {DEMO_ACCOUNT} in it, and nothing "
+            "was sent. Drop it and create it again (dropdb, createdb), and copy before anything serves it"
+        )
     return (
-        f"the database isn't empty, and not a copy: it has {found} rows of {table.name}, where the file has "
-        f"{table.row_count}. Copy into an empty database"
+        f"the database isn't empty, and not a copy: it has {difference}. Copy into an empty database; "
+        "where nothing of what is in this one is needed, drop it and create it again (dropdb, createdb)"
     )
 
 
