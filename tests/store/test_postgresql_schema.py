@@ -12,7 +12,7 @@ from heliograph.store.postgresql import connection, schema
 from heliograph.store.postgresql.schema import SCHEMA_VERSION
 from heliograph.store.postgresql.store import open_postgresql, upgrade_postgresql
 from heliograph.store.postgresql.url import PostgresqlUrl
-from tests.fakes.builders import a_plan, a_planned_sms, after, an_account
+from tests.fakes.builders import a_plan, a_planned_sms, after, an_account, an_arrival
 from tests.store.conformance import (
     a_finished_job,
     a_submitted_sms,
@@ -228,3 +228,33 @@ async def test_the_upgrade_reads_what_is_there_once_and_writes_none_of_it(empty_
             )
     assert sorted(row[1] for row in files) == sorted(row[1] for row in after_it)
     assert sorted(map(tuple, indexes)) == [("job_0", 4), ("message_0", 1), ("sms_0", 1)]
+
+
+async def test_a_database_without_a_schema_for_tables_is_refused_with_a_remedy(postgres):
+    for damage in ("DROP SCHEMA public", "ALTER DATABASE {name} SET search_path = nothing_there"):
+        name = await postgres.new_database(empty=True)
+        connection = await postgres.connect(name)
+        await connection.execute(damage.format(name=name))
+        await connection.close()
+        url = PostgresqlUrl.parse(postgres.url(name))
+        for attempt in (open_postgresql(url).__aenter__(), upgrade_postgresql(url)):
+            with pytest.raises(
+                StoreUnavailable, match=r"no schema has.*; the tables need .* CREATE SCHEMA public .* search_path"
+            ):
+                await attempt
+        await postgres.drop(name)
+
+
+async def test_unusual_settings_of_a_database_do_no_harm(postgres):
+    name = await postgres.new_database(empty=True)
+    connection = await postgres.connect(name)
+    await connection.execute(f"ALTER DATABASE {name} SET standard_conforming_strings = off")
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = serializable")
+    await connection.close()
+    async with open_postgresql(PostgresqlUrl.parse(postgres.url(name))) as store:
+        await store.add_job(a_plan(a_planned_sms()))
+        await store.record_inbound("acme", [an_arrival("Hello")])  # Gathers who wrote to whom, by the form of numbers.
+        async with store._database.writing() as db:
+            assert await db.raw.fetchval("SHOW transaction_isolation") == "read committed"
+            assert await db.raw.fetchval("SHOW standard_conforming_strings") == "on"
+    await postgres.drop(name)

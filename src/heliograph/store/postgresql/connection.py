@@ -30,6 +30,9 @@ READ_CONNECTIONS = 4
 _COMMON = {
     "application_name": "heliograph",
     "jit": "off",
+    # What we ask is written for these, whatever the settings of a server, a database or a user are.
+    "standard_conforming_strings": "on",
+    "default_transaction_isolation": "read committed",
     "statement_timeout": f"{STATEMENT_TIMEOUT_S * 1000:.0f}",
     "lock_timeout": f"{LOCK_TIMEOUT_S * 1000:.0f}",
     # Should this process be stopped in the middle of a transaction, others needn't wait for it for ever.
@@ -259,6 +262,7 @@ _AWAY = cast(
         asyncpg.exceptions.InsufficientResourcesError,
         asyncpg.exceptions.InvalidAuthorizationSpecificationError,
         asyncpg.exceptions.InvalidCatalogNameError,
+        asyncpg.exceptions.InvalidSchemaNameError,
         asyncpg.exceptions.ReadOnlySQLTransactionError,
         asyncpg.exceptions.InsufficientPrivilegeError,
         asyncpg.exceptions.PostgresSystemError,
@@ -283,5 +287,14 @@ def _tells_of_another_primary(error: BaseException) -> bool:
 
 def _said(error: BaseException) -> str:
     """What the server or the network says, in one line. It names hosts and users, never passwords."""
-    text = " ".join(str(error).split())
-    return text or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, asyncpg.exceptions.InvalidSchemaNameError):
+        return f"{text}; {_NO_SCHEMA}"
+    return text
+
+
+_NO_SCHEMA = (
+    "the tables need a schema: where public was dropped, CREATE SCHEMA public AUTHORIZATION heliograph (as its user is "
+    "called) makes it anew; else let the search_path of the user or the database (ALTER ROLE, ALTER DATABASE) name one "
+    "that there is"
+)

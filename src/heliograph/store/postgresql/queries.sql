@@ -559,7 +559,7 @@ SELECT DISTINCT ON (phone) phone, account, job FROM (
   SELECT substr(sms.dst, 2)::bigint AS phone, news.account, news.job, sms.id
   FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[]) AS news (job, account, first_sms, sms_count)
   JOIN sms ON sms.id >= news.first_sms AND sms.id < news.first_sms + news.sms_count
-  WHERE sms.dst ~ '^\+[0-9]{1,15}$') AS wrote
+  WHERE sms.dst ~ '^[+][0-9]{1,15}$') AS wrote
 ORDER BY phone, job DESC
 ON CONFLICT (phone) DO UPDATE SET account = excluded.account, job = excluded.job
 WHERE excluded.job > known.job
