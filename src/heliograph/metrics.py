@@ -8,6 +8,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._stored = CollectorRegistry()
         self._children: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         self.jobs_accepted = Counter("heliograph_jobs_accepted", "Jobs accepted.", registry=self.registry)
         self.sms_accepted = Counter(
@@ -57,7 +58,7 @@ class Metrics:
         self.events_waiting = Gauge(
             "heliograph_webhook_events_waiting",
             "Events that webhooks are to be told.",
-            registry=self.registry,
+            registry=self._stored,
         )
         self._requests = Counter(
             "heliograph_http_requests",
@@ -69,13 +70,13 @@ class Metrics:
             "heliograph_sms_not_final",
             "SMS that are not final, by process status.",
             ["process_status"],
-            registry=self.registry,
+            registry=self._stored,
         )
         self.oldest_due = Gauge(
             "heliograph_oldest_due_age_seconds",
             "How long the oldest SMS that is due has been waiting.",
             ["carrier"],
-            registry=self.registry,
+            registry=self._stored,
         )
 
     def sms_finished(self, status: str, count: int = 1) -> None:
@@ -98,6 +99,6 @@ class Metrics:
             child = self._children[key] = counter.labels(*labels)
         return child
 
-    def exposition(self) -> bytes:
-        """All metrics in the Prometheus text format."""
-        return generate_latest(self.registry)
+    def exposition(self, *, stored: bool = True) -> bytes:
+        """All metrics in the Prometheus text format; stored: those of what is in the store as well."""
+        return generate_latest(self.registry) + (generate_latest(self._stored) if stored else b"")

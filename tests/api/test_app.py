@@ -8,7 +8,10 @@ import pytest
 import structlog
 
 from heliograph.api import app as app_module
-from heliograph.api.auth import hash_password
+from heliograph.api import pages
+from heliograph.api.app import Api
+from heliograph.api.auth import Authenticator, hash_password
+from heliograph.api.pages import COUNTS_FRESH_S
 from heliograph.jobs.accounts import RateLimit
 from heliograph.jobs.errors import OutcomeUnknown, Overloaded, StoreUnavailable
 from heliograph.store.memory import MemoryStore
@@ -34,6 +37,21 @@ class Store(MemoryStore):
     async def ready(self):
         if self.failure:
             raise self.failure
+
+    async def job(self, account, job_id):
+        if isinstance(self.failure, StoreUnavailable):
+            raise self.failure
+        return await super().job(account, job_id)
+
+    async def unblock(self, account, dst):
+        if isinstance(self.failure, StoreUnavailable):
+            raise self.failure
+        return await super().unblock(account, dst)
+
+    async def counts(self, now):
+        if isinstance(self.failure, StoreUnavailable):
+            raise self.failure
+        return await super().counts(now)
 
 
 @pytest.fixture
@@ -685,6 +703,61 @@ async def test_a_database_that_is_away_is_503(service):
     reply = await service.send(a_job())
     assert (reply.status, reply.headers["retry-after"]) == (503, "5")
     assert "nothing was accepted" in reply.message
+
+
+async def test_what_only_asks_or_removes_is_told_of_it_in_its_own_words(service):
+    service.store.failure = StoreUnavailable("the disk is full")
+    reply = await service.get(f"/jobs/{UNKNOWN}")
+    assert (reply.status, "accepted" in reply.message) == (503, False)
+    reply = await service.call("DELETE", "/rest/v1/blocklist/+4917612345678")
+    assert (reply.status, "nothing was changed" in reply.message) == (503, True)
+
+
+async def test_a_process_that_only_dispatches_says_so(service):
+    service.api = Api(
+        service.handlers,
+        Authenticator(service.store, service.clock),
+        service.store,
+        service.clock,
+        service.metrics,
+        {},
+        serves_operations=False,
+    )
+    reply = await service.get("/jobs")
+    assert (reply.status, "hasn't the role `api`" in reply.message, "docs" in reply.message) == (404, True, False)
+
+
+async def test_metrics_go_on_without_the_store(service):
+    service.store.failure = StoreUnavailable("the disk is full")
+    reply = await service.call("GET", "/metrics", auth=None)
+    assert (reply.status, b"heliograph_jobs_accepted" in reply.body) == (200, True)
+    assert b"heliograph_sms_not_final" not in reply.body
+    assert b"heliograph_webhook_events_waiting" not in reply.body
+    service.store.failure = None
+    await service.clock.advance(COUNTS_FRESH_S + 1)
+    assert b"heliograph_sms_not_final" in (await service.call("GET", "/metrics", auth=None)).body
+
+
+async def test_metrics_do_not_wait_for_a_store_that_hangs(service, monkeypatch):
+    monkeypatch.setattr(pages, "COUNT_TIMEOUT_S", 0.01)
+    answered = asyncio.Event()
+    asked_count = 0
+    counts = service.store.counts
+
+    async def hanging(now):
+        nonlocal asked_count
+        asked_count += 1
+        await answered.wait()
+        return await counts(now)
+
+    monkeypatch.setattr(service.store, "counts", hanging, raising=False)
+    for _ in range(3):
+        reply = await service.call("GET", "/metrics", auth=None)
+        assert (reply.status, b"heliograph_sms_not_final" in reply.body) == (200, False)
+        await service.clock.advance(COUNTS_FRESH_S + 1)
+    answered.set()
+    reply = await service.call("GET", "/metrics", auth=None)
+    assert (b"heliograph_sms_not_final" in reply.body, asked_count) == (True, 1)
 
 
 async def test_a_database_that_went_away_while_it_stored_something_is_503_and_no_lie(service):

@@ -338,6 +338,9 @@ def test_a_database_is_a_file(url, path):
         ("postgresql://joe:secret#1@db/x", "database.url has a # in it, which must be written as %23"),
         ("postgresql://joe:secret@db:99999/x", "database.url must have ports from 1 to 65535"),
         ("postgresql://db/x?password=secret", "database.url has an option after the ? that is not known; known are"),
+        ("postgresql://joe:sec?ret@db/x", "database.url must name a database after the host"),
+        ("postgresql://db/x?secret", "database.url has an option after the ? that is not known; known are"),
+        ("postgresql://db/x?sslrootcert=system", "database.url must have no sslrootcert=system"),
         ("postgresql://db/x?sslmode=secret", "database.url must have an sslmode that is one of disable, allow"),
         ("postgresql://db/x?target_session_attrs=standby", "database.url must have target_session_attrs=primary"),
         (
@@ -355,6 +358,13 @@ def test_another_database_says_what_would_be_right_and_tells_no_password(url, me
     told = fault(f'[database]\nurl = "{url}"')
     assert told.startswith(f"heliograph.toml: {message}")
     assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://joe:sec?ret@db/x", "postgresql://joe:s/e?c@db/x", "postgresql://db/x?y=1"]
+)
+def test_a_password_that_is_not_escaped_is_told_how_it_would_be(url):
+    assert "In a password ? is written as %3F, @ as %40, / as %2F, # as %23" in fault(f'[database]\nurl = "{url}"')
 
 
 POSTGRESQL = "postgresql://joe:p%40ss%2Fw@db1:5432,[::1]:5433/h?sslmode=verify-full"

@@ -258,3 +258,13 @@ async def test_unusual_settings_of_a_database_do_no_harm(postgres):
             assert await db.raw.fetchval("SHOW transaction_isolation") == "read committed"
             assert await db.raw.fetchval("SHOW standard_conforming_strings") == "on"
     await postgres.drop(name)
+
+
+async def test_a_file_for_tls_that_isnt_there_is_named(postgres, tmp_path):
+    name = await postgres.new_database(empty=True)
+    for option, others in (("sslrootcert", "sslmode=verify-full"), ("sslcert", "sslmode=require")):
+        missing = tmp_path / "missing.pem"
+        url = PostgresqlUrl.parse(f"{postgres.url_over_tcp(name)}?{others}&{option}={missing}")
+        with pytest.raises(StoreUnavailable, match=f"{option} {missing}: No such file or directory"):
+            await upgrade_postgresql(url)
+    await postgres.drop(name)

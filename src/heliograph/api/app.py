@@ -105,7 +105,7 @@ class Api:
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 # total by construction: every error has its answer
-            answer = answer_to(error)
+            answer = answer_to(error, request.method)
         self._metrics.requested(name, int(answer.status))
         await _send(answer, headers, scope, send)
         self._log_request(name, int(answer.status), started_s)
@@ -153,6 +153,8 @@ class Api:
                     raise _not_allowed(request.method, list(operations))
                 return _Found(operation, values)
         message = f"there is nothing here; {BASE_PATH}/docs describes what there is"
+        if not self._paths:
+            message = "this process only dispatches: it hasn't the role `api`; send requests to one that has"
         raise HttpProblem(HTTPStatus.NOT_FOUND, message)
 
     async def _operate(self, found: "_Found", request: Request, headers: Headers) -> Answer:

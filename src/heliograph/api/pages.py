@@ -1,5 +1,6 @@
 """What is answered without credentials: health, metrics, and the description of the API."""
 
+import asyncio
 from http import HTTPStatus
 
 import structlog
@@ -19,6 +20,9 @@ from heliograph.wire.operations import BASE_PATH
 COUNTS_FRESH_S = 5.0
 """Counting what waits reads all of it, so it is done no more often than this."""
 
+COUNT_TIMEOUT_S = 2.0
+"""How long the metrics wait for the store: whoever asks for them waits for ten seconds, mostly."""
+
 log = structlog.get_logger()
 
 
@@ -30,6 +34,8 @@ class Pages:
         self._clock = clock
         self._metrics = metrics
         self._counted_s = float("-inf")
+        self._counting: asyncio.Task[bool] | None = None
+        self._has_counts = False
         self.stopping = False
         self._openapi = json_answer(openapi_document(version))
         policy = [("Content-Security-Policy", CONTENT_SECURITY_POLICY), ("X-Content-Type-Options", "nosniff")]
@@ -62,21 +68,37 @@ class Pages:
         return json_answer({"status": "ok"})
 
     async def metrics(self) -> Answer:
-        """For Prometheus."""
+        """For Prometheus: what this process counts, and what is in the store, if that can be used."""
         now_s = self._clock.monotonic()
-        if now_s - self._counted_s > COUNTS_FRESH_S:
+        if self._counting is None and now_s - self._counted_s > COUNTS_FRESH_S:
             self._counted_s = now_s
-            now = self._clock.now()
-            counts = await self._store.counts(now)
-            for process_status in (ProcessStatus.OPEN, ProcessStatus.RUNNING):
-                count = counts.by_process_status.get(process_status, 0)
-                self._metrics.queue_depth.labels(process_status.value).set(count)
-            self._metrics.events_waiting.set(counts.events_waiting)
-            self._metrics.oldest_due.clear()
-            for carrier, due_at in counts.oldest_due_at.items():
-                self._metrics.oldest_due.labels(carrier).set((now - due_at).total_seconds())
+            self._counting = asyncio.ensure_future(self._count())
+        counting = self._counting
+        if counting is not None:
+            await asyncio.wait((counting,), timeout=COUNT_TIMEOUT_S)
+            if counting.done():
+                self._counting = None
+            # A database that hangs is left to answer, and not asked again meanwhile.
+            self._has_counts = counting.done() and counting.result()
         media_type = "text/plain; version=0.0.4; charset=utf-8"
-        return Answer(HTTPStatus.OK, self._metrics.exposition(), media_type=media_type)
+        return Answer(HTTPStatus.OK, self._metrics.exposition(stored=self._has_counts), media_type=media_type)
+
+    async def _count(self) -> bool:
+        """Whether it is known how much is in the store."""
+        now = self._clock.now()
+        try:
+            counts = await self._store.counts(now)
+        except StoreUnavailable as error:
+            log.error("api.metrics_incomplete", error=str(error))
+            return False
+        for process_status in (ProcessStatus.OPEN, ProcessStatus.RUNNING):
+            count = counts.by_process_status.get(process_status, 0)
+            self._metrics.queue_depth.labels(process_status.value).set(count)
+        self._metrics.events_waiting.set(counts.events_waiting)
+        self._metrics.oldest_due.clear()
+        for carrier, due_at in counts.oldest_due_at.items():
+            self._metrics.oldest_due.labels(carrier).set((now - due_at).total_seconds())
+        return True
 
     async def openapi(self) -> Answer:
         """The API, described for programs."""

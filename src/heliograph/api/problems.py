@@ -33,6 +33,8 @@ OUTCOME_UNKNOWN = (
     "the database went away at the last moment, and it is not known whether this was accepted; look whether it is "
     "there (a job: GET /rest/v1/jobs), or send it again: a job with the same Idempotency-Key is not accepted twice"
 )
+_UNDONE = {"POST": "nothing was accepted, ", "PUT": "nothing was changed, ", "DELETE": "nothing was changed, "}
+"""What didn't happen, by the request's method; those that only ask have nothing to fear."""
 
 log = structlog.get_logger()
 
@@ -54,8 +56,8 @@ class TooManyCalls(HeliographError):
         super().__init__(f"the account may make {limit}, and has; try again in {self.retry_after_s} s")
 
 
-def answer_to(error: Exception) -> Answer:
-    """The answer that tells an error."""
+def answer_to(error: Exception, method: str = "POST") -> Answer:
+    """The answer that tells an error of a request with an HTTP method."""
     match error:
         case CharactersRefused():
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), error.faults)
@@ -79,7 +81,7 @@ def answer_to(error: Exception) -> Answer:
             return _later(HTTPStatus.SERVICE_UNAVAILABLE, OUTCOME_UNKNOWN, STORE_RETRY_AFTER_S)
         case StoreUnavailable():
             log.error("api.store_unavailable", error=str(error))
-            message = "the database can't be used at the moment; nothing was accepted, try again in a moment"
+            message = f"the database can't be used at the moment; {_UNDONE.get(method, '')}try again in a moment"
             return _later(HTTPStatus.SERVICE_UNAVAILABLE, message, STORE_RETRY_AFTER_S)
         case HttpProblem():
             return problem(error.status, str(error), (), *error.headers)

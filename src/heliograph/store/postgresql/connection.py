@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] # It has none; `Database` is all that sees it.
@@ -230,7 +231,16 @@ class Database:
         except _IN_THE_WAY as error:
             raise _WorthAnotherTry(f"the database {self.url} is busy: {_said(error)}") from error
         except _AWAY as error:
-            raise StoreUnavailable(f"the database {self.url} can't be used: {_said(error)}") from error
+            raise StoreUnavailable(f"the database {self.url} can't be used: {self._said(error)}") from error
+
+    def _said(self, error: BaseException) -> str:
+        # The driver doesn't say which file it didn't get; a socket that isn't there is told in the same way.
+        for option, path in self.url.files.items() if isinstance(error, FileNotFoundError | PermissionError) else ():
+            try:
+                Path(path).open("rb").close()
+            except OSError as reason:
+                return f"{option} {path}: {reason.strerror or reason}"
+        return _said(error)
 
     async def _forget_connections(self) -> None:
         for pool in (self._write_pool, self._read_pool):

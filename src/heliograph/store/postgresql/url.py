@@ -13,6 +13,8 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 PRIMARY = "primary"
 EXAMPLE = "write postgresql://USER@HOST/DATABASE, such as postgresql://heliograph@db.example/heliograph"
 
+ESCAPES = "In a password ? is written as %3F, @ as %40, / as %2F, # as %23"
+
 
 class PostgresqlUrl(msgspec.Struct, frozen=True):
     """A database on PostgreSQL servers of which one is the primary.
@@ -31,6 +33,12 @@ class PostgresqlUrl(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"PostgresqlUrl({self.shown!r})"
 
+    @property
+    def files(self) -> dict[str, str]:
+        """The paths that it names, by option."""
+        options = dict(parse_qsl(self.dsn.partition("?")[2]))
+        return {name: options[name] for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl") if name in options}
+
     @classmethod
     def parse(cls, text: str) -> "PostgresqlUrl":
         """Raises ValueError; no part of the text is in it, for there may be a password anywhere."""
@@ -48,7 +56,7 @@ class PostgresqlUrl(msgspec.Struct, frozen=True):
         if "/" in database:
             raise ValueError(f"must name one database after the host; a / in it is written as %2F; {EXAMPLE}")
         if not database:
-            raise ValueError(f"must name a database after the host; {EXAMPLE}")
+            raise ValueError(f"must name a database after the host; {EXAMPLE}. {ESCAPES}")
         options = _options(query)
         for host in hosts.split(",") if hosts else []:
             port = host.rpartition(":")[2] if not host.endswith("]") and ":" in host else ""
@@ -80,8 +88,13 @@ def _options(query: str) -> dict[str, str]:
     for name in options:
         if name not in OPTIONS:
             known = ", ".join(sorted(OPTIONS))
-            raise ValueError(f"has an option after the ? that is not known; known are {known}")
+            raise ValueError(f"has an option after the ? that is not known; known are {known}. {ESCAPES}")
     mode = options.get("sslmode")
     if mode is not None and mode not in SSL_MODES:
         raise ValueError(f"must have an sslmode that is one of {', '.join(SSL_MODES)}")
+    if options.get("sslrootcert") == "system":
+        raise ValueError(
+            "must have no sslrootcert=system, which is not supported: name the file with the system's certificates, "
+            "such as sslrootcert=/etc/ssl/certs/ca-certificates.crt, beside sslmode=verify-full"
+        )
     return options
