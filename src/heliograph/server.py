@@ -179,7 +179,7 @@ async def _run(
                     store,
                     clock,
                     metrics,
-                    policy=RetryPolicy(),
+                    policy=RetryPolicy(unreachable_is_error=False),
                     pacer=Pacer(None),
                     lease_s=LEASE_MARGIN_S,
                     carriers=carriers,

@@ -19,7 +19,7 @@ from tests.fakes.carrier import ScriptedCarrier
 from tests.fakes.clock import ManualClock, settle
 from tests.flow.running import flow
 from tests.flow.stores import StoreOnClock
-from tests.store.conformance import lease, submitted
+from tests.store.conformance import lease, postponed, submitted
 
 STANDS_IN_S = FREE_LOOKS * LOOK_S
 """By then a node that dispatches has seen that no other has the carrier."""
@@ -35,7 +35,7 @@ async def node(name, store, clock, *carriers):
             store,
             clock,
             Metrics(),
-            policy=RetryPolicy(),
+            policy=RetryPolicy(unreachable_is_error=False),
             pacer=Pacer(None),
             lease_s=60,
             carriers=carriers,
@@ -63,10 +63,24 @@ async def test_an_sms_of_a_carrier_that_nobody_has_says_so_and_ends_with_its_val
         with structlog.testing.capture_logs() as logs:
             await clock.advance(STANDS_IN_S + 1)
         waiting = await f.sms(plan)
-        assert (waiting.process_status, waiting.reason) == (ProcessStatus.OPEN, "no carrier acme is configured")
+        assert (waiting.process_status, waiting.status) == (ProcessStatus.OPEN, Status.NONE)
+        assert waiting.reason == "no carrier acme is configured"
         assert told(logs) == [("acme", 1)]
         await clock.advance(300 - STANDS_IN_S)
-        assert (await f.sms(plan)).process_status is ProcessStatus.DONE
+        end = await f.sms(plan)
+        assert (end.process_status, end.status) == (ProcessStatus.DONE, Status.TIMEOUT)
+        assert end.reason == "no carrier acme is configured"
+
+
+async def test_an_sms_that_its_carrier_could_not_be_given_before_ends_with_that_error():
+    carrier = ScriptedCarrier("beta", clock := ManualClock())
+    async with flow(clock=clock, carrier=carrier) as f, node("one", f.store, clock, carrier):
+        plan = a_plan(a_planned_sms(expires=after(300)))
+        await f.add(plan)
+        (part,) = await lease(f.store.inner)
+        await f.store.inner.record_outcomes("acme", [postponed(part, until=10)])
+        await clock.advance(301)
+        assert await f.status(plan) is Status.CON_ERR
 
 
 async def test_the_log_reminds_of_it_while_sms_are_left_and_then_no_more():

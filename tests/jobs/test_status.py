@@ -35,6 +35,11 @@ def test_of_several_errors_the_first_part_s_is_told():
     assert roll_up(parts) == SmsProgress(ProcessStatus.OPEN, Status.NOT_ACC_REC, "b")
 
 
+def test_what_waits_for_something_else_than_another_try_says_for_what():
+    parts = [a_part(DONE, reason="a"), a_part(WAITING), a_part(WAITING, reason="no such carrier")]
+    assert roll_up(parts) == SmsProgress(ProcessStatus.OPEN, Status.NONE, "no such carrier")
+
+
 def test_an_sms_runs_once_every_part_has_been_handed_over():
     sent = [a_part(SUBMITTED, sent_at=after(1)), a_part(DONE, sent_at=after(2))]
     assert roll_up([*sent, a_part(LEASED)]) == SmsProgress(ProcessStatus.OPEN)

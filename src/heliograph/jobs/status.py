@@ -105,8 +105,9 @@ class SmsProgress(msgspec.Struct, frozen=True):
 def roll_up(parts: Sequence[PartProgress]) -> SmsProgress:
     """The progress of an SMS that is not final, from its parts.
 
-    It is RUNNING once every part has been handed over, else OPEN; of several errors the first part's is told. The last
-    word on some part isn't the SMS's: until then there is what was heard of another, or how many have theirs.
+    It is RUNNING once every part has been handed over, else OPEN; of several errors the first part's is told, and
+    without one what keeps a part waiting. The last word on some part isn't the SMS's: until then there is what was heard
+    of another, or how many have theirs.
     """
     # With `sent_at`, a leased part is one whose overdue receipt is just being settled.
     if all(part.state in (PartState.SUBMITTED, PartState.DONE) or part.sent_at for part in parts):
@@ -116,10 +117,11 @@ def roll_up(parts: Sequence[PartProgress]) -> SmsProgress:
             reason = f"the carrier is done with {len(parts) - len(outstanding)} of {len(parts)} parts"
         sent_at = max((part.sent_at for part in parts if part.sent_at), default=None)
         return SmsProgress(ProcessStatus.RUNNING, Status.NONE, reason, sent_at)
-    for part in parts:
-        if part.state in (PartState.WAITING, PartState.LEASED) and part.status is not Status.NONE:
+    waiting = [part for part in parts if part.state in (PartState.WAITING, PartState.LEASED)]
+    for part in waiting:
+        if part.status is not Status.NONE:
             return SmsProgress(ProcessStatus.OPEN, part.status, part.reason)
-    return SmsProgress(ProcessStatus.OPEN)
+    return SmsProgress(ProcessStatus.OPEN, Status.NONE, next((part.reason for part in waiting if part.reason), ""))
 
 
 def cancelled(parts: Sequence[PartProgress], *, tried: bool, doubtful: bool, now: datetime) -> SmsProgress:

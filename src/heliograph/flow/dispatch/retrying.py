@@ -30,6 +30,8 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     throttle_wait_s: before a segment is tried again that came too fast; such tries don't count. None puts it back to
     the head of the queue, for a carrier that pauses as a whole.
     unreachable_wait_s: before we look again whether a carrier that can't be reached takes a segment.
+    unreachable_is_error: whether that is the SMS's status meanwhile, and at the end of its validity; else it is told in
+    the reason alone.
     receipt_grace_s: how long after the end of the validity a receipt is still awaited.
     tries_before_next: after how many failed tries an SMS goes to the next carrier of its route, where there is one;
     throttled_before_next_s: for how long a carrier may say that it is too much.
@@ -39,6 +41,7 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     repeat_last: bool = True
     throttle_wait_s: float | None = 1
     unreachable_wait_s: float = 5
+    unreachable_is_error: bool = True
     receipt_grace_s: float = 86_400
     tries_before_next: int = 2
     throttled_before_next_s: float = 30
@@ -96,7 +99,8 @@ _UNKNOWN = "the process was stopped while it was being sent: nobody knows whethe
 def while_unreachable(part: DuePart, reason: str, now: datetime, policy: RetryPolicy) -> Postponed:
     """What becomes of a part that is due while its carrier can't be reached; no try is counted."""
     due_at = earliest_send(now + timedelta(seconds=policy.unreachable_wait_s), part.blackouts)
-    return _postponed(part, due_at, part.attempt_count, Status.CON_ERR, reason)
+    status = Status.CON_ERR if policy.unreachable_is_error else part.status
+    return _postponed(part, due_at, part.attempt_count, status, reason)
 
 
 def after_try(part: DuePart, outcome: SubmitOutcome, now: datetime, policy: RetryPolicy) -> Outcome:
