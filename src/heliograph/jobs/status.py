@@ -106,8 +106,8 @@ def roll_up(parts: Sequence[PartProgress]) -> SmsProgress:
     """The progress of an SMS that is not final, from its parts.
 
     It is RUNNING once every part has been handed over, else OPEN; of several errors the first part's is told, and
-    without one what keeps a part waiting. The last word on some part isn't the SMS's: until then there is what was heard
-    of another, or how many have theirs.
+    without one what keeps a part waiting. The last word on some part isn't the SMS's: until then there is what was
+    heard of another, or how many have theirs.
     """
     # With `sent_at`, a leased part is one whose overdue receipt is just being settled.
     if all(part.state in (PartState.SUBMITTED, PartState.DONE) or part.sent_at for part in parts):
