@@ -799,6 +799,18 @@ async def test_a_bind_that_another_node_is_to_have_ends_once_its_answers_are_the
         assert len(smsc.binds) == 2
 
 
+async def test_over_a_bind_that_isnt_known_to_be_ours_any_more_nothing_is_sent(clock):
+    rights = Lent()
+    async with fake_smsc(clock) as smsc, bound_carrier(smsc, clock, rights=rights) as carrier:
+        rights._given.clear()  # Nobody has been told yet.
+        assert carrier.window == 0
+        carrier.submit(a_segment(1))
+        await clock.advance(1)
+        assert [type(outcome) for outcome in await carrier.outcomes()] == [Unreachable]
+        rights.give()
+        assert carrier.window > 0
+
+
 async def test_a_bind_that_has_to_end_soon_doesnt_wait_for_its_answers(clock):
     rights = Lent(within_s=2)
     async with (

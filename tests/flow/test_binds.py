@@ -2,10 +2,11 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 
-from heliograph.flow.binds import CLAIM_S, RENEW_S, Binds
+from heliograph.flow.binds import CLAIM_S, LAST_ANSWERS_S, MARGIN_S, RENEW_S, Binds
 from heliograph.store.memory import MemoryStore
 from tests.fakes.clock import ManualClock, settle
 from tests.flow.stores import StoreOnClock
@@ -137,6 +138,63 @@ async def test_a_node_that_cant_reach_the_store_ends_its_binds_before_others_cla
     assert (one.open, two.open) == (set(), {0}), "whoever has it keeps it"
     for node in (one, two):
         await node.kill()
+
+
+@pytest.mark.parametrize("hangs_s", [23, 36, 300])
+async def test_a_node_whose_store_hangs_ends_its_binds_before_others_claim_them(store, clock, hangs_s):
+    hanging = StoreOnClock(store.inner, clock)
+    one, two = Node("one", hanging, clock, {"acme": 2}, LAST_ANSWERS_S), Node("two", store, clock, {"acme": 2})
+    await one.start()
+    await two.start()
+    await clock.advance(ROUND_S + LAST_ANSWERS_S)
+    assert (len(one.open), len(two.open)) == (1, 1)
+    hanging.latency_s = lambda: hangs_s
+    for passed in range(2 * hangs_s):
+        await clock.advance(0.5)
+        assert not one.open & two.open
+        hanging.latency_s = lambda passed=passed: max(0, hangs_s - passed / 2)
+        if passed > 2 * (CLAIM_S + RENEW_S):
+            assert (one.open, two.open) == (set(), {0, 1})
+    for _ in range(60):
+        await clock.advance(0.5)
+        assert not one.open & two.open
+    assert (len(one.open), len(two.open)) == (1, 1), "when it is back they share again"
+    for node in (one, two):
+        await node.kill()
+
+
+async def test_a_claim_that_took_too_long_gains_nothing(store, clock):
+    async with nodes(store, clock, "one", binds=1) as (one,):
+        store.answers_late_s = {"claim": CLAIM_S}
+        await one.start()
+        await clock.advance(CLAIM_S)
+        assert one.open == set()
+        store.answers_late_s = {}
+        await clock.advance(2 * ROUND_S)
+        assert one.open == {0}
+
+
+async def test_after_a_pause_of_the_process_nothing_is_sent_over_what_others_may_have(store, clock):
+    async with nodes(store, clock, "one", binds=1) as (one,):
+        await one.start()
+        rights = one.binds.of("acme")
+        stand_still(clock, CLAIM_S - MARGIN_S - 1)
+        assert rights.has(0)
+        stand_still(clock, 1)
+        assert not rights.has(0), "before anything else had its turn"
+
+
+def stand_still(clock, seconds):
+    clock._elapsed_us += round(seconds * 1_000_000)
+
+
+async def test_a_bind_that_another_node_has_may_wait_a_little_for_its_last_answers(store, clock):
+    async with nodes(store, clock, "one", binds=1) as (one,):
+        await one.start()
+        stand_still(clock, CLAIM_S)
+        assert await store.claim("bind 0 of acme", "two", clock.now() + timedelta(seconds=CLAIM_S), clock.now())
+        await clock.advance(RENEW_S)
+        assert (one.open, one.ended_within_s) == (set(), [LAST_ANSWERS_S])
 
 
 async def test_a_short_break_of_the_store_costs_no_bind(store, clock):

@@ -7,12 +7,13 @@ from itertools import pairwise
 
 import pytest
 
+from heliograph.flow.dispatch.dispatcher import LATE_LEASE_S
 from heliograph.flow.dispatch.retrying import RetryPolicy
 from heliograph.jobs.accounts import OnUnknown
 from heliograph.jobs.carriage import Accepted, MessageState, Permanence
 from heliograph.jobs.options import Qos
 from heliograph.jobs.schedule import Period
-from heliograph.jobs.status import ProcessStatus, Status
+from heliograph.jobs.status import PartState, ProcessStatus, Status
 from heliograph.store.memory import MemoryStore
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, numbers
 from tests.fakes.carrier import ScriptedCarrier, delivered, refused, taken, unanswered, unreachable
@@ -43,6 +44,38 @@ class OnceThen:
 
 
 # What becomes of an SMS
+
+
+async def test_what_was_leased_while_the_store_hung_is_not_sent_with_that_lease():
+    clock = ManualClock()
+    store = StoreOnClock(MemoryStore(), clock)
+    plan = a_plan()
+    async with flow(clock=clock, store=store) as f:
+        store.answers_late_s = {"lease_segments": LATE_LEASE_S + 1}
+        await f.add(plan)
+        await clock.advance(LATE_LEASE_S)
+        store.answers_late_s = {}
+        assert f.carrier.submitted == []
+        await clock.advance(1.5)
+        assert f.carrier.instants == [after(LATE_LEASE_S + 1)]
+        await clock.advance(2)
+        assert await f.status(plan) is Status.SUC_FIN
+
+
+async def test_what_was_leased_for_binds_that_are_gone_by_now_waits_for_whoever_has_them():
+    clock = ManualClock()
+    store = StoreOnClock(MemoryStore(), clock)
+    plan = a_plan()
+    async with flow(clock=clock, store=store) as f:
+        store.answers_late_s = {"lease_segments": 5}
+        await f.add(plan)
+        f.carrier._window = 0
+        store.answers_late_s = {}
+        await clock.advance(6)
+        assert f.carrier.submitted == []
+        assert [part.was for part in await store.lease_segments("acme", 10, after(100), clock.now())] == [
+            PartState.WAITING
+        ]
 
 
 async def test_an_sms_leaves_at_once():

@@ -140,7 +140,7 @@ class BindRights(Protocol):
     """
 
     def has(self, bind: int) -> bool:
-        """Whether the bind is to be held now."""
+        """Whether the bind is to be held now: whether anything may be sent over it."""
         ...
 
     async def gained(self, bind: int) -> None:

@@ -22,6 +22,8 @@ CLAIM_S = 15.0
 """How long a claim holds that isn't renewed: so long a dead node's binds stay unused."""
 MARGIN_S = 5.0
 """So much earlier a node that can't reach the store gives up what it holds: by then its binds have ended."""
+LAST_ANSWERS_S = MARGIN_S - 1
+"""How long a bind that isn't ours any more may wait for the answers to what it sent, before it is ended."""
 
 log = structlog.get_logger()
 
@@ -37,6 +39,8 @@ class _Bind:
         self.role = role
         self.phase = _Phase.FREE
         self.is_claimed = False
+        self.ours_until_s = -math.inf
+        """Until when, by our monotonic clock, nobody else can have it."""
         self.end_within_s = math.inf
         self.held = asyncio.Event()
         self.lost = asyncio.Event()
@@ -52,13 +56,16 @@ class _Bind:
 class CarrierBinds:
     """The binds of one carrier, as one node sees them: see `carriers.interface.BindRights`."""
 
-    def __init__(self, carrier: str, count: int, changed: Callable[[], None]) -> None:
+    def __init__(self, carrier: str, count: int, clock: Clock, changed: Callable[[], None]) -> None:
         self.carrier = carrier
+        self._clock = clock
         self.binds = [_Bind(f"bind {number} of {carrier}") for number in range(count)]
         self._changed = changed
 
     def has(self, bind: int) -> bool:
-        return self.binds[bind].phase is _Phase.HELD
+        one = self.binds[bind]
+        # This process may have stood still: it is asked about before anybody had the time to give it up.
+        return one.phase is _Phase.HELD and self._clock.monotonic() < one.ours_until_s
 
     async def gained(self, bind: int) -> None:
         await self.binds[bind].held.wait()
@@ -93,9 +100,9 @@ class Binds:
         self._node = node
         self._on_share = on_share
         self._wake = asyncio.Event()
-        self._carriers = {name: CarrierBinds(name, count, self._wake.set) for name, count in counts.items()}
+        self._claimed = asyncio.Event()
+        self._carriers = {name: CarrierBinds(name, count, clock, self._wake.set) for name, count in counts.items()}
         self._shares = dict.fromkeys(counts, 0.0)
-        self._known_to_be_ours_until_s = -math.inf
 
     def of(self, carrier: str) -> CarrierBinds:
         """The binds of one carrier."""
@@ -103,14 +110,31 @@ class Binds:
 
     async def run(self) -> None:
         """Claim and keep, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._look_around())
+            tasks.create_task(self._give_up_in_time())
+
+    async def _look_around(self) -> None:
         while True:
             self._wake.clear()
             try:
                 await self._look_round()
             except StoreUnavailable as error:
                 log.error("binds.store_unavailable", error=str(error))
-                self._give_up_unknown()
             await self._clock.wait(self._wake, RENEW_S)
+
+    async def _give_up_in_time(self) -> None:
+        """On its own: a round may hang for as long as the store does."""
+        while True:
+            self._claimed.clear()
+            for bind in self._held():
+                if bind.ours_until_s <= self._clock.monotonic():
+                    self._lose(bind, "the store can't be reached, and others may claim it", LAST_ANSWERS_S)
+            first_s = min((bind.ours_until_s for bind in self._held()), default=None)
+            if first_s is None:
+                await self._claimed.wait()
+            else:
+                await self._clock.sleep(first_s - self._clock.monotonic())
 
     async def give_back(self) -> None:
         """Let others have at once what this node held; for its end, after its binds have ended."""
@@ -126,14 +150,16 @@ class Binds:
 
     async def _look_round(self) -> None:
         now, started_s = self._clock.now(), self._clock.monotonic()
-        until = now + timedelta(seconds=CLAIM_S)
+        until, ours_until_s = now + timedelta(seconds=CLAIM_S), started_s + CLAIM_S - MARGIN_S
         node_count = await self._store.meet(self._node, until, now)
         for carrier in self._carriers.values():
             for bind in carrier.binds:
                 if bind.phase is _Phase.FREE:
                     await self._release(bind)
-                elif not await self._store.claim(bind.role, self._node, until, now):
-                    self._lose(bind, "another node has it", end_within_s=0)
+                elif await self._store.claim(bind.role, self._node, until, now):
+                    bind.ours_until_s = ours_until_s
+                else:
+                    self._lose(bind, "another node has it", LAST_ANSWERS_S)
             held = [bind for bind in carrier.binds if bind.phase is _Phase.HELD]
             fair = math.ceil(len(carrier.binds) / node_count)
             for bind in held[fair:]:
@@ -144,18 +170,18 @@ class Binds:
                 if wanted > 0 and await self._store.claim(bind.role, self._node, until, now):
                     wanted -= 1
                     bind.is_claimed = True
-                    bind.enter(_Phase.HELD)
-                    log.info("binds.claimed", bind=bind.role)
-        self._known_to_be_ours_until_s = started_s + CLAIM_S - MARGIN_S
+                    if self._clock.monotonic() < ours_until_s:  # Or the claim was under way for too long.
+                        self._hold(bind, ours_until_s)
         self._tell_shares()
 
-    def _give_up_unknown(self) -> None:
-        if self._clock.monotonic() < self._known_to_be_ours_until_s:
-            return
-        for carrier in self._carriers.values():
-            for bind in carrier.binds:
-                if bind.phase is _Phase.HELD:
-                    self._lose(bind, "the store can't be reached, and others may claim it", MARGIN_S - 1)
+    def _held(self) -> list[_Bind]:
+        return [bind for each in self._carriers.values() for bind in each.binds if bind.phase is _Phase.HELD]
+
+    def _hold(self, bind: _Bind, ours_until_s: float) -> None:
+        bind.ours_until_s = ours_until_s
+        bind.enter(_Phase.HELD)
+        self._claimed.set()
+        log.info("binds.claimed", bind=bind.role)
 
     async def _release(self, bind: _Bind) -> None:
         if bind.is_claimed:

@@ -155,7 +155,7 @@ class SmppCarrier:
 
     @property
     def window(self) -> int:
-        return sum(slot.link.capacity for slot in self._slots if slot.link is not None)
+        return sum(link.capacity for link in self._ours())
 
     @property
     def unreachable(self) -> str:
@@ -166,8 +166,7 @@ class SmppCarrier:
     # ---- segments out, outcomes back
 
     def submit(self, segment: Segment) -> None:
-        links = [slot.link for slot in self._slots if slot.link is not None]
-        link = max(links, key=_room) if links else None
+        link = max(self._ours(), key=_room, default=None)
         if link is None or link.room <= 0:
             reason = f"the carrier can't be reached: {self._fault or 'the connection has just ended'}"
             self._tell(Unreachable(segment.id, reason, is_try=False))
@@ -237,7 +236,10 @@ class SmppCarrier:
         return True
 
     def _sending(self) -> list[Link]:
-        return [slot.link for slot in self._slots if slot.link is not None and slot.link.session.state in SENDING]
+        return [link for link in self._ours() if link.session.state in SENDING]
+
+    def _ours(self) -> list[Link]:
+        return [slot.link for slot in self._slots if slot.link is not None and self._rights.has(slot.number)]
 
     def _tell(self, outcome: SubmitOutcome) -> None:
         self._outcomes.append(outcome)
@@ -255,7 +257,8 @@ class SmppCarrier:
         while True:
             await self._rights.gained(slot.number)
             if not self._rights.has(slot.number):
-                continue  # Lost again meanwhile.
+                await self._clock.sleep(HAND_OVER_POLL_S)  # Lost again meanwhile, or about to be.
+                continue
             await self._turns.mine(slot.number)
             if not self._rights.has(slot.number):
                 self._turns.over(slot.number)

@@ -30,6 +30,8 @@ from heliograph.store.interface import DuePart, Ended, Moved, Outcome, Postponed
 IDLE_POLL_S = 0.25
 """How often to look for scheduled SMS that have fallen due: they leave within a second of their instant."""
 STORE_RETRY_S = 1.0
+LATE_LEASE_S = 10.0
+"""A lease that took longer isn't used: others count its time from when it was asked for."""
 DRAIN_POLL_S = 0.01
 MOST_ASKED = 10_000
 """Parts of which it is remembered that the carrier was asked about them."""
@@ -165,10 +167,11 @@ class Dispatcher:
         self._leasing = True
         try:
             self._settled_since_lease.clear()
-            now = self._clock.now()
+            now, asked_s = self._clock.now(), self._clock.monotonic()
             until = now + self._lease
             due = await self._store.lease_segments(self._carrier.name, limit, until, now, normal_limit)
-            decided = self._submit(due, None if was_unreachable else limit)
+            is_late = self._clock.monotonic() - asked_s > LATE_LEASE_S
+            decided = self._submit(due, 0 if is_late else None if was_unreachable else limit)
             await self._record(decided)
         finally:
             self._leasing = False
@@ -179,7 +182,7 @@ class Dispatcher:
 
         room: for how many there was some; None if the carrier couldn't be reached, which may be over.
         """
-        room = self._limit() if room is None else room
+        room = self._limit() if room is None else min(room, self._limit())  # The lease may have taken long.
         now, started_s = self._clock.now(), self._clock.monotonic()
         decided: list[Outcome] = []
         unreachable = self._carrier.unreachable
