@@ -40,6 +40,13 @@ class Proxy:
     def url(self, database: str) -> str:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
+    async def break_off(self) -> None:
+        """All that are connected lose their connections, and find none until `is_down` is taken back."""
+        self.is_down = True
+        for way in [*self._ways]:
+            way.cancel()
+        await asyncio.gather(*self._ways, return_exceptions=True)
+
     async def let_through(self) -> None:
         """COMMITs that were held back reach the server, and are done when this returns."""
         while self._late:

@@ -8,7 +8,7 @@ from heliograph.jobs.accounts import AccountId, OnUnknown, RateLimit
 from heliograph.jobs.errors import JobDuplicate, OutcomeUnknown, StoreUnavailable
 from heliograph.jobs.status import PartState
 from heliograph.store.interface import Added
-from heliograph.store.postgresql import doubt
+from heliograph.store.postgresql import doubt, presence
 from heliograph.store.postgresql.store import open_postgresql
 from heliograph.store.postgresql.url import PostgresqlUrl
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, numbers
@@ -233,7 +233,8 @@ async def test_a_lease_is_given_back_when_the_database_has_been_away(proxy, stor
     assert part.was is PartState.WAITING
 
 
-async def test_what_was_unknown_before_the_lease_is_unknown_after_it(proxy, store, other):
+async def test_what_was_unknown_before_the_lease_is_unknown_after_it(proxy, store, other, monkeypatch):
+    monkeypatch.setattr(presence, "SETTLE_S", 0)
     _, part = await a_leased_sms(store, for_s=10)
     proxy.cuts = [Cut.DONE]
     with pytest.raises(OutcomeUnknown):
@@ -295,3 +296,53 @@ async def test_a_node_that_stops_gives_back_first(postgres, proxy, other):
         with pytest.raises(OutcomeUnknown):
             await lease(store, at=1, for_s=10_000)
     assert PartState.WAITING in {part.was for part in await lease(other, at=2)}
+
+
+# Leases that run out
+
+
+async def test_when_the_database_was_away_leases_that_ran_out_are_left_to_who_has_them_for_a_while(
+    proxy, store, other, monkeypatch
+):
+    _, part = await a_leased_sms(other, for_s=10)
+    plan = a_plan()
+    await other.add_job(plan)
+    await store.ready()
+    monkeypatch.setattr(presence, "BREAK_S", 0.0)  # A second is a long break already.
+    await proxy.break_off()
+    proxy.is_down = False
+    leased = await until(lambda: leased_once_it_is_back(store, at=20))
+    assert [each.was for each in leased] == [PartState.WAITING], "what waits goes on at once"
+    await other.record_outcomes("acme", [submitted(part)])
+    monkeypatch.setattr(presence, "SETTLE_S", 0.0)
+    monkeypatch.setattr(presence, "BREAK_S", 60.0)
+    assert part.segment.id not in {each.segment.id for each in await lease(store, at=21)}
+
+
+async def leased_once_it_is_back(store, **lease_of):
+    try:
+        return await lease(store, **lease_of)
+    except StoreUnavailable:
+        return []
+
+
+async def test_a_lease_that_ran_out_is_taken_over_when_the_database_has_been_there_for_long_enough(
+    store, other, monkeypatch
+):
+    _, part = await a_leased_sms(other, for_s=10)
+    assert [each.segment.id for each in await lease(store, at=20)] == []
+    monkeypatch.setattr(presence, "SETTLE_S", 0.5)
+    (again,) = [each for each in await until(lambda: lease(store, at=20)) if each.segment.id == part.segment.id]
+    assert again.was is PartState.LEASED
+
+
+async def test_what_a_dead_node_had_is_taken_over_at_once(store, other):
+    _, part = await a_leased_sms(other, for_s=10_000)
+    async with store._database.writing() as db:
+        await db.run("free_leases", other._presence.node)
+    assert [each.segment.id for each in await lease(store, at=20)] == [part.segment.id]
+
+
+async def test_a_nodes_own_leases_that_ran_out_are_its_own(store):
+    _, part = await a_leased_sms(store, for_s=10)
+    assert part.segment.id in {each.segment.id for each in await lease(store, at=20)}

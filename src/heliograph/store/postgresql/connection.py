@@ -149,10 +149,16 @@ class Database:
             except (TimeoutError, OSError, _driver.PostgresError, _driver.InterfaceError):
                 pool.terminate()
 
-    async def connect(self) -> Connection:
-        """A connection outside the pools, to be closed with `raw.terminate()`. Raises StoreUnavailable."""
+    async def connect(self, *, answer_within_s: float | None = None) -> Connection:
+        """A connection outside the pools, to be closed with `raw.terminate()`. Raises StoreUnavailable.
+
+        answer_within_s: for what is always quick, and when it is made as well; None for what may last.
+        """
+        arguments = self._arguments(_COMMON)
+        if answer_within_s is not None:
+            arguments |= {"timeout": answer_within_s, "command_timeout": answer_within_s}
         with self.translated():
-            return Connection(await _driver.connect(self.url.dsn, **self._arguments(_COMMON)))
+            return Connection(await _driver.connect(self.url.dsn, **arguments))
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[Connection]:

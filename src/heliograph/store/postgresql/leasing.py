@@ -8,6 +8,7 @@ from heliograph.store.interface import PART_BITS, DuePart
 from heliograph.store.postgresql.connection import Connection, Row
 from heliograph.store.postgresql.doubt import LeaseTaken
 from heliograph.store.postgresql.locks import SUBJECTS, Subject
+from heliograph.store.postgresql.presence import Presence
 from heliograph.store.postgresql.settling import SmsAtWork
 from heliograph.store.postgresql.texts import told
 from heliograph.store.postgresql.writes import Lease
@@ -28,8 +29,9 @@ class Leased(NamedTuple):
 class Leasing:
     """Leases of one node. last_served: by carrier, the account whose turn it was last."""
 
-    def __init__(self, node: int | None) -> None:
-        self._node = node
+    def __init__(self, presence: Presence | None = None) -> None:
+        self._presence = presence
+        self._node = presence.node if presence is not None else None
         self.last_served: dict[str, int] = {}
 
     async def lease(self, db: Connection, work: SmsAtWork, lease: Lease) -> Leased:
@@ -60,6 +62,7 @@ class Leasing:
     async def _take_turns(
         self, db: Connection, lease: Lease, lane: int, limit: int, now: int, last: int
     ) -> tuple[list[int], int]:
+        takes_over = self._presence is None or self._presence.sees_clearly
         turns = [row[0] for row in await db.query("accounts_due", lease.carrier, lane, last, now, ACCOUNTS_A_LEASE)]
         if not turns:
             return [], last
@@ -67,7 +70,8 @@ class Leasing:
         depth = -(-limit // len(turns))
         while True:
             found: dict[int, list[int]] = {account: [] for account in turns}
-            for account, segment in await db.query("take_due", turns, lease.carrier, lane, now, depth):
+            due = await db.query("take_due", turns, lease.carrier, lane, now, depth, takes_over, self._node)
+            for account, segment in due:
                 found[account].append(segment)
             if sum(map(len, found.values())) >= limit or all(len(each) < depth for each in found.values()):
                 break

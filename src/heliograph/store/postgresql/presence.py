@@ -5,6 +5,7 @@ is gone, however it went.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -24,6 +25,14 @@ LOOK_EVERY_S = 1.0
 SILENT_LOOKS = 10
 """A node is gone when it has been seen without its lock so many times in a row: after a failover of the database every
 node has lost its own, and needs a moment to be back."""
+ANSWER_WITHIN_S = 5.0
+"""How long our connection may be without an answer before we make a new one: with the looks between, and the time for
+that, it is sooner than others take us for gone, after a network that dropped everything."""
+BREAK_S = 5.0
+"""After so long without a look the database counts as having been away."""
+SETTLE_S = 30.0
+"""So long after that, and after our start, we take no leases that ran out: other nodes may live as well, and have been
+as unable to store what carriers answered. They try so again each second, and may be stuck in a try for ten."""
 NOTIFY_EVERY_S = 0.05
 """Other nodes are told of work at most this often; what they aren't told of they find when they next look."""
 
@@ -44,8 +53,16 @@ class Presence:
         self._untold: set[str] = set()
         self._news = asyncio.Event()
         self._others: set[int] = set()
+        self._looked_at_s = -math.inf
+        self._back_at_s = math.inf
         self.node = 0
         self.departures = 0
+
+    @property
+    def sees_clearly(self) -> bool:
+        """Whether a lease that ran out means that nobody knows more of it: it doesn't, where the database was away."""
+        now_s = asyncio.get_running_loop().time()
+        return now_s - self._looked_at_s < BREAK_S and now_s - self._back_at_s >= SETTLE_S
 
     async def begin(self) -> None:
         """Become a node. Raises StoreUnavailable."""
@@ -93,7 +110,7 @@ class Presence:
             await _pause(LOOK_EVERY_S)
 
     async def _connect(self) -> None:
-        connection = await self._database.connect()
+        connection = await self._database.connect(answer_within_s=ANSWER_WITHIN_S)
         try:
             with self._database.translated():
                 await connection.raw.add_listener(CHANNEL, self._heard)
@@ -154,6 +171,10 @@ class Presence:
                     log.warning("store.leases_freed", node=node, segment_count=count)
                 finally:
                     await db.value("unlock_node", NODES, node)
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._looked_at_s > BREAK_S:
+            self._back_at_s = now_s
+        self._looked_at_s = now_s
 
     async def _bury(self, node: int) -> int:
         async def free(db: Connection) -> int:

@@ -111,7 +111,7 @@ class PostgresqlStore:
         self._commits = GroupCommit[Write](self._commit, writers=WRITERS)
         self._calls = GroupCommit[TakeCall](self._count_calls)
         self._numbers = SmsNumbers()
-        self._leasing = Leasing(None)
+        self._leasing = Leasing()
         self._event_leasing = EventLeasing(None)
         self._quotas = Quotas()
         self._work = WorkBell()
@@ -126,7 +126,7 @@ class PostgresqlStore:
         presence = Presence(self._database, self._work)
         await presence.begin()
         self._presence = presence
-        self._leasing = Leasing(presence.node)
+        self._leasing = Leasing(presence)
         self._event_leasing = EventLeasing(presence.node)
         self._doubts = doubts = Doubts(self._database, self._work, presence.node)
         for watch in (presence.tell_others(), presence.look_around(), doubts.keep_giving_back()):
