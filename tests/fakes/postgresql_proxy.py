@@ -24,13 +24,17 @@ class Proxy:
     """Between clients and a server. Made by `proxy_to`.
 
     cuts: what happens to each of the next COMMITs, None being nothing; all after those go through. is_down: new
-    connections are refused. commit_count: COMMITs that have come.
+    connections are refused. commit_count: COMMITs that have come. flows: while it isn't set nothing gets through, and
+    nobody is told. hangs_at_commit: the next COMMIT clears it.
     """
 
     def __init__(self, server: PostgresServer) -> None:
         self.cuts: list[Cut | None] = []
         self.is_down = False
         self.stays_down = False
+        self.hangs_at_commit = False
+        self.flows = asyncio.Event()
+        self.flows.set()
         self.commit_count = 0
         self._server = server
         self._ways: set[asyncio.Task[None]] = set()
@@ -56,6 +60,7 @@ class Proxy:
         task = asyncio.current_task()
         self._ways.add(task)
         try:
+            await self.flows.wait()
             if not self.is_down:
                 socket = self._server.folder / f".s.PGSQL.{self._server.port}"
                 upstream = await asyncio.open_unix_connection(str(socket))
@@ -66,16 +71,26 @@ class Proxy:
             self._ways.discard(task)
             writer.transport.abort()
 
+    async def _copy_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self.flows.wait()
+            writer.write(data)
+        writer.transport.abort()
+
     async def close(self) -> None:
         for way in [*self._ways]:
             way.cancel()
         await asyncio.gather(*self._ways, return_exceptions=True)
 
     async def _carry(self, client, upstream) -> None:
-        back = asyncio.ensure_future(_copy(upstream[0], client[1]))
+        back = asyncio.ensure_future(self._copy_back(upstream[0], client[1]))
         kept_open = False
         try:
             while data := await client[0].read(65536):
+                if data == COMMIT and self.hangs_at_commit:
+                    self.hangs_at_commit = False
+                    self.flows.clear()
+                await self.flows.wait()
                 # The driver waits for each answer, so that a COMMIT comes alone.
                 if data != COMMIT:
                     upstream[1].write(data)
@@ -98,12 +113,6 @@ class Proxy:
             back.cancel()
             if not kept_open:
                 upstream[1].transport.abort()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-    writer.transport.abort()
 
 
 async def _commit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,7 +8,7 @@ from heliograph.jobs.accounts import AccountId, OnUnknown, RateLimit
 from heliograph.jobs.errors import JobDuplicate, OutcomeUnknown, StoreUnavailable
 from heliograph.jobs.status import PartState
 from heliograph.store.interface import Added
-from heliograph.store.postgresql import doubt, presence
+from heliograph.store.postgresql import connection, doubt, presence
 from heliograph.store.postgresql.store import open_postgresql
 from heliograph.store.postgresql.url import PostgresqlUrl
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, numbers
@@ -186,6 +186,62 @@ async def test_of_anything_else_that_is_cut_off_it_is_told_that_nobody_knows(pro
     proxy.cuts = [Cut.DONE]
     with pytest.raises(OutcomeUnknown):
         await store.block(AccountId(1), "+4917612345678", NOW)
+
+
+# A database that hangs
+
+
+@pytest.fixture
+async def quick(postgres, proxy, monkeypatch):
+    """A node that soon notices when the database, behind the proxy, hangs."""
+    monkeypatch.setattr(presence, "ANSWER_WITHIN_S", 3.0)
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 3.0)
+    monkeypatch.setattr(doubt, "FIND_OUT_WITHIN_S", 1.0)
+    database = await postgres.emptied_database()
+    async with open_postgresql(PostgresqlUrl.parse(proxy.url(database))) as store:
+        await a_leased_sms(store)
+        yield store
+        proxy.flows.set()
+
+
+async def test_while_the_database_hangs_whoever_waits_is_told_soon(proxy, quick):
+    proxy.flows.clear()
+    async with asyncio.timeout(30):
+        for _ in range(2):
+            told = await asyncio.gather(
+                quick.add_job(a_plan()),
+                quick.job(AccountId(1), a_plan().job_id),
+                quick.take_call(AccountId(1), RateLimit(5, 60), NOW),
+                quick.block(AccountId(1), "+4917612345678", NOW),
+                return_exceptions=True,
+            )
+            assert [type(each) for each in told] == [StoreUnavailable] * 4
+    proxy.flows.set()
+    await until(lambda: is_back(quick))
+    assert (await quick.add_job(a_plan())).is_new
+
+
+async def is_back(store):
+    try:
+        await store.ready()
+    except StoreUnavailable:
+        return False
+    return True
+
+
+async def test_of_a_job_whose_commit_hangs_it_is_told_soon_that_nobody_knows(proxy, quick):
+    plan = a_plan()
+    proxy.hangs_at_commit = True
+    async with asyncio.timeout(30):
+        with pytest.raises(OutcomeUnknown):
+            await quick.add_job(plan)
+    proxy.flows.set()
+    await until(lambda: is_back(quick))
+
+
+async def test_a_long_statement_is_waited_for_while_the_database_answers(quick):
+    async with quick._database.reading() as db:
+        assert await db.raw.fetchval("SELECT true FROM pg_sleep(5)")
 
 
 # Leases

@@ -16,13 +16,14 @@ from heliograph.store.sql import load_queries
 _QUERIES = load_queries("heliograph.store.postgresql")
 _driver: Any = asyncpg
 
-CONNECT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 10.0
 """How long to wait for a connection that is free."""
 STATEMENT_TIMEOUT_S = 30.0
 """When the server gives a statement up; we do a little later, should it have gone without a word."""
 LOCK_TIMEOUT_S = 10.0
 """How long a statement waits for rows that another node is writing: far longer than any of them writes."""
+IDLE_WRITE_TIMEOUT_S = 8.0
 TRIES = 4
 """How often a transaction is tried that got in another's way. They sort what they lock, so this is rare."""
 WRITE_CONNECTIONS = 4
@@ -49,6 +50,8 @@ _COMMON = {
 _READING = {**_COMMON, "default_transaction_read_only": "on", "plan_cache_mode": "force_custom_plan"}
 _WRITING = {
     **_COMMON,
+    # Shorter than others wait for what it has locked: a node that is cut off in the middle of a write holds nobody up.
+    "idle_in_transaction_session_timeout": f"{IDLE_WRITE_TIMEOUT_S * 1000:.0f}",
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -110,6 +113,7 @@ class Database:
         self._write_pool = self._pool(_WRITING, connections)
         self._read_pool = self._pool(_READING, READ_CONNECTIONS)
         self._plan_ages = PlanAges()
+        self._in_use = set[Any]()
 
     def _pool(self, settings: dict[str, str], size: int) -> Any:
         return _driver.create_pool(
@@ -160,6 +164,12 @@ class Database:
         with self.translated():
             return Connection(await _driver.connect(self.url.dsn, **arguments))
 
+    async def break_off(self) -> None:
+        """Let go of all connections in the pools: the database hangs, and whoever waits for it is to hear so now."""
+        for raw in [*self._in_use]:
+            _cut(raw)
+        await self._forget_connections()
+
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[Connection]:
         """A connection on which each statement sees what is committed when it begins."""
@@ -187,8 +197,9 @@ class Database:
                     try:
                         result = await body(connection)
                         await self.commit(connection)
-                    except BaseException:
-                        await _roll_back(connection.raw)
+                    except BaseException as error:
+                        if not isinstance(error, _CUT_SHORT):
+                            await _roll_back(connection.raw)
                         raise
                     return result
             except _WorthAnotherTry as error:
@@ -211,6 +222,7 @@ class Database:
             # What the server says and goes on, it says of a transaction that it has undone.
             if getattr(error, "severity_en", None) == "ERROR":
                 raise
+            _cut(connection.raw)
             raise OutcomeUnknown(
                 f"the database {self.url} can't be used: {_said(error)}; it was cut off while it made something durable"
             ) from error
@@ -219,14 +231,18 @@ class Database:
     async def _from(self, pool: Any) -> AsyncGenerator[Connection]:
         with self.translated():
             raw = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+            self._in_use.add(raw)
             try:
                 yield Connection(raw)
             except BaseException as error:
+                if isinstance(error, _CUT_SHORT):
+                    _cut(raw)  # To ask the server to stop may hang as long.
                 if _tells_of_another_primary(error):
                     # This server may write no more: let go of all connections to it, and look for the one that may.
                     await self._forget_connections()
                 raise
             finally:
+                self._in_use.discard(raw)
                 await asyncio.shield(pool.release(raw))
 
     @contextmanager
@@ -257,8 +273,13 @@ async def _leave_as_it_is(_: object) -> None:
     """What is done to a connection that goes back to its pool: nothing, for we never change its settings."""
 
 
+def _cut(raw: Any) -> None:
+    with suppress(_driver.InterfaceError):  # One that broke has gone from its pool already.
+        raw.terminate()
+
+
 async def _roll_back(raw: Any) -> None:
-    # One that broke has gone from its pool already: what broke it is what is to be told.
+    # As above: what broke it is what is to be told.
     with suppress(_driver.InterfaceError):
         if raw.is_closed():
             return
@@ -268,6 +289,8 @@ async def _roll_back(raw: Any) -> None:
             raw.terminate()  # So that it doesn't go back to the pool.
 
 
+_CUT_SHORT = (TimeoutError, asyncio.CancelledError)
+"""A statement was under way, and may still be."""
 _AWAY = cast(
     "tuple[type[Exception], ...]",
     (

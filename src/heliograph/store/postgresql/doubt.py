@@ -15,8 +15,9 @@ from heliograph.jobs.errors import OutcomeUnknown, StoreUnavailable
 from heliograph.store.in_process import WorkBell
 from heliograph.store.postgresql.connection import Connection, Database
 
-FIND_OUT_WITHIN_S = 10.0
-"""How long customers wait for what became of their jobs: as long as for a connection, and shorter than clients do."""
+FIND_OUT_WITHIN_S = 8.0
+"""How long customers wait for what became of their jobs: with the time until a database is seen to hang, shorter than
+clients do."""
 LOOK_AGAIN_AFTER_S = 0.25
 
 log = structlog.get_logger()

@@ -27,7 +27,8 @@ SILENT_LOOKS = 10
 node has lost its own, and needs a moment to be back."""
 ANSWER_WITHIN_S = 5.0
 """How long our connection may be without an answer before we make a new one: with the looks between, and the time for
-that, it is sooner than others take us for gone, after a network that dropped everything."""
+that, it is sooner than others take us for gone, after a network that dropped everything. And how long the database may
+hang before whoever waits for it is told: what it is asked here takes no time, while others may ask for long lists."""
 BREAK_S = 5.0
 """After so long without a look the database counts as having been away."""
 SETTLE_S = 30.0
@@ -106,6 +107,7 @@ class Presence:
                     log.info("store.reconnected", node=self.node)
                 except StoreUnavailable as error:
                     log.error("store.unavailable", error=str(error))
+                    await self._tell_of_hanging(error)
             await self._guarded(self._look)
             await _pause(LOOK_EVERY_S)
 
@@ -138,9 +140,14 @@ class Presence:
             except StoreUnavailable as error:
                 log.error("store.unavailable", error=str(error))
                 self._drop()
+                await self._tell_of_hanging(error)
             except Exception:  # A bug: told, and no reason for a node to be deaf and taken for gone from now on.
                 log.exception("store.presence_failed", node=self.node)
                 self._drop()
+
+    async def _tell_of_hanging(self, error: StoreUnavailable) -> None:
+        if isinstance(error.__cause__, TimeoutError):
+            await self._database.break_off()
 
     def _heard(self, connection: Any, pid: int, _: str, carrier: object) -> None:
         if pid != connection.get_server_pid():  # Our own bell has rung already.

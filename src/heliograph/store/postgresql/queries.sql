@@ -165,12 +165,12 @@ LIMIT $5
 
 -- name: take_due
 -- What is due of some accounts, so much of each, but what another transaction is busy with; leases that ran out only if
--- they were freed, were this node's own, or are to be taken over.
+-- they were freed, are this node's own or no node's, or are to be taken over.
 SELECT turn.account, found.id FROM unnest($1::int[]) WITH ORDINALITY AS turn (account, place)
 CROSS JOIN LATERAL (
   SELECT id, due FROM live
   WHERE due IS NOT NULL AND carrier = $2 AND lane = $3 AND live.account = turn.account AND due <= $4
-    AND (live.state <> 1 OR due = 0 OR $6::boolean OR node = $7::int)
+    AND (live.state <> 1 OR due = 0 OR $6::boolean OR node IS NULL OR node = $7::int)
   ORDER BY due, id LIMIT $5 FOR UPDATE SKIP LOCKED) AS found
 ORDER BY turn.place, found.due, found.id
 
