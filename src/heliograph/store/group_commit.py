@@ -94,12 +94,9 @@ class GroupCommit(Generic[Write]):
         return row_count
 
     def _finish(self, futures: list[asyncio.Future[Any]], urgent: int, done: "asyncio.Future[Sequence[Any]]") -> None:
-        self._idle += 1
         error = StoreUnavailable("the database has been closed") if done.cancelled() else done.exception()
         results = done.result() if error is None else [error] * len(futures)
         self._tell(zip(futures, results, strict=True), urgent)
-        if self._urgent or self._small or self._big:
-            self._start()
 
     def _tell(self, results: "Iterator[tuple[asyncio.Future[Any], Any]]", urgent: int) -> None:
         """Tell who waits: the urgent ones one in each turn of the event loop, as each makes much work; then all."""
@@ -112,3 +109,7 @@ class GroupCommit(Generic[Write]):
             if urgent:
                 asyncio.get_running_loop().call_soon(self._tell, results, urgent - 1)
                 return
+        # Only now: what they write in turn goes into one commit.
+        self._idle += 1
+        if self._urgent or self._small or self._big:
+            self._soon()

@@ -97,9 +97,11 @@ Result = TypeVar("Result")
 READ_AT_ONCE_ROWS = 100
 """So few rows are read faster on the event loop (tens of microseconds) than another thread is asked for them."""
 
-WRITE_AT_ONCE_ROWS = 200
+WRITE_AT_ONCE_ROWS = 400
 """So few rows are written on the event loop, and only their commit, which waits for the disk, in another thread: two
 threads that both run Python take turns at the interpreter's lock, half a millisecond each (docs/decisions/0010)."""
+JOB_ROWS_AT_ONCE = 200
+"""How many of them may be jobs', for those aren't written in steps."""
 
 
 _Steps = Generator[None, None, "list[Any] | None"]
@@ -141,7 +143,8 @@ class SqliteStore:
         if self._closed:
             raise StoreUnavailable("the database has been closed")
         loop = asyncio.get_running_loop()
-        if sum(map(row_count, writes)) > WRITE_AT_ONCE_ROWS:
+        job_rows = sum(row_count(write) for write in writes if isinstance(write, AddJob))
+        if job_rows > JOB_ROWS_AT_ONCE or sum(map(row_count, writes)) > WRITE_AT_ONCE_ROWS:
             return loop.run_in_executor(self._writers, self.writer.apply, writes)
         done: asyncio.Future[Sequence[Any]] = loop.create_future()
         self._write_on(writes, self.writer.try_now(writes), done)
