@@ -45,12 +45,13 @@ async def test_a_seed_tells_the_whole_story():
 
 
 async def test_a_world_sees_every_kind_of_end():
-    seen: set[tuple[ProcessStatus, Status]] = set()
-    for seed in range(200, 204):
+    unseen = {pair for pair in MEANINGS if pair[0] in FINAL} - {(ProcessStatus.DONE, Status.BLOCKED)}
+    for seed in range(410, 470):  # One world in ten sees a job cancelled between two tries.
         world = World(seed)
         await world.run(STEPS)
-        seen |= set(world.verdicts)
+        unseen -= set(world.verdicts)
         assert world.crash_count
         assert world.lost_answer_count
-    ends = {pair for pair in MEANINGS if pair[0] in FINAL}
-    assert seen >= ends - {(ProcessStatus.DONE, Status.BLOCKED)}
+        if not unseen:
+            break
+    assert not unseen
