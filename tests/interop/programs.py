@@ -60,8 +60,10 @@ class Program:
         assert line is not None, f"it ended with {self.process.wait()} after {self.lines}"
         return line
 
-    def ends_well(self, signal_number):
-        self.process.send_signal(signal_number)
+    def ends_well(self, signal_number=None):
+        """signal_number: None if it was sent already; a second one could meet the interpreter as it ends."""
+        if signal_number is not None:
+            self.process.send_signal(signal_number)
         code = self.process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
         return code == 0
@@ -113,8 +115,8 @@ class Simulator:
         self.host, _, port = address.rpartition(":")
         self.port = int(port)
 
-    def summary(self, signal_number):
-        """End it; its last lines, by their first words."""
+    def summary(self, signal_number=None):
+        """End it, if that was not begun; its last lines, by their first words."""
         assert self.program.ends_well(signal_number)
         return {line[:13].strip(): line[13:].strip() for line in self.program.lines[1:]}
 

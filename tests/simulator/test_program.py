@@ -26,7 +26,7 @@ async def test_it_serves_until_a_signal_unbinds_all_and_sums_up(signal_number):
             smsc.program.process.send_signal(signal_number)
             for client in (both, other):
                 await client.until(lambda client=client: client.of(Unbound))
-        summary = smsc.summary(signal_number)
+        summary = smsc.summary()
     assert summary == {
         "binds": "2",
         "submissions": "5  2 accepted, 1 refused, 1 put off with a system error, 1 throttled",
