@@ -44,7 +44,8 @@ check: .venv/.installed ## Format, lint, types, import contracts, fast tests; un
 
 test: .venv/.installed .venv-vendor/.packages tests/interop/node_modules/.installed kannel ## The same, and every test there is
 	@$(static_checks)
-	@$(pytest)
+	@$(pytest) -m "not alone"
+	@$(PY) -m pytest -m alone
 
 golden: .venv/.installed ## Rewrite generated and golden files; the diff is the review
 	@$(call generate,)

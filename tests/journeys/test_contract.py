@@ -28,7 +28,7 @@ from heliograph.clock import SystemClock
 PROGRAM = Path(sys.executable).with_name("heliograph")
 PASSWORD = "pässword: 子?>~"
 CLOCK = SystemClock()
-LONGEST_WAIT_S = 20
+LONGEST_WAIT_S = 60
 MOBILE = "+4917612345678"
 
 ACCOUNTS = {
@@ -1095,6 +1095,7 @@ def test_unknown_fields_are_ignored_and_named_by_path(acme: Customer):
 # Section 1, Rate limit
 
 
+@pytest.mark.alone
 def test_a_rate_limit_is_a_sliding_window(service: Program):
     limited = service.customer("limited")
     limited.get("/version")  # The first call takes longer: the password is checked.
@@ -1188,6 +1189,7 @@ def test_a_password_is_made_up_and_printed_once(service: Program):
     assert password not in listed.stdout + listed.stderr
 
 
+@pytest.mark.alone
 def test_a_disabled_account_and_an_old_password_are_refused_soon(service: Program):
     leaver = service.customer("leaver")
     assert leaver.get("/version").status_code == 200
@@ -1329,6 +1331,7 @@ window = 4
 """
 
 
+@pytest.mark.alone
 def test_express_overtakes_and_accounts_take_turns(tmp_path: Path):
     (tmp_path / "heliograph.toml").write_text(SLOW, "utf-8")
     for name in ("acme", "other"):
@@ -1344,12 +1347,13 @@ def test_express_overtakes_and_accounts_take_turns(tmp_path: Path):
         assert acme.only_sms(second)["processStatus"] == "OPEN"
 
 
+@pytest.mark.alone
 def test_nothing_acknowledged_is_lost_by_a_kill_under_load(tmp_path: Path):
     for name in ("acme", "other"):
         add_account(tmp_path, name)
     acknowledged: dict[str, list[str]] = {"acme": [], "other": []}
     secret = "the code is 4711"
-    due_at = CLOCK.now() + timedelta(seconds=3)
+    due_at = CLOCK.now() + timedelta(seconds=12)  # when what was accepted before has left
 
     def keep_sending(customer: Customer, ids: list[str]) -> None:
         while True:
@@ -1411,6 +1415,7 @@ def test_the_roles_of_a_process_can_be_chosen(tmp_path: Path):
 # Section 1, Rate limit: wrong passwords. At the end, for they slow down this machine's requests.
 
 
+@pytest.mark.alone
 def test_wrong_passwords_use_up_no_calls_and_slow_their_source(service: Program):
     hundred = service.customer("hundred")
     before = int(hundred.get("/version").headers["ratelimit-remaining"])
@@ -1435,6 +1440,7 @@ def endings(reports: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(sms["processStatus"], sms["status"]) for sms in reports]
 
 
+@pytest.mark.alone
 def test_the_sandbox_decides_by_the_last_four_digits(acme: Customer, sent: Sent):
     eventually(lambda: endings(acme.sms(sent.every_ending)) == [*ENDINGS.values()])
     by_dst = {sms["dst"]: sms for sms in acme.sms(sent.every_ending)}
@@ -1465,11 +1471,13 @@ def test_without_a_receipt_asked_for_what_the_carrier_took_is_done(acme: Custome
     assert acme.job(sent.no_receipt)["finishedTs"] == max(sms["finishedTs"] for sms in reports)
 
 
+@pytest.mark.alone
 def test_a_scheduled_sms_leaves_within_a_second_of_its_time(acme: Customer, sent: Sent):
     report = acme.ended(sent.soon)[0]
     assert timedelta() <= instant(report["sentTs"]) - sent.due_at + timedelta(milliseconds=1) < timedelta(seconds=1)
 
 
+@pytest.mark.alone
 def test_an_sms_due_in_a_blackout_period_is_sent_at_its_end(acme: Customer, sent: Sent):
     report = acme.ended(sent.in_blackout)[0]
     assert (

@@ -29,7 +29,7 @@ kind = "sandbox"
 delay = 0.05
 retry = [0.05, 0.05, 0.05]
 """
-LONGEST_WAIT_S = 15
+LONGEST_WAIT_S = 60
 CLOCK = SystemClock()
 
 
