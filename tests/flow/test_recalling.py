@@ -21,6 +21,9 @@ from tests.flow.stores import StoreOnClock
 
 ACCOUNT = an_account(id=1)
 LEASE_S = 60
+LONG_S = 4 * RECALL_TRIES * (LEASE_S + POLL_S)
+"""Within which it would have been told again, if it were to be. Not days: the dispatcher beside it looks for work four
+times a second."""
 UNTOLD = taken(MessageState.DELIVERED, receipt_after_s=100_000)
 
 
@@ -56,7 +59,7 @@ async def test_the_carrier_is_told_at_once_and_once_with_the_sender_of_the_submi
     async with recalling() as running:
         await a_killed_sms(running, src="Helio")
         assert running.carrier.cancelled == [(after(5), "acme-1", "Helio")]
-        await running.clock.advance(10_000)
+        await running.clock.advance(LONG_S)
         assert len(running.carrier.cancelled) == 1
 
 
@@ -101,7 +104,7 @@ async def test_a_carrier_that_says_nothing_is_told_a_few_times_and_no_more():
     async with recalling() as running:
         running.carrier.drops = None
         await a_killed_sms(running)
-        await running.clock.advance(100_000)
+        await running.clock.advance(LONG_S)
         instants = [at for at, _, _ in running.carrier.cancelled]
         assert len(instants) == RECALL_TRIES
         for earlier, later in pairwise(instants):
@@ -168,7 +171,7 @@ async def test_a_store_that_is_away_holds_it_up_and_no_more():
         running.store.away = ()
         await running.clock.advance(LEASE_S + POLL_S)
         assert running.carrier.cancelled_ids == ["acme-1", "acme-1"], "nobody knew that it had answered"
-        await running.clock.advance(10_000)
+        await running.clock.advance(LONG_S)
         assert len(running.carrier.cancelled) == 2
 
 
@@ -180,7 +183,7 @@ async def test_two_nodes_tell_it_once():
         await one.add(plan)
         await clock.advance(5)
         await cancel(one, plan)
-        await clock.advance(10_000)
+        await clock.advance(LONG_S)
         assert len(one.carrier.cancelled) + len(other.carrier.cancelled) == 30
 
 

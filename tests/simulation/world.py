@@ -172,6 +172,7 @@ class World:
         self._lease_s = self._random.choice(LEASES_S)
         self._fate = random.Random(f"{seed} carriers")
         self._moods = {name: Mood() for name in WINDOWS}
+        self._recoveries: list[asyncio.Task[None]] = []
         self.carriers = {
             name: ScriptedCarrier(name, self.clock, self._script(name), window=window)
             for name, window in WINDOWS.items()
@@ -220,6 +221,8 @@ class World:
                     await self.look()
                 await self._finish()
             finally:
+                for recovery in self._recoveries:
+                    recovery.cancel()
                 await self._kill()
 
     def say(self, what: str) -> None:
@@ -338,20 +341,24 @@ class World:
     async def _pass_time(self, seconds: float) -> None:
         self.say(f"{seconds:.3f} s pass")
         await self.clock.advance(round(seconds, 3))
-        for name, mood in self._moods.items():
-            if mood.until_s <= self.clock.monotonic():
-                self.carriers[name].unreachable = ""
 
     async def _carrier_sickens(self) -> None:
         name = self._random.choice(list(self.carriers))
         mood = self._random.choice(["down", "throttling", "silent", "shaky"])
         seconds = self._random.uniform(1, 300)
         self._moods[name] = Mood(mood, self.clock.monotonic() + seconds)
+        self._recoveries.append(asyncio.create_task(self._recover(name, self._moods[name])))
         self.say(f"{name} is {mood} for {seconds:.0f} s")
         # A carrier may know that it is down, or find out with each segment.
         self.carriers[name].unreachable = (
             "no bind, says the world" if mood == "down" and self._random.random() < 0.5 else ""
         )
+
+    async def _recover(self, name: str, mood: Mood) -> None:
+        # At its instant: a carrier that is away for hours is asked for four times a second, and each time the store.
+        await self.clock.sleep(mood.until_s - self.clock.monotonic())
+        if self._moods[name] is mood:
+            self.carriers[name].unreachable = ""
 
     async def _store_goes_away(self) -> None:
         # What a broken connection hides after a commit, only the store in memory can play.
@@ -398,8 +405,9 @@ class World:
 
     async def _finish(self) -> None:
         self.say("everything comes to its end")
-        for mood in self._moods.values():
+        for name, mood in self._moods.items():
             mood.until_s = 0
+            self.carriers[name].unreachable = ""
         last = max((sms.window.expires for plan in self._plans.values() for sms in plan.sms), default=self.clock.now())
         end = last + timedelta(seconds=HOUR_S + SLACK_S + self.away_s)
         while self.clock.now() < end:
