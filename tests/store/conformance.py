@@ -441,7 +441,7 @@ class StoreConformance:
     async def test_a_move_wakes_whoever_waits_for_work(self, store: Store):
         await store.add_job(a_plan(a_planned_sms(others=("beta",))))
         (part,) = await lease(store)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             tasks.create_task(store.work_arrived("beta", 60))
             tasks.create_task(store.record_outcomes("acme", [moved(part)]))
 
@@ -1026,7 +1026,7 @@ class StoreConformance:
         await store.ready()
 
     async def test_a_job_that_arrives_wakes_who_waits_for_its_carrier(self, store: Store):
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(store.work_arrived("acme", 4))
             await store.add_job(a_plan(a_planned_sms(carrier="beta")))
             assert not waiting.done()
@@ -1034,7 +1034,7 @@ class StoreConformance:
 
     async def test_work_that_arrived_before_is_told_at_once_and_once(self, store: Store):
         await store.add_job(a_plan())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await store.work_arrived("acme", 60)
             await store.work_arrived("acme", 0.01)
         with pytest.raises(TimeoutError):

@@ -131,7 +131,7 @@ class RecallsConformance:
         plan = await a_submitted_sms(store)
         woken = asyncio.ensure_future(store.work_arrived(recall_work("acme"), 30))
         await cancel(store, plan)
-        await asyncio.wait_for(woken, 5)
+        await asyncio.wait_for(woken, 60)
 
     @pytest.mark.parametrize("receipts", [True, False])
     async def test_so_does_what_is_taken_after_its_sms_was_killed(self, store: Store, receipts: bool):
@@ -140,7 +140,7 @@ class RecallsConformance:
         woken = asyncio.ensure_future(store.work_arrived(recall_work("acme"), 30))
         due = (RECEIPT_DUE, None) if receipts else (None, after(100))
         await store.record_outcomes("acme", [Submitted(part.segment.id, "m1", NOW, *due)])
-        await asyncio.wait_for(woken, 5)
+        await asyncio.wait_for(woken, 60)
 
     @pytest.mark.parametrize("at", [0, 55, 110, 119])
     async def test_so_does_one_of_many_that_are_recorded_at_once(self, store: Store, at: int):
@@ -151,7 +151,7 @@ class RecallsConformance:
         await cancel(store, plans[at])
         woken = asyncio.ensure_future(store.work_arrived(recall_work("acme"), 30))
         await store.record_outcomes("acme", [submitted(part, f"m{place}") for place, part in enumerate(parts)])
-        await asyncio.wait_for(woken, 5)
+        await asyncio.wait_for(woken, 60)
         assert await recalls(store) == [f"m{at}"]
 
     async def test_what_is_to_be_called_back_is_forgotten_with_its_job(self, store: Store):
