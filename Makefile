@@ -91,8 +91,8 @@ $(PY) -m basedpyright --level error && \
 $(call generate,--check)
 endef
 
-# Documents and packages that are derived from the code. There may be none yet.
-generate = if test -e tools/generate.py -o -e tools/generate; then $(PY) -m tools.generate $(1); fi
+# Documents and packages that are derived from the code.
+generate = $(PY) -m tools.generate $(1)
 
 # One lock for every supported Python and platform: versions and hashes, and not where they came from.
 compile = .venv-lock/bin/python -m uv --no-config --system-certs pip compile --quiet --upgrade \
