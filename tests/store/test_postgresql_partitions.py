@@ -342,7 +342,7 @@ async def test_who_reads_for_long_holds_up_partitions_but_nobody_else(here):
     before = await here.partitions()
     async with here.store._database.reading() as db, db.raw.transaction():
         await db.raw.fetch("SELECT * FROM sms")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await asyncio.gather(here.keep_in_order(15), *(here.finished_job(0.75) for _ in range(20)))
     assert await here.partitions() == before
     await here.keep_in_order(15)

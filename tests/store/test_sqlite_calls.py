@@ -102,7 +102,7 @@ async def test_what_was_counted_is_written_soon_and_not_only_when_it_stops(path)
 
 
 async def eventually(condition):
-    for _ in range(2000):
+    for _ in range(30_000):
         if condition():
             return
         await asyncio.sleep(0.002)  # noqa: TID251 # the disk's time
@@ -144,7 +144,7 @@ async def test_what_is_being_written_when_it_stops_is_written_once_more():
 
     limit, counted = RateLimit(10, 60), Calls(lambda account: [], write)
     counted.take(ACCOUNT, limit, after(0.5))
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 60)
     counted.take(ACCOUNT, limit, after(0.9))
     left = counted.stop()
     assert left is not None
@@ -205,6 +205,6 @@ def a_process_that_took_5_calls(path):
 
 async def test_a_kill_forgets_no_more_than_the_last_second(path):
     with a_process_that_took_5_calls(path) as process:
-        await asyncio.sleep(calls.KEEP_AFTER_S + 0.5)  # noqa: TID251 # another process keeps real time
+        await asyncio.sleep(calls.KEEP_AFTER_S + 3)  # noqa: TID251 # another process keeps real time
         process.send_signal(signal.SIGKILL)
     assert [quota.allowed for quota in await take(path, 1, 59.9, 60, limit=RateLimit(5, 60))] == [False, False, True]
