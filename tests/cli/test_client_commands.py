@@ -519,7 +519,7 @@ def test_all_bad_rows_are_told_before_anything_is_sent(heliograph):
     assert (ran.code, jobs.rows) == (Exit.OK, [("1", "a", None)])
 
 
-def test_a_refused_row_is_told_by_its_line_and_the_rest_can_be_resumed(heliograph):
+def test_a_refused_row_is_told_by_its_line_and_the_file_can_be_sent_when_it_is_mended(heliograph):
     Path("x.csv").write_text("dst,text\n1,a\n2,b\n\n3,a\n")
     fault = {"field": "messages[0].recipients[1].dst", "message": "is wrong"}
     refused = answered(400, {"code": 400, "message": "x", "errors": [fault]})
@@ -527,13 +527,11 @@ def test_a_refused_row_is_told_by_its_line_and_the_rest_can_be_resumed(heliograp
     with serving(Web(by=jobs)) as url:
         flags = ("--csv", "x.csv", "--url", url)
         ran = heliograph("send", *flags)
-        resumed = heliograph("send", *flags, "--resume")
+        again = heliograph("send", *flags)
     assert (ran.code, ran.out) == (Exit.USAGE, "")
-    assert ran.err == (
-        "heliograph: line 5: dst is wrong. 0 of 3 rows sent for sure; the same command with --resume --results "
-        "x.csv.results.csv sends the rest\n"
-    )
-    assert (resumed.code, resumed.out) == (Exit.OK, "J.2\n")
+    advice = "Nothing was sent; mend that, and give the command again"
+    assert ran.err == f"heliograph: line 5: dst is wrong. {advice}\n"
+    assert (again.code, again.out) == (Exit.OK, "J.2\n")
 
 
 def test_a_second_run_is_refused_and_a_resumed_one_sends_nothing_twice(heliograph):

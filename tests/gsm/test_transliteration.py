@@ -102,6 +102,7 @@ def test_transliterating_tells_what_became_of_which_character():
         ("₽ ₹ ¢ ₼", "Rb Rs c Manat"),
         ("² ½ ① Ⅷ ５", "2 1/2 1 VIII 5"),
         ("\u2126 \u212b \u00b5", "Ω Å u"),  # ohm, angstrom, micro
+        ("￡ ￥ 𝚪𝚫𝛀𝚺 ㏀ 🄐 🄰 ⒜ ﬩", "£ ¥ ΓΔΩΣ kΩ (A) A (a) +"),  # wide, mathematical and squared forms
     ],
 )
 def test_the_nearest_look_alike(text, alike):

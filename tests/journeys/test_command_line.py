@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
@@ -93,6 +94,69 @@ def test_sms_of_any_job_are_found(heliograph):
     found = heliograph("sms", "--dst", f"+{MOBILE + 17}", "--process-status", "done", "--json")
     assert [sms["dst"] for sms in json.loads(found.stdout)] == [f"+{MOBILE + 17}"]
     assert "INVALID_DST" in heliograph("sms", "--status", "INVALID_DST").stdout
+
+
+def test_output_that_is_not_in_unicode_is_escaped(heliograph):
+    cp1252 = {"PYTHONIOENCODING": "cp1252"}
+    table = heliograph("send", "x", "--to", "日", "--wait", **cp1252)
+    assert (table.returncode, table.stderr) == (5, "")
+    assert r"\u65e5" in table.stdout
+    told = heliograph("preview", "日🎉", "--to", "日", "--json", **cp1252)
+    assert told.returncode == 0
+    assert json.loads(told.stdout)["messages"][0]["recipients"][0]["dst"] == "日"
+
+
+def test_a_job_is_not_called_unsent_because_its_id_can_not_be_printed(environ, tmp_path):
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [*PROGRAM, "send", "x", "--to", f"+{MOBILE}"],
+            cwd=tmp_path,
+            env=environ,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ran.returncode == 7
+    told = (
+        r"heliograph: job J\.\S+ is sent, though stdout can't be written: No space left on device; don't send it again"
+    )
+    assert re.fullmatch(f"{told}\n", ran.stderr)
+
+
+def test_streams_that_are_closed_are_no_error(environ, tmp_path):
+    for streams, printed in ((">&-", ""), (">&- 2>&- <&-", ""), ("<&-", "J.")):
+        ran = subprocess.run(
+            ["bash", "-c", f'"$@" {streams}', "bash", *PROGRAM, "send", "x", "--to", f"+{MOBILE}"],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (ran.returncode, ran.stdout[:2], ran.stderr) == (0, printed, "")
+
+
+def test_a_file_that_the_service_refuses_can_be_mended_and_sent(heliograph, tmp_path):
+    (tmp_path / "x.csv").write_text(f"dst,text\n+{MOBILE},日\n", "utf-8")
+    refused = heliograph("send", "--csv", "x.csv", "--invalid-characters", "REFUSE")
+    assert refused.returncode == 2
+    assert "set --invalid-characters to" in refused.stderr
+    assert refused.stderr.endswith("Nothing was sent; mend that, and give the command again\n")
+    sent = heliograph("send", "--csv", "x.csv")
+    assert (sent.returncode, sent.stdout[:2]) == (0, "J.")
+
+
+def test_a_file_of_which_the_service_refuses_a_later_job_says_what_is_sent(heliograph, tmp_path):
+    (tmp_path / "x.csv").write_text(f"dst,text\n+{MOBILE},a\n+{MOBILE},日\n+{MOBILE},b\n", "utf-8")
+    refused = heliograph("send", "--csv", "x.csv", "--invalid-characters", "REFUSE", "--rows-per-job", "1")
+    assert (refused.returncode, refused.stdout.count("J.")) == (2, 1)
+    advice = (
+        "1 row sent for sure, none from line 3 on: mend that, and send the lines from there on as a file of their own\n"
+    )
+    assert refused.stderr.endswith(advice)
 
 
 def test_a_preview_tells_of_texts_and_numbers_and_sends_nothing(heliograph, tmp_path):

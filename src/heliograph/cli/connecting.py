@@ -1,5 +1,6 @@
 """The service that a client command talks to; and its errors, as commands tell them."""
 
+import re
 import ssl
 import warnings
 from collections.abc import Callable, Generator
@@ -104,11 +105,18 @@ def failure(error: ClientError, name_of: NameOfField | None = None, *, names_job
             return CommandFailed(message)
 
 
+_WIRE_NAME = re.compile(r"\b[a-z]+[A-Z]\w*\b")
+
+
+def _flag(wire_name: re.Match[str]) -> str:
+    return flag_of_field(f"options.{wire_name[0]}") or wire_name[0]
+
+
 def _told(fields: tuple[FieldFault, ...], name_of: NameOfField | None) -> str:
     faults: list[str] = []
     for fault in fields[:MOST_FAULTS_TOLD]:
         name = (name_of and name_of(fault.field)) or flag_of_field(fault.field) or fault.field
-        faults.append(f"{name} {fault.message}")
+        faults.append(f"{name} {_WIRE_NAME.sub(_flag, fault.message)}")
     more = len(fields) - len(faults)
     return "; ".join(faults) + (f"; and {more} more" if more else "")
 

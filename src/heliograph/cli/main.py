@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
@@ -15,6 +15,9 @@ from heliograph import __version__
 from heliograph.cli.examples import examples
 from heliograph.cli.exits import Exit, exit_of, tell
 from heliograph.jobs.errors import HeliographError
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
 
 SERVER_PACKAGES = frozenset(
     {"anyascii", "argon2", "asyncpg", "httptools", "mcp", "phonenumbers", "prometheus_client", "regex"}
@@ -71,7 +74,16 @@ app.command(
 
 def main() -> NoReturn:
     """The program `heliograph`."""
+    _open_standard_streams()
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_standard_streams() -> None:
+    """Open those that the caller closed, so that no file of ours gets their numbers; let stdout take any text."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 # as long as the process
+    cast("TextIOWrapper[Any]", sys.stdout).reconfigure(errors="backslashreplace")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -82,12 +94,20 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # Who read our output has gone (`heliograph account list | head -1`): there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()  # Who read it has gone (`heliograph account list | head -1`): there is nobody left to tell.
         return Exit.FAILED
     except Exception as error:  # noqa: BLE001 # the last line of defence before a traceback
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _forget_output()
         return _failed(error)
     return int(code) if isinstance(code, int) else Exit.OK
+
+
+def _forget_output() -> None:
+    """Drop what can't be written: otherwise the interpreter tries once more as it ends, and fails."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(error: Exception) -> Exit:

@@ -14,7 +14,7 @@ from heliograph.cli.examples import examples
 from heliograph.cli.exits import Exit, UsageInvalid, tell
 from heliograph.cli.option_flags import JobOptionFlags, sent_options
 from heliograph.cli.send_csv import CsvRun, send_csv
-from heliograph.cli.tables import print_json, sms_table, stdout
+from heliograph.cli.tables import print_json, sms_table, stdout, tell_sent
 from heliograph.jobs.request import MAX_RECIPIENTS
 from heliograph.sdk import Client, Message, Options
 from heliograph.sdk.calls import get_sms, raw
@@ -153,10 +153,7 @@ def send(
     messages = [message_of(text, to)]
     with connected(client, lambda field: name_of(field, to or [])) as service:
         job_id = _sent(service, messages, given, idempotency_key)
-        if as_json:
-            print_json({"jobId": job_id}, compact=True)
-        else:
-            print(job_id, flush=True)
+        tell_sent(job_id, as_json=as_json)
         if not wait:
             return Exit.OK
         return _wait(service, job_id, wait_timeout, as_json=as_json)

@@ -21,11 +21,11 @@ from heliograph.cli.bulk.source import STDIN, Source, source
 from heliograph.cli.client_flags import ClientFlags
 from heliograph.cli.connecting import connected, failure, with_json
 from heliograph.cli.exits import CommandFailed, Exit, UsageInvalid, exit_of, say
-from heliograph.cli.tables import print_json, status_table, stdout
+from heliograph.cli.tables import print_json, status_table, stdout, tell_sent
 from heliograph.clock import BlockingSystemClock, SystemClock
 from heliograph.ids import RandomIds
 from heliograph.jobs.request import MAX_RECIPIENTS
-from heliograph.sdk import Client, ClientError, Encoding, Options, Preview
+from heliograph.sdk import Client, ClientError, Encoding, InvalidRequest, Options, Preview
 from heliograph.sdk.calls import get_sms, preview_job, raw
 from heliograph.sdk.services import service_at
 
@@ -220,12 +220,6 @@ def _send(
         [job_id] = service.send_messages(batch.messages(), idempotency_key=key, **options)
         return job_id
 
-    def tell_sent(job_id: str) -> None:
-        if run.as_json:
-            print_json({"jobId": job_id}, compact=True)
-        else:
-            print(job_id, flush=True)
-
     sent_before = results.rows_sent
     began_s = clock.monotonic()
     try:
@@ -240,10 +234,12 @@ def _send(
                 shown=shown,
                 interrupts=interrupts,
             )
-            sender.send_all(rows.batches(), plan, tell_sent)
+            sender.send_all(rows.batches(), plan, lambda job_id: tell_sent(job_id, as_json=run.as_json))
     except (ClientError, CommandFailed) as error:
         told = failure(error, lambda field: _line_of(field, under_way[0])) if isinstance(error, ClientError) else error
-        raise CommandFailed(f"{told}. {_how_far(results, plan)}", exit_of(told)) from error
+        refused = isinstance(error, InvalidRequest) and not error.uncertain
+        advice = _mended(results, under_way[0], resumed=run.resume) if refused else _how_far(results, plan)
+        raise CommandFailed(f"{told}. {advice}", exit_of(told)) from error
     except (KeyboardInterrupt, BrokenPipeError):  # The latter: who read the ids has gone.
         say(_how_far(results, plan))
         raise
@@ -267,6 +263,18 @@ def _how_far(results: Results, plan: Plan) -> str:
     return (
         f"{results.rows_sent:,} of {_rows(plan.rows)} sent for sure; the same command with --resume --results "
         f"{results.path} sends the rest"
+    )
+
+
+def _mended(results: Results, refused: Batch, *, resumed: bool) -> str:
+    """How to go on after the service refused a job: a run whose rows or options change can't be resumed."""
+    if results.is_unused:
+        results.remove()
+        return f"Nothing was sent; mend that, and give the command again{', without --resume' if resumed else ''}"
+    line = refused.lines[0]
+    return (
+        f"{_rows(results.rows_sent)} sent for sure, none from line {line} on: mend that, and send the lines from there "
+        "on as a file of their own"
     )
 
 

@@ -1,6 +1,7 @@
 """How client commands print: tables for people, JSON for programs."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from heliograph.cli.exits import CommandFailed, Exit
 from heliograph.jobs.status import MEANINGS, ProcessStatus
 from heliograph.sdk import JobReport, Preview, PreviewedRecipient, RecipientReport
 
@@ -26,8 +28,26 @@ def stdout() -> Console:
 
 
 def print_json(value: Any, *, compact: bool = False) -> None:
-    """What the API answered, as JSON; compact: in one line."""
-    print(json.dumps(value, indent=None if compact else 2, ensure_ascii=False))
+    """What the API answered, as JSON; compact: in one line. Escaped where stdout isn't in Unicode."""
+    in_unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    print(json.dumps(value, indent=None if compact else 2, ensure_ascii=not in_unicode))
+
+
+def tell_sent(job_id: str, *, as_json: bool) -> None:
+    """Print a job's id at once. Raises CommandFailed where that can't be, so that the job isn't taken for unsent."""
+    try:
+        if as_json:
+            print_json({"jobId": job_id}, compact=True)
+        else:
+            print(job_id)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CommandFailed(
+            f"job {job_id} is sent, though stdout can't be written: {error.strerror}; don't send it again",
+            Exit.UNCERTAIN,
+        ) from error
 
 
 def jobs_table(jobs: Sequence[JobReport], width: int) -> Table:

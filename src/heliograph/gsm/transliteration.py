@@ -85,6 +85,9 @@ def look_alike(character: str) -> str | None:
     character = unicodedata.normalize("NFC", character)[0]  # Ω may be written as an ohm sign.
     if character in CARRIABLE:
         return character
+    plain = unicodedata.normalize("NFKC", character)  # ￡ is a wide £, and 🄐 is (A).
+    if plain != character and plain.strip() and is_gsm(plain):
+        return plain
     if not _RESEMBLING.match(character):
         return None
     if spelling := _SPELLINGS.get(character) or _without_accents(character) or _greek_capital(character):

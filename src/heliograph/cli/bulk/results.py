@@ -96,6 +96,15 @@ class Results:
         return self._run is None
 
     @property
+    def is_unused(self) -> bool:
+        """Whether surely nothing was sent."""
+        return all(told.state is State.NOT_SENT for told in self.told.values())
+
+    def remove(self) -> None:
+        """Take the file away; it stays locked until it is closed."""
+        self.path.unlink(missing_ok=True)
+
+    @property
     def rows_sent(self) -> int:
         """How many rows are sent for sure."""
         return sum(told.rows for told in self.told.values() if told.state is State.SENT)
