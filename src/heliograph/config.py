@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from difflib import get_close_matches
 from enum import Enum
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from itertools import product
 from pathlib import Path
 from types import NoneType
@@ -86,6 +86,17 @@ _ADDRESS_REMEDY = (
     'must be HOST:PORT with a port from 0 (any free one) to 65535, such as "127.0.0.1:8480" or "[::1]:8480", '
     'or "0.0.0.0:8480" for every interface'
 )
+
+
+class Network(str):
+    """The addresses of some machines, as 10.0.0.0/8; those of one are a network as well."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Network":
+        """`10.0.0.7`, `10.0.0.0/8` or `fd00::/8`. Raises ValueError."""
+        return cls(ip_network(text))
 
 
 class SqliteUrl(msgspec.Struct, frozen=True):
@@ -163,6 +174,17 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
             "calls webhooks.",
         ),
     ] = (Role.API, Role.DISPATCH)
+    trusted_proxies: Annotated[
+        tuple[
+            Annotated[Network, Meta(extra={"form": 'an address or a network, such as "10.0.0.7" or "10.0.0.0/8"'})],
+            ...,
+        ],
+        Meta(
+            description="The proxies before this service, whose `X-Forwarded-For` is taken for who asks: wrong "
+            "passwords slow down the address that they come from. Of several addresses in it the last one counts that "
+            "isn't in here. Empty is that whoever connects asks; behind a proxy all its clients are then one."
+        ),
+    ] = ()
     header_timeout: Annotated[
         float,
         Meta(
@@ -1132,13 +1154,20 @@ def _value(setting: Setting, given: _Given) -> object:
             return _PARSERS[kind](value)
         if given.is_text and get_origin(kind) is tuple:
             value = [item.strip() for item in str(value).split(",") if item.strip()]
-        converted = msgspec.convert(value, setting.kind, strict=not given.is_text)
+        converted = msgspec.convert(value, setting.kind, strict=not given.is_text, dec_hook=_item)
     except (msgspec.ValidationError, ValueError) as error:
         own = str(error) if kind in _PARSERS else ""
         remedy = own or f"must be {_expected(setting.kind, setting.unit, given.is_text)}"
         shown = "" if setting.is_secret else f"is {_shown(given.value)}; it "
         raise SettingsInvalid(f"{given.source} {shown}{remedy}") from None
     return tuple(dict.fromkeys(converted)) if kind == tuple[Role, ...] else converted
+
+
+def _item(kind: type, value: object) -> object:
+    """Of a list of what msgspec doesn't know."""
+    if kind is not Network or not isinstance(value, str):
+        raise ValueError
+    return Network.parse(value)
 
 
 _PARSERS: dict[object, Any] = {Address: Address.parse, DatabaseUrl: _database_url, Path: Path}

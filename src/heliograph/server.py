@@ -25,6 +25,7 @@ from heliograph.api.handlers import Handlers
 from heliograph.api.mcp import McpDoor
 from heliograph.api.pages import Pages
 from heliograph.api.protocol import http_protocol
+from heliograph.api.proxies import behind_proxies
 from heliograph.carriers.interface import Carrier, InboundCarrier, PromisingCarrier, RecallingCarrier
 from heliograph.carriers.missing import MissingCarrier
 from heliograph.carriers.sandbox import Sandbox
@@ -276,13 +277,14 @@ def _api(
 def _web_config(settings: Settings, api: Api) -> uvicorn.Config:
     server = settings.server
     config = uvicorn.Config(
-        api,
+        behind_proxies(api, server.trusted_proxies),
         http=http_protocol(server.header_timeout),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # uvicorn's own would believe this machine, and an environment variable.
         backlog=BACKLOG,
         timeout_graceful_shutdown=max(1, int(server.shutdown_timeout)),
         ssl_certfile=server.tls_certificate,

@@ -48,6 +48,7 @@ def fault(toml="", environ=None, **flags):
 EVERY_SETTING = {
     "server.listen": ('"[::1]:0"', "[::1]:0", Address("::1", 0)),
     "server.roles": ('["api"]', "api", (Role.API,)),
+    "server.trusted_proxies": ('["10.0.0.7", "fd00::/8"]', "10.0.0.7, fd00::/8", ("10.0.0.7/32", "fd00::/8")),
     "server.header_timeout": ("2.5", "2.5", 2.5),
     "server.shutdown_delay": ("2.5", "2.5", 2.5),
     "server.shutdown_timeout": ("0", "0", 0),
@@ -181,6 +182,16 @@ def test_an_unknown_variable_is_an_error_that_names_the_nearest():
         (
             '[server]\nshutdown_timeout = "x"',
             'server.shutdown_timeout is "x"; it must be a number of seconds from 0 to 3600',
+        ),
+        (
+            '[server]\ntrusted_proxies = ["10.0.0.7/8"]',
+            'server.trusted_proxies is ["10.0.0.7/8"]; it must be a list [ ... ], each an address or a network, '
+            'such as "10.0.0.7" or "10.0.0.0/8"',
+        ),
+        (
+            "[server]\ntrusted_proxies = [10]",
+            "server.trusted_proxies is [10]; it must be a list [ ... ], each an address or a network, "
+            'such as "10.0.0.7" or "10.0.0.0/8"',
         ),
         (
             "[server]\nheader_timeout = 0",
