@@ -17,7 +17,7 @@ from heliograph.jobs.errors import JobDuplicate, Overloaded, StoreUnavailable
 from heliograph.jobs.inbound import NOBODY
 from heliograph.jobs.naming import JobId
 from heliograph.jobs.status import PartState, Status
-from heliograph.jobs.webhooks import EventType
+from heliograph.jobs.webhooks import EventType, WebhookId
 from heliograph.store import group_commit
 from heliograph.store.interface import Added, EventPostponed, Store
 from heliograph.store.sqlite import connection as sqlite_connection
@@ -476,6 +476,30 @@ async def test_too_many_jobs_at_once_are_turned_away(store):
     assert [type(result) for result in results[:enough]] == [Added] * enough
     assert [type(result) for result in results[enough:]] == [Overloaded, Overloaded]
     await store.add_job(a_plan())
+
+
+async def test_too_much_asked_at_once_is_turned_away_and_what_dispatch_writes_is_not(store, monkeypatch):
+    monkeypatch.setattr(group_commit, "MAX_ROWS_ASKED", 9)
+    plan = a_plan(a_planned_sms(), a_planned_sms())
+    await store.add_job(plan)
+    (part,) = await lease(store, limit=1)
+    account = AccountId(plan.account)
+    webhook = await a_kept_webhook(store)
+    results = await asyncio.gather(
+        *(store.block(account, f"+49176000000{n:02}", NOW) for n in range(10)),
+        store.block(account, "+4917600000099", NOW),
+        store.unblock(account, "+4917600000000"),
+        store.cancel_job(account, plan.job_id, NOW),
+        store.add_webhook(msgspec.structs.replace(webhook, id=WebhookId("W.another"))),
+        store.remove_webhook(webhook.account, webhook.id),
+        store.replay_events(webhook.account, webhook.id, 10, NOW),
+        lease(store),
+        store.record_outcomes("acme", [submitted(part, "m1")]),
+        return_exceptions=True,
+    )
+    turned_away = [type(result) is Overloaded for result in results]
+    assert turned_away == [False] * 10 + [True] * 6 + [False] * 2
+    assert await store.unblock(account, "+4917600000000") is not None, "the next commit has room again"
 
 
 # Disks

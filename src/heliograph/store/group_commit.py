@@ -17,7 +17,9 @@ SMALL_JOB_ROWS = 100
 another's thousands."""
 MAX_ROWS_WAITING = 60_000
 """Of jobs that wait for their commit: 20 jobs of 3000 SMS. More are turned away, so that dispatch keeps its share."""
-
+MAX_ROWS_ASKED = 20_000
+"""Of whatever else customers ask for that waits for its commit: some big jobs cancelled, or so many numbers blocked.
+All of it goes into the next one, which is to take less than a second. What dispatch writes is never turned away."""
 
 Write = TypeVar("Write")
 
@@ -36,6 +38,7 @@ class GroupCommit(Generic[Write]):
         self._small: deque[tuple[Write, int, asyncio.Future[Any]]] = deque()
         self._big: deque[tuple[Write, int, asyncio.Future[Any]]] = deque()
         self._rows_waiting = 0
+        self._rows_asked = 0
         self._begins_soon = False
 
     async def write(self, write: Write) -> Any:
@@ -44,6 +47,16 @@ class GroupCommit(Generic[Write]):
         self._urgent.append((write, future))
         self._soon()
         return await future
+
+    async def write_asked(self, write: Write, row_count: int = 1) -> Any:
+        """Write something else than a job that a customer asked for, before all jobs as well. Returns its result.
+
+        row_count: how many rows it may change. Raises Overloaded when too many are waiting already.
+        """
+        if self._rows_asked > MAX_ROWS_ASKED:
+            raise Overloaded("more is asked for than can be written; send this again in a moment", 1)
+        self._rows_asked += row_count
+        return await self.write(write)
 
     async def write_job(self, write: Write, row_count: int) -> Any:
         """Write a job. Raises Overloaded when too many rows are waiting already."""
@@ -67,6 +80,7 @@ class GroupCommit(Generic[Write]):
         batch = [each for each in self._urgent if not each[1].done()]
         urgent_count = len(batch)
         self._urgent.clear()
+        self._rows_asked = 0
         row_count = 0
         while self._small and row_count < MAX_ROWS_A_COMMIT:
             row_count += self._take(self._small, batch)

@@ -336,7 +336,11 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Store(Protocol):
-    """Durable state. Raises StoreUnavailable when the database is away, Overloaded when too much waits for it."""
+    """Durable state.
+
+    Raises StoreUnavailable when the database is away, and Overloaded, in what customers ask for and in nothing else,
+    when too much of that waits to be written.
+    """
 
     # Jobs
 

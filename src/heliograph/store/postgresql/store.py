@@ -277,7 +277,7 @@ class PostgresqlStore:
         job = stored_job(tuple(row))
         if job.finished_at is not None:
             return Cancelled(job, 0, 0)
-        counts = await self._commits.write(CancelJob(row[2], row[2] + row[3], now))
+        counts = await self._commits.write_asked(CancelJob(row[2], row[2] + row[3], now), job.sms_count)
         after = await self.job(account, job_id)  # None: forgotten in this moment.
         return after and Cancelled(after, counts[ProcessStatus.CANCELED], counts[ProcessStatus.KILL])
 
@@ -529,7 +529,7 @@ class PostgresqlStore:
         return done
 
     async def take_call(self, account: AccountId, limit: RateLimit, now: datetime) -> Quota:
-        return await self._calls.write(TakeCall(account, limit, now))
+        return await self._calls.write_asked(TakeCall(account, limit, now))
 
     # The rest
 

@@ -133,6 +133,12 @@ class SqliteStore:
         self._tell_of_events()
         return result
 
+    async def _write_asked(self, write: Write) -> Any:
+        """The same for what a customer asked for. Raises Overloaded."""
+        result = await self._commits.write_asked(write, row_count(write))
+        self._tell_of_events()
+        return result
+
     def _tell_of_events(self) -> None:
         due_count = self.writer.events.due_count
         if due_count != self._events_told:
@@ -195,7 +201,7 @@ class SqliteStore:
         job = stored_job(row)
         if job.finished_at is not None:
             return Cancelled(job, 0, 0)
-        found = await self._write(CancelJob(account, job_id, now, job.sms_count))
+        found = await self._write_asked(CancelJob(account, job_id, now, job.sms_count))
         if found is None:
             return None
         row, canceled_count, killed_count, recalling = found
@@ -344,11 +350,11 @@ class SqliteStore:
     # The blocklist
 
     async def block(self, account: AccountId, dst: str, now: datetime) -> tuple[BlockedNumber, int]:
-        entry = await self._commits.write(Block(account, dst, now))
+        entry = await self._write_asked(Block(account, dst, now))
         return entry, await self._end_waiting([(account, dst)], now)
 
     async def unblock(self, account: AccountId, dst: str) -> BlockedNumber | None:
-        return await self._commits.write(Unblock(account, dst))
+        return await self._write_asked(Unblock(account, dst))
 
     async def blocked(self, account: AccountId, dst: str) -> BlockedNumber | None:
         rows = self._read(lambda db: db.query("blocked", account, dst), self._reader)
@@ -382,7 +388,7 @@ class SqliteStore:
     # Webhooks
 
     async def add_webhook(self, webhook: Webhook) -> None:
-        await self._commits.write(AddWebhook(webhook))
+        await self._write_asked(AddWebhook(webhook))
 
     async def webhooks(self, account: AccountId) -> list[Webhook]:
         return self._read(lambda db: [webhook_of(row[0]) for row in db.query("webhooks", account)], self._reader)
@@ -394,7 +400,7 @@ class SqliteStore:
         return await self._remove(RemoveWebhook(None, token))
 
     async def _remove(self, remove: RemoveWebhook) -> Webhook | None:
-        removed: tuple[int, Webhook] | None = await self._commits.write(remove)
+        removed: tuple[int, Webhook] | None = await self._write_asked(remove)
         if removed is None:
             return None
         # In steps, as there may be millions; those that are left because we are killed, retention deletes.
@@ -417,7 +423,7 @@ class SqliteStore:
         return await self._read_far(lambda db: failed_events(db, account, webhook, offset, limit))
 
     async def replay_events(self, account: AccountId, webhook: WebhookId, limit: int, now: datetime) -> int | None:
-        return await self._write(ReplayEvents(account, webhook, limit, now))
+        return await self._write_asked(ReplayEvents(account, webhook, limit, now))
 
     async def forget_events(self, happened_before: datetime, limit: int) -> int:
         return await self._commits.write(ForgetEvents(happened_before, limit))
