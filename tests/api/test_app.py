@@ -367,6 +367,26 @@ async def test_a_process_that_stops_or_has_no_database_is_not_ready(service):
     assert (await service.call("GET", "/healthz")).status == 200
 
 
+async def test_whether_the_store_is_ready_is_asked_once_a_second_whoever_asks(service):
+    asked = []
+    failures = [None, StoreUnavailable("the disk is full"), None]
+
+    async def ready():
+        asked.append(service.clock.monotonic())
+        await in_real_time(0)
+        if failure := failures[len(asked) - 1]:
+            raise failure
+
+    service.store.ready = ready
+    for count, status in ((1, 200), (2, 503), (3, 200)):
+        for _ in range(2):
+            replies = await asyncio.gather(*(service.call("GET", "/readyz", auth=None) for _ in range(50)))
+            assert ([reply.status for reply in replies], len(asked)) == ([status] * 50, count)
+        await service.clock.advance(1.1)
+    service.pages.stopping = True
+    assert (await service.call("GET", "/readyz")).json()["status"] == "stopping", "that is known without asking"
+
+
 async def test_where_the_database_is_is_for_the_log_alone(service):
     service.store.failure = StoreUnavailable('can\'t reach db.internal:5432 as user "helio"')
     with structlog.testing.capture_logs() as logs:

@@ -17,6 +17,9 @@ from heliograph.wire.docs import CONTENT_SECURITY_POLICY, docs_page
 from heliograph.wire.openapi import openapi_document
 from heliograph.wire.operations import BASE_PATH
 
+READY_FRESH_S = 1.0
+"""Whether the store is ready is seen by a write, and anybody may ask: an answer holds for so long."""
+
 COUNTS_FRESH_S = 5.0
 """Counting what waits reads all of it, so it is done no more often than this."""
 
@@ -33,6 +36,9 @@ class Pages:
         self._store = store
         self._clock = clock
         self._metrics = metrics
+        self._asking = asyncio.Lock()
+        self._asked_s = float("-inf")
+        self._is_ready = False
         self._counted_s = float("-inf")
         self._counting: asyncio.Task[bool] | None = None
         self._has_counts = False
@@ -59,13 +65,23 @@ class Pages:
         """Whether requests should come here."""
         if self.stopping:
             return _not_ready("stopping", "the service stops; ask another node, or this one again in a moment")
+        async with self._asking:
+            if self._clock.monotonic() - self._asked_s > READY_FRESH_S:
+                self._is_ready = await self._ask()
+                self._asked_s = self._clock.monotonic()
+        if not self._is_ready:
+            return _not_ready("database unavailable", "the database can't be used at the moment; the log says why")
+        return json_answer({"status": "ok"})
+
+    async def _ask(self) -> bool:
+        """Whether the store can be used."""
         try:
             await self._store.ready()
         except StoreUnavailable as error:
             # Where the database is, and whose, is for the log alone: anybody may ask here.
             log.error("api.not_ready", error=str(error))
-            return _not_ready("database unavailable", "the database can't be used at the moment; the log says why")
-        return json_answer({"status": "ok"})
+            return False
+        return True
 
     async def metrics(self) -> Answer:
         """For Prometheus: what this process counts, and what is in the store, if that can be used."""
