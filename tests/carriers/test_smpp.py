@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from heliograph.carriers.interface import Recalled
+from heliograph.carriers.smpp import check
 from heliograph.carriers.smpp.answers import inbound_of, request_of
 from heliograph.carriers.smpp.carrier import SmppCarrier
 from heliograph.carriers.smpp.check import Verdict, check_smsc
@@ -1717,6 +1718,17 @@ async def test_a_check_says_what_came_instead_of_an_answer_to_the_bind(clock, an
     for each in words:
         assert each in text
     assert "ESME_ROK [00000000], No error" not in text
+
+
+async def test_a_check_keeps_so_much_of_what_it_did_not_ask_for(monkeypatch):
+    monkeypatch.setattr(check, "MAX_STRAYS", 0)
+    async with fake_smsc(SystemClock()) as smsc:
+        smsc.bind_answer = lambda _: encode(GenericNack(), 0, 0x03)
+        verdicts, _ = await findings(smsc, response_timeout_s=0.2)
+        assert verdicts == [Verdict.WORKS, Verdict.NO_ANSWER]
+        smsc.bind_answer = lambda sequence: encode(GenericNack(), 0, 0x03) + encode(BindTransceiverResp(), sequence)
+        verdicts, _ = await findings(smsc)
+        assert verdicts[:2] == [Verdict.WORKS] * 2, "answers are heard all the same"
 
 
 # ---- the log

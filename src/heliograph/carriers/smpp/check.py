@@ -39,6 +39,9 @@ class Finding:
     remedy: str = ""
 
 
+MAX_STRAYS = 1000
+"""What else than answers is kept until it is looked at: an SMSC may say anything, in any number."""
+
 _Events: TypeAlias = "asyncio.Queue[session.Event | None]"
 """What the session told; None when the connection has ended."""
 
@@ -55,10 +58,15 @@ async def check_smsc(smsc: Smsc, clock: Clock) -> AsyncGenerator[Finding]:
 
 
 async def _check_bind(smsc: Smsc, mode: type[Bind], clock: Clock) -> AsyncGenerator[Finding]:
-    events: _Events = asyncio.Queue()
+    events: _Events = asyncio.Queue()  # Of answers there are no more than we ask; of the rest MAX_STRAYS.
+
+    def deliver(_: Link, event: session.Event) -> None:
+        if isinstance(event, _ANSWERS) or events.qsize() < MAX_STRAYS:
+            events.put_nowait(event)
+
     settings = replace(smsc.session, enquire_after_s=_NOT_MEANWHILE_S, inactivity_s=None)
     try:
-        link = await connect(smsc, lambda: Link(settings, clock, lambda _, event: events.put_nowait(event)))
+        link = await connect(smsc, lambda: Link(settings, clock, deliver))
     except OSError as error:
         yield _no_connection(smsc, error)
         return
@@ -122,7 +130,7 @@ async def _next(
     while (event := await events.get()) is not None:
         if isinstance(event, wanted):
             return event
-        if strays is not None:
+        if strays is not None and len(strays) < MAX_STRAYS:
             strays.append(event)
     return None
 
@@ -200,6 +208,14 @@ def _no_connection(smsc: Smsc, error: OSError) -> Finding:
     return Finding(verdict, connect_fault(smsc, error), connect_remedy(error))
 
 
+_ANSWERS: Final = (
+    session.Bound,
+    session.BindRefused,
+    session.Answered,
+    session.Unanswered,
+    session.Unbound,
+    session.LinkLost,
+)
 _NOT_MEANWHILE_S: Final = 3600.0
 _GOING: Final = (State.CLOSED, State.UNBINDING)
 _LOOK_EVERY_S: Final = 0.01
