@@ -2,10 +2,12 @@
 
 import pytest
 
+from heliograph.flow import webhooks as flow
 from heliograph.jobs.accounts import AccountId
 from heliograph.jobs.webhooks import MAX_WEBHOOKS
 from heliograph.store.interface import EventGivenUp, WebhookGone
 from heliograph.store.memory import MemoryStore
+from heliograph.wire.operations import REPLAY_WEBHOOK
 from tests.fakes.builders import after
 from tests.fakes.clock import ManualClock
 from tests.fakes.service import Service, a_job, basic
@@ -182,6 +184,27 @@ async def test_failures_are_listed_and_replayed(service):
         assert (reply.status, reply.json()) == (200, {"id": webhook, "replayed": replayed})
     assert (await service.get(f"/webhooks/{webhook}/failures")).json() == []
     assert len(await service.store.lease_events(10, 10, {}, after(60), after(0))) == 1
+
+
+async def test_one_call_replays_so_many_failures_and_says_how_many(service, monkeypatch):
+    webhook = await a_failure(service)
+    left = 2500
+
+    async def replay_events(account, webhook, limit, now):
+        nonlocal left
+        replayed = min(left, limit)
+        left -= replayed
+        return replayed
+
+    service.store.replay_events = replay_events
+    monkeypatch.setattr(flow, "REPLAY_STEPS", 2)
+    for replayed in (2000, 500, 0):
+        reply = await service.call("POST", f"/rest/v1/webhooks/{webhook}/replay")
+        assert (reply.status, reply.json()["replayed"]) == (200, replayed)
+
+
+async def test_what_the_description_says_of_how_many_are_replayed_is_so():
+    assert f" {flow.REPLAYED_AT_ONCE * flow.REPLAY_STEPS} at most" in REPLAY_WEBHOOK.description
 
 
 async def test_a_disabled_webhook_says_so(service):

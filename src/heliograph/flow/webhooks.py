@@ -13,6 +13,8 @@ from heliograph.store.interface import Store
 
 REPLAYED_AT_ONCE = 1000
 """How many events one step of replaying lets fall due: in tens of milliseconds."""
+REPLAY_STEPS = 20
+"""How many steps one call takes at most: so it is answered in seconds, however much was given up."""
 
 
 class Webhooks:
@@ -63,15 +65,19 @@ class Webhooks:
         return found
 
     async def replay(self, account: Account, webhook: str) -> int:
-        """Try again what was given up, and enable the webhook if it was disabled; how much. Raises WebhookUnknown."""
+        """Try again what was given up, and enable the webhook if it was disabled; how much.
+
+        It is REPLAYED_AT_ONCE * REPLAY_STEPS at most, then there may be more. Raises WebhookUnknown.
+        """
         total = 0
-        while True:
+        for _ in range(REPLAY_STEPS):
             count = await self._store.replay_events(account.id, WebhookId(webhook), REPLAYED_AT_ONCE, self._clock.now())
             if count is None:
                 raise _unknown()
             total += count
             if count < REPLAYED_AT_ONCE:
-                return total
+                break
+        return total
 
 
 def _unknown() -> WebhookUnknown:

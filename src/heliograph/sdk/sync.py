@@ -346,7 +346,10 @@ class Client:
         return self._each(calls.list_webhook_failures(webhook_id), limit)
 
     def replay_webhook(self, webhook_id: str) -> int:
-        """Have all its failures tried again, and a disabled webhook enabled; how many. Raises NotFound."""
+        """Have its failures tried again, and a disabled webhook enabled; how many: of 20000 there may be more.
+
+        Raises NotFound.
+        """
         return self.call(calls.replay_webhook(webhook_id))
 
     # How calls are made

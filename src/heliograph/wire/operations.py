@@ -427,8 +427,9 @@ REPLAY_WEBHOOK = Operation(
     method="POST",
     path="/webhooks/{id}/replay",
     summary="Replay webhook failures",
-    description="Tries all failures of a webhook again, as if for the first time. A webhook that was disabled because "
-    "it answered 410 is enabled again, and told what has been waiting.",
+    description="Tries the failures of a webhook again, as if for the first time, 20000 at most: after as many, call "
+    "it again for the rest. A webhook that was disabled because it answered 410 is enabled again, and told what has "
+    "been waiting.",
     group=Group.WEBHOOKS,
     response=ReplayReport,
     path_parameters=(WEBHOOK_ID,),
