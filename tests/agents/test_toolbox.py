@@ -3,8 +3,8 @@
 import pytest
 import structlog
 
-from heliograph.agents.toolbox import PARSE_ASIDE_RECIPIENTS, Toolbox, ToolFailed
-from heliograph.flow.accept import Acceptor
+from heliograph.agents.toolbox import Toolbox, ToolFailed
+from heliograph.flow.accept import PLAN_ASIDE_RECIPIENTS, Acceptor
 from heliograph.flow.cancel import Canceller
 from heliograph.flow.reports import Reports
 from heliograph.jobs.accounts import AccountId, McpAccess
@@ -102,8 +102,8 @@ async def test_a_preview_says_what_would_be_refused(agent):
 
 
 async def test_a_preview_shows_the_first_of_many(agent):
-    answer = await agent.use("preview_sms", text="Hello", recipients=numbers(PARSE_ASIDE_RECIPIENTS + 1))
-    assert (answer["smsCount"], len(answer["recipients"])) == (PARSE_ASIDE_RECIPIENTS + 1, DEFAULT_SHOWN)
+    answer = await agent.use("preview_sms", text="Hello", recipients=numbers(PLAN_ASIDE_RECIPIENTS + 1))
+    assert (answer["smsCount"], len(answer["recipients"])) == (PLAN_ASIDE_RECIPIENTS + 1, DEFAULT_SHOWN)
 
 
 async def test_a_call_that_is_repeated_sends_once(agent):
@@ -160,7 +160,7 @@ async def test_what_is_wrong_with_arguments_is_told_line_by_line(agent):
 
 
 async def test_many_numbers_are_read_aside(agent):
-    many = numbers(PARSE_ASIDE_RECIPIENTS + 1)
+    many = numbers(PLAN_ASIDE_RECIPIENTS + 1)
     rich = an_account(id=1, mcp=McpAccess(key_hash="", sms_per_hour=1000))
     sent = await agent.use("send_sms", rich, text="Hello", recipients=many)
     assert (await agent.use("get_job", rich, jobId=sent["jobId"]))["smsCount"] == len(many)

@@ -7,7 +7,7 @@ from typing import cast
 
 import structlog
 
-from heliograph.flow.accept import Acceptor
+from heliograph.flow.accept import PLAN_ASIDE_RECIPIENTS, Acceptor, is_large
 from heliograph.flow.cancel import Canceller
 from heliograph.flow.reports import Reports
 from heliograph.jobs.accounts import Account
@@ -33,9 +33,6 @@ from heliograph.wire.tool_calls import (
     summary_answer,
 )
 from heliograph.wire.tools import Json, Tool
-
-PARSE_ASIDE_RECIPIENTS = 200
-"""Numbers take tens of microseconds each to read: more of them would hold up everybody else's requests."""
 
 log = structlog.get_logger()
 
@@ -85,8 +82,9 @@ class Toolbox:
         return sent(added.job_id, already_accepted=not added.is_new)
 
     async def preview_sms(self, account: Account, arguments: Mapping[str, object]) -> Json:
-        preview = await self._acceptor.preview(await _read(arguments, account), account)
-        if len(preview.plan.sms) > PARSE_ASIDE_RECIPIENTS:
+        request = await _read(arguments, account)
+        preview = await self._acceptor.preview(request, account)
+        if is_large(request):
             return await asyncio.to_thread(preview_answer, preview)
         return preview_answer(preview)
 
@@ -105,7 +103,7 @@ class Toolbox:
 
 async def _read(arguments: Mapping[str, object], account: Account) -> JobRequest:
     recipients = arguments.get("recipients")
-    if isinstance(recipients, list) and len(cast("list[object]", recipients)) > PARSE_ASIDE_RECIPIENTS:
+    if isinstance(recipients, list) and len(cast("list[object]", recipients)) > PLAN_ASIDE_RECIPIENTS:
         return await asyncio.to_thread(parse_send, arguments, account)
     return parse_send(arguments, account)
 
