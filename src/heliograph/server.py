@@ -364,10 +364,10 @@ async def check_carrier(settings: Settings, name: str) -> AsyncGenerator[Finding
 
 def _version() -> VersionInfoResponse:
     major, minor, build = (int(number) for number in heliograph.__version__.split(".")[:3])
-    built_at = datetime.fromtimestamp(Path(heliograph.__file__).stat().st_mtime, UTC)
+    installed_at = datetime.fromtimestamp(Path(heliograph.__file__).stat().st_mtime, UTC)
     return VersionInfoResponse(
         build_number=build,
-        build_timestamp=format_instant(built_at),
+        build_timestamp=format_instant(installed_at),
         major_version=major,
         minor_version=minor,
         version_info=f"heliograph {heliograph.__version__}",

@@ -561,7 +561,7 @@ class VersionInfoResponse(msgspec.Struct, frozen=True, rename="camel"):
     """What is running."""
 
     build_number: Annotated[int, Meta(description="Number of the build within the minor version.")]
-    build_timestamp: Annotated[str, _timestamped("When it was built.")]
+    build_timestamp: Annotated[str, _timestamped("When this version was installed.")]
     major_version: Annotated[int, Meta(description="Major version.")]
     minor_version: Annotated[int, Meta(description="Minor version.")]
     version_info: Annotated[str, Meta(description="Program and version.")]
