@@ -6,6 +6,7 @@ import pytest
 import structlog
 
 from heliograph.jobs.accounts import AccountId
+from heliograph.jobs.errors import Overloaded
 from heliograph.jobs.webhooks import EventType
 from heliograph.webhooks import sender
 from heliograph.webhooks.retrying import RetryPolicy
@@ -118,6 +119,20 @@ async def test_a_flow_that_is_not_there_any_more_is_forgotten(here, status):
     await here.clock.advance(24 * HOUR_S)
     assert len(here.receivers.posts[webhook.url]) == 1
     assert await here.store.inner.webhooks(AccountId(1)) == []
+
+
+async def test_a_flow_that_cannot_be_forgotten_at_the_moment_is_told_nothing_more(here):
+    async def remove_webhook(account, webhook):
+        raise Overloaded("more is asked for than can be written", 1)
+
+    here.store.remove_webhook = remove_webhook
+    webhook, other = await here.webhook(token="t"), await here.webhook("https://example.com/other")
+    here.receivers.scripts[webhook.url] = lambda _: refused(410)
+    await here.start()
+    await here.finish_job(5)
+    await here.clock.advance(24 * HOUR_S)
+    assert len(here.receivers.posts[webhook.url]) == 1
+    assert here.figures(other).startswith("6 events")
 
 
 async def test_a_removed_webhook_is_told_nothing_more(here):

@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from heliograph.clock import Clock
-from heliograph.jobs.errors import StoreUnavailable
+from heliograph.jobs.errors import Overloaded, StoreUnavailable
 from heliograph.jobs.webhooks import event_id
 from heliograph.metrics import Metrics
 from heliograph.store.interface import (
@@ -155,7 +155,7 @@ class Sender:
         if due.webhook.is_trigger:  # There is no flow any more that could ever ask for what is kept.
             try:
                 await self._store.remove_webhook(due.webhook.account, due.webhook.id)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, Overloaded) as error:
                 log.error("webhooks.store_unavailable", error=str(error))  # Disabled it is, and told nothing.
 
     async def _record(self, settlements: list[Settlement]) -> None:
