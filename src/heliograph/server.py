@@ -7,8 +7,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import assert_never
@@ -78,6 +79,8 @@ LEASE_MARGIN_S = 30.0
 """Beyond the longest wait for an answer: a lease must not run out while its holder is alive and waiting."""
 LAST_WORDS_S = 1.0
 """How long it may take to record what carriers told while they ended."""
+START_POLL_S = 0.01
+"""How often to look whether connections are taken: uvicorn tells nobody when they are, which is in milliseconds."""
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
 
@@ -96,7 +99,7 @@ async def serve(
     Raises SettingsInvalid when it can't listen as it should, StoreUnavailable when the database can't be used.
     """
     _configure_logs(settings.server.log_format)
-    clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
+    clock, ids = SystemClock(), RandomIds()
     stopping, hurry = stop or asyncio.Event(), asyncio.Event()
     with _listen(settings.server.listen) as listener:
         async with open_store(settings.database, clock.now()) as store:
@@ -104,100 +107,62 @@ async def serve(
                 await _make_demo_account(store, ids)
             _warn(settings)
             with _signals(stopping, hurry):
-                await _run(settings, store, listener, clock, ids, metrics, stopping, hurry, started)
+                process = _Process(settings, store, clock, ids, Metrics())
+                await _run(process, listener, stopping, hurry, started)
     log.info("server.stopped")
 
 
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """What everything in a process works with."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    ids: Ids
+    metrics: Metrics
+
+
+@dataclass(slots=True)
+class _Dispatching:
+    """What is running of a process that dispatches. draining: what has to end in order, before its tasks are ended."""
+
+    binds: Binds
+    carriers: "list[asyncio.Task[None]]" = field(default_factory=list)
+    steps: "list[asyncio.Task[None]]" = field(default_factory=list)
+    draining: list[Dispatcher | Sender | StandIns] = field(default_factory=list)
+
+
 async def _run(
-    settings: Settings,
-    store: Store,
+    process: _Process,
     listener: socket.socket,
-    clock: Clock,
-    ids: Ids,
-    metrics: Metrics,
     stopping: asyncio.Event,
     hurry: asyncio.Event,
     started: Callable[[str], None] | None,
 ) -> None:
-    pages = Pages(store, clock, metrics, heliograph.__version__)
-    agents = _agents(settings, store, clock, ids, metrics)
-    web = _WebServer(_web_config(settings, _api(settings, store, clock, ids, metrics, pages, agents)))
-    pacers = {carrier.name: _pacer(carrier) for carrier in settings.carriers}
-    node = f"{socket.gethostname()} {os.getpid()} {ids.number(1 << 32):08x}"
-    binds = _binds(settings, store, clock, node, pacers)
-    carriers = [_carrier(settings, carrier, binds, clock, ids) for carrier in settings.carriers]
-    draining: list[Dispatcher | Sender | StandIns] = []
-    binding: list[asyncio.Task[None]] = []
+    settings, store, clock = process.settings, process.store, process.clock
+    pages = Pages(store, clock, process.metrics, heliograph.__version__)
+    # One of each for programs and agents: a key that is under way for the one is busy for the other.
+    acceptor = Acceptor(store, settings.routing(), clock, process.ids, process.metrics)
+    canceller, reports = Canceller(store, clock, process.metrics), Reports(store)
+    agents = Agents(Toolbox(acceptor, canceller, reports), heliograph.__version__)
+    web = _WebServer(_web_config(settings, _api(process, acceptor, canceller, reports, pages, agents)))
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(web.serve(sockets=[listener]), name="http")
+        retention = settings.retention
+        forgetting = forget_old_jobs(store, clock, days=retention.days, text_days=retention.text_days)
         running = [
-            tasks.create_task(
-                forget_old_jobs(store, clock, days=settings.retention.days, text_days=settings.retention.text_days),
-                name="retention",
-            ),
+            tasks.create_task(forgetting, name="retention"),
             tasks.create_task(agents.run(), name="agents"),
         ]
-        if Role.DISPATCH in settings.server.roles:
-            running.append(tasks.create_task(binds.run(), name="binds"))
-            for carrier, carrier_settings in zip(carriers, settings.carriers, strict=True):
-                dispatcher = Dispatcher(
-                    carrier,
-                    store,
-                    clock,
-                    metrics,
-                    policy=settings.retry_policy(carrier_settings),
-                    pacer=pacers[carrier.name],
-                    lease_s=settings.response_timeout(carrier_settings) + LEASE_MARGIN_S,
-                    carriers=carriers,
-                    express_share=carrier_settings.express_reserve if isinstance(carrier_settings, SmppSettings) else 0,
-                )
-                draining.append(dispatcher)
-                binding.append(tasks.create_task(carrier.run(), name=f"carrier {carrier.name}"))
-                running += [
-                    tasks.create_task(dispatcher.run(), name=f"dispatch {carrier.name}"),
-                    tasks.create_task(follow_receipts(carrier, store, clock, metrics), name=f"receipts {carrier.name}"),
-                ]
-                if isinstance(carrier, RecallingCarrier) and carrier.can_recall:
-                    lease_s = settings.response_timeout(carrier_settings) + LEASE_MARGIN_S
-                    recaller = Recaller(carrier, store, clock, lease_s=lease_s)
-                    running.append(tasks.create_task(recaller.run(), name=f"recalls {carrier.name}"))
-                if isinstance(carrier, PromisingCarrier):
-                    promising = keep_promises(carrier, store, clock)
-                    running.append(tasks.create_task(promising, name=f"promises {carrier.name}"))
-                if isinstance(carrier, InboundCarrier):
-                    following = follow_inbound(carrier, store, clock, ids, metrics, settings.inbound_owners())
-                    running.append(tasks.create_task(following, name=f"inbound {carrier.name}"))
-            running.append(tasks.create_task(give_up_missing_parts(store, clock, metrics), name="inbound"))
-            passing_on = pass_on_lookalikes(store, clock, ids, metrics, settings.inbound_owners())
-            running.append(tasks.create_task(passing_on, name="lookalikes"))
-            stand_ins = StandIns(
-                store,
-                clock,
-                node,
-                [carrier.name for carrier in carriers],
-                lambda name: Dispatcher(
-                    MissingCarrier(name),
-                    store,
-                    clock,
-                    metrics,
-                    policy=RetryPolicy(unreachable_is_error=False),
-                    pacer=Pacer(None),
-                    lease_s=LEASE_MARGIN_S,
-                    carriers=carriers,
-                ),
-            )
-            draining.append(stand_ins)
-            running.append(tasks.create_task(stand_ins.run(), name="stand-ins"))
-            sender = _sender(settings, store, clock, metrics)
-            draining.append(sender)
-            running.append(tasks.create_task(sender.run(), name="webhooks"))
+        dispatching = _start_dispatching(process, tasks) if Role.DISPATCH in settings.server.roles else None
         if Role.API in settings.server.roles and any(_lets_agents_in(each) for each in await store.accounts()):
             await agents.start()
         # What is there now stays: the collector needn't look at it again and again.
         gc.collect()
         gc.freeze()
         while not (web.started or serving.done()):
-            await clock.sleep(0.01)
+            await clock.sleep(START_POLL_S)
         url = _url(settings.server, listener)
         log.info("server.started", url=url, roles=[role.value for role in settings.server.roles])
         if started is not None:
@@ -209,20 +174,88 @@ async def _run(
             await clock.wait(hurry, settings.server.shutdown_delay)
         web.should_exit = True
         await serving
-        timeout_s = settings.server.shutdown_timeout
-        for each, missing in zip(
-            draining, await asyncio.gather(*(each.drain(timeout_s) for each in draining)), strict=True
-        ):
-            if missing and isinstance(each, Dispatcher):
-                log.warning("server.unanswered", segment_count=missing)
-            elif missing:
-                log.warning("server.unanswered", event_count=missing)
-        if binding:
-            # Each SMSC is told farewell first: what it answers even then is recorded still.
-            await _cancelled(binding)
-            await asyncio.gather(*(each.drain(LAST_WORDS_S) for each in draining if isinstance(each, Dispatcher)))
+        if dispatching is not None:
+            await _stop_dispatching(dispatching, settings.server.shutdown_timeout)
         await _cancelled(running)
-        await binds.give_back()
+
+
+def _start_dispatching(process: _Process, tasks: asyncio.TaskGroup) -> _Dispatching:
+    settings, store, clock, metrics = process.settings, process.store, process.clock, process.metrics
+    node = f"{socket.gethostname()} {os.getpid()} {process.ids.number(1 << 32):08x}"
+    pacers = {carrier.name: _pacer(carrier) for carrier in settings.carriers}
+    binds = _binds(settings, store, clock, node, pacers)
+    carriers = [_carrier(settings, carrier, binds, clock, process.ids) for carrier in settings.carriers]
+    dispatching = _Dispatching(binds)
+
+    def run(name: str, step: Coroutine[None, None, None]) -> None:
+        dispatching.steps.append(tasks.create_task(step, name=name))
+
+    run("binds", binds.run())
+    for carrier, carrier_settings in zip(carriers, settings.carriers, strict=True):
+        lease_s = settings.response_timeout(carrier_settings) + LEASE_MARGIN_S
+        dispatcher = Dispatcher(
+            carrier,
+            store,
+            clock,
+            metrics,
+            policy=settings.retry_policy(carrier_settings),
+            pacer=pacers[carrier.name],
+            lease_s=lease_s,
+            carriers=carriers,
+            express_share=carrier_settings.express_reserve if isinstance(carrier_settings, SmppSettings) else 0,
+        )
+        dispatching.draining.append(dispatcher)
+        dispatching.carriers.append(tasks.create_task(carrier.run(), name=f"carrier {carrier.name}"))
+        run(f"dispatch {carrier.name}", dispatcher.run())
+        run(f"receipts {carrier.name}", follow_receipts(carrier, store, clock, metrics))
+        if isinstance(carrier, RecallingCarrier) and carrier.can_recall:
+            run(f"recalls {carrier.name}", Recaller(carrier, store, clock, lease_s=lease_s).run())
+        if isinstance(carrier, PromisingCarrier):
+            run(f"promises {carrier.name}", keep_promises(carrier, store, clock))
+        if isinstance(carrier, InboundCarrier):
+            owners = settings.inbound_owners()
+            run(f"inbound {carrier.name}", follow_inbound(carrier, store, clock, process.ids, metrics, owners))
+    run("inbound", give_up_missing_parts(store, clock, metrics))
+    run("lookalikes", pass_on_lookalikes(store, clock, process.ids, metrics, settings.inbound_owners()))
+    stand_ins = _stand_ins(process, node, carriers)
+    dispatching.draining.append(stand_ins)
+    run("stand-ins", stand_ins.run())
+    sender = _sender(settings, store, clock, metrics)
+    dispatching.draining.append(sender)
+    run("webhooks", sender.run())
+    return dispatching
+
+
+def _stand_ins(process: _Process, node: str, carriers: Sequence[Carrier]) -> StandIns:
+    def dispatcher_of(name: str) -> Dispatcher:
+        return Dispatcher(
+            MissingCarrier(name),
+            process.store,
+            process.clock,
+            process.metrics,
+            policy=RetryPolicy(unreachable_is_error=False),
+            pacer=Pacer(None),
+            lease_s=LEASE_MARGIN_S,
+            carriers=carriers,
+        )
+
+    return StandIns(process.store, process.clock, node, [carrier.name for carrier in carriers], dispatcher_of)
+
+
+async def _stop_dispatching(dispatching: _Dispatching, timeout_s: float) -> None:
+    """Lease nothing more, wait for answers, say farewell, and end; timeout_s: how long to wait for answers."""
+    draining = dispatching.draining
+    missing_counts = await asyncio.gather(*(each.drain(timeout_s) for each in draining))
+    for each, missing_count in zip(draining, missing_counts, strict=True):
+        if missing_count and isinstance(each, Dispatcher):
+            log.warning("server.unanswered", segment_count=missing_count)
+        elif missing_count:
+            log.warning("server.unanswered", event_count=missing_count)
+    # Each SMSC is told farewell first: what it answers even then is recorded still.
+    await _cancelled(dispatching.carriers)
+    await asyncio.gather(*(each.drain(LAST_WORDS_S) for each in draining if isinstance(each, Dispatcher)))
+    await _cancelled(dispatching.steps)
+    await dispatching.binds.give_back()
 
 
 async def _cancelled(tasks: Collection["asyncio.Task[None]"]) -> None:
@@ -245,13 +278,12 @@ class _WebServer(uvicorn.Server):
 
 
 def _api(
-    settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics, pages: Pages, agents: Agents
+    process: _Process, acceptor: Acceptor, canceller: Canceller, reports: Reports, pages: Pages, agents: Agents
 ) -> Api:
-    acceptor = Acceptor(store, settings.routing(), clock, ids, metrics)
-    canceller = Canceller(store, clock, metrics)
+    settings, store, clock, metrics = process.settings, process.store, process.clock, process.metrics
     blocklist = Blocklist(store, clock, metrics)
-    webhooks = Webhooks(store, clock, ids, allow_private=settings.webhooks.allow_private)
-    arrivals, reports, searches = Arrivals(store, clock), Reports(store), Searches(store)
+    webhooks = Webhooks(store, clock, process.ids, allow_private=settings.webhooks.allow_private)
+    arrivals, searches = Arrivals(store, clock), Searches(store)
     handlers = Handlers(acceptor, canceller, reports, searches, blocklist, webhooks, arrivals, clock, _version())
     serves_api = Role.API in settings.server.roles
     authenticator = Authenticator(store, clock)
@@ -373,12 +405,6 @@ def _version() -> VersionInfoResponse:
         version_info=f"heliograph {heliograph.__version__}",
         message="SMS for Applications REST API v1",
     )
-
-
-def _agents(settings: Settings, store: Store, clock: Clock, ids: Ids, metrics: Metrics) -> Agents:
-    acceptor = Acceptor(store, settings.routing(), clock, ids, metrics)
-    toolbox = Toolbox(acceptor, Canceller(store, clock, metrics), Reports(store))
-    return Agents(toolbox, heliograph.__version__)
 
 
 def _lets_agents_in(account: Account) -> bool:
