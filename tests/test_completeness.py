@@ -8,7 +8,8 @@ import pytest
 
 from heliograph.api.handlers import Handlers
 from heliograph.api.problems import answer_to
-from heliograph.config import SECTIONS, settings_in, variable_of
+from heliograph.config.describing import settings_in, variable_of
+from heliograph.config.settings import SECTIONS
 from heliograph.jobs import errors
 from heliograph.jobs.errors import FieldFault, HeliographError, Overloaded, RequestInvalid
 from heliograph.jobs.options import OPTIONS

@@ -6,24 +6,16 @@ from typing import cast
 
 import msgspec
 
-from heliograph.config import (
-    FLAGS,
-    SECTIONS,
-    InboundSettings,
-    NumberTypeSettings,
-    RouteSettings,
-    SandboxSettings,
-    Setting,
-    SmppSettings,
-    SqliteUrl,
-    settings_in,
-    variable_of,
-)
+from heliograph.config.addresses import SqliteUrl
+from heliograph.config.carriers import NumberTypeSettings, SandboxSettings, SmppSettings
+from heliograph.config.describing import Setting, settings_in, variable_of
+from heliograph.config.reading import FLAGS
+from heliograph.config.settings import SECTIONS, InboundSettings, RouteSettings
 
 PATH = "docs/reference/settings.md"
 
 INTRODUCTION = """\
-<!-- Generated from src/heliograph/config.py by `make golden`; change it there. -->
+<!-- Generated from src/heliograph/config/settings.py and carriers.py by `make golden`; change it there. -->
 
 # Settings
 

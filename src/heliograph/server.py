@@ -33,17 +33,10 @@ from heliograph.carriers.sandbox import Sandbox
 from heliograph.carriers.smpp.carrier import SmppCarrier
 from heliograph.carriers.smpp.check import Finding, Verdict, check_smsc
 from heliograph.clock import Clock, SystemClock
-from heliograph.config import (
-    Address,
-    CarrierSettings,
-    LogFormat,
-    Role,
-    SandboxSettings,
-    ServerSettings,
-    Settings,
-    SmppSettings,
-    open_store,
-)
+from heliograph.config.addresses import Address
+from heliograph.config.carriers import CarrierSettings, SandboxSettings, SmppSettings
+from heliograph.config.settings import LogFormat, Role, ServerSettings, Settings
+from heliograph.databases import open_store
 from heliograph.flow.accept import Acceptor
 from heliograph.flow.arrivals import Arrivals
 from heliograph.flow.binds import Binds

@@ -12,7 +12,9 @@ from heliograph import __version__
 from heliograph.cli.exits import EXIT_MEANINGS, Exit
 from heliograph.cli.main import run
 from heliograph.clock import SystemClock
-from heliograph.config import DatabaseSettings, SqliteUrl, open_store
+from heliograph.config.addresses import SqliteUrl
+from heliograph.config.settings import DatabaseSettings
+from heliograph.databases import open_store
 from heliograph.jobs.accounts import OnUnknown, RateLimit
 from heliograph.jobs.options import OPTIONS, JobOptions
 from tools import command_line_reference

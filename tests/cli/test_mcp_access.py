@@ -10,7 +10,9 @@ from heliograph.api.keys import is_key, name_in_key
 from heliograph.cli.exits import Exit
 from heliograph.cli.main import run
 from heliograph.clock import SystemClock
-from heliograph.config import DatabaseSettings, SqliteUrl, open_store
+from heliograph.config.addresses import SqliteUrl
+from heliograph.config.settings import DatabaseSettings
+from heliograph.databases import open_store
 from heliograph.jobs.accounts import DEFAULT_SMS_PER_HOUR
 
 

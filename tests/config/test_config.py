@@ -5,18 +5,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from heliograph.config import (
-    SECTIONS,
-    Address,
-    LogFormat,
-    Role,
-    Settings,
-    SmppSettings,
-    SqliteUrl,
-    load_settings,
-    settings_in,
-    variable_of,
-)
+from heliograph.config.addresses import Address, SqliteUrl
+from heliograph.config.carriers import SmppSettings
+from heliograph.config.describing import settings_in, variable_of
+from heliograph.config.reading import load_settings
+from heliograph.config.settings import SECTIONS, LogFormat, Role, Settings
 from heliograph.jobs.errors import SettingsInvalid
 from heliograph.jobs.routing import OwnAlphabet
 from heliograph.smpp.pdus import BindReceiver, BindTransmitter

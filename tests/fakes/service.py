@@ -16,7 +16,7 @@ from heliograph.api.app import Api
 from heliograph.api.auth import Authenticator, hash_password
 from heliograph.api.handlers import Handlers
 from heliograph.api.pages import Pages
-from heliograph.config import load_settings
+from heliograph.config.reading import load_settings
 from heliograph.flow.accept import Acceptor
 from heliograph.flow.arrivals import Arrivals
 from heliograph.flow.blocklist import Blocklist

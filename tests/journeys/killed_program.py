@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import heliograph.server
 from heliograph.cli.main import run
-from heliograph.config import open_store
+from heliograph.databases import open_store
 from heliograph.store.interface import Submitted
 
 STEPS = {

@@ -15,7 +15,9 @@ from mcp.shared.exceptions import MCPError
 
 from heliograph.api.keys import hash_key, new_key
 from heliograph.clock import SystemClock
-from heliograph.config import DatabaseSettings, SqliteUrl, open_store
+from heliograph.config.addresses import SqliteUrl
+from heliograph.config.settings import DatabaseSettings
+from heliograph.databases import open_store
 from heliograph.jobs.accounts import McpAccess, RateLimit
 from heliograph.wire.tools import INSTRUCTIONS, TOOLS
 from tests.fakes.builders import NOW, an_account

@@ -9,7 +9,9 @@ import asyncpg
 import msgspec
 import pytest
 
-from heliograph.config import DatabaseSettings, SqliteUrl, copy_database
+from heliograph.config.addresses import SqliteUrl
+from heliograph.config.settings import DatabaseSettings
+from heliograph.databases import copy_database
 from heliograph.jobs.accounts import AccountId, RateLimit
 from heliograph.jobs.errors import JobDuplicate, OutcomeUnknown, SettingsInvalid, StoreUnavailable
 from heliograph.jobs.inbound import NOBODY

@@ -25,7 +25,8 @@ from heliograph.cli.option_flags import OptionFlags, given_options
 from heliograph.cli.passwords import password_from_stdin
 from heliograph.cli.service_flags import StoreFlags
 from heliograph.clock import SystemClock
-from heliograph.config import open_store, suggestion
+from heliograph.config.wording import suggestion
+from heliograph.databases import open_store
 from heliograph.ids import RandomIds
 from heliograph.jobs.accounts import Account, AccountId, McpAccess, OnUnknown, RateLimit
 from heliograph.jobs.addresses import is_country

@@ -10,7 +10,8 @@ from cyclopts import App, Parameter
 from heliograph.cli.examples import examples
 from heliograph.cli.exits import Exit, tell
 from heliograph.cli.service_flags import ConfigFlag
-from heliograph.config import Settings, load_settings
+from heliograph.config.reading import load_settings
+from heliograph.config.settings import Settings
 
 app = App(name="carrier", help="Look into the carriers of the configuration.")
 

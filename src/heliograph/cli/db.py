@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from heliograph.cli.examples import examples
 from heliograph.cli.service_flags import StoreFlags
 from heliograph.clock import SystemClock
-from heliograph.config import SqliteUrl, copy_database, upgrade_schema
+from heliograph.config.addresses import SqliteUrl
+from heliograph.databases import copy_database, upgrade_schema
 
 app = App(name="db", help="Look after the database.")
 

@@ -22,7 +22,9 @@ from heliograph.cli.event_loop import run_fast
 from heliograph.cli.examples import examples
 from heliograph.cli.exits import CommandFailed, Exit
 from heliograph.clock import SystemClock
-from heliograph.config import Address, DatabaseSettings, ServerSettings, Settings, SqliteUrl, open_store
+from heliograph.config.addresses import Address, SqliteUrl
+from heliograph.config.settings import DatabaseSettings, ServerSettings, Settings
+from heliograph.databases import open_store
 from heliograph.gsm.segmentation import Encoding, segment
 from heliograph.gsm.transliteration import Carried, InvalidCharacters, carry
 from heliograph.ids import RandomIds

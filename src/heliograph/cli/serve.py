@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from heliograph.cli.event_loop import run_fast
 from heliograph.cli.examples import examples
 from heliograph.cli.service_flags import ConfigFlag, DatabaseFlag
-from heliograph.config import load_settings
+from heliograph.config.reading import load_settings
 
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep the interpreter's lock while another waits for it.

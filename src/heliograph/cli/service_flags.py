@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from heliograph.config import Settings, load_settings
+from heliograph.config.reading import load_settings
+from heliograph.config.settings import Settings
 
 DatabaseFlag = Annotated[
     str | None,

@@ -1,0 +1,1 @@
+"""The settings of an installation: what there are, and where they come from."""
