@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from heliograph.api.handlers import Handlers
 from heliograph.api.problems import answer_to
 from heliograph.config.describing import settings_in, variable_of
-from heliograph.config.settings import SECTIONS
+from heliograph.config.settings import SECTIONS, InboundSettings, RouteSettings, SandboxSettings, SmppSettings
 from heliograph.jobs import errors
 from heliograph.jobs.errors import FieldFault, HeliographError, Overloaded, RequestInvalid
 from heliograph.jobs.options import OPTIONS
@@ -41,8 +42,8 @@ def test_an_operation_is_handled_described_and_shown(operation):
     assert operation in Handlers(*[None] * (len(inspect.signature(Handlers).parameters))).by_operation
     assert operation.name in json.dumps(OPENAPI)
     assert operation.summary in API_REFERENCE
-    path = (BASE_PATH + operation.path).partition("{")[0]
-    assert f"{operation.method} {path}" in EXCHANGES
+    path = re.sub(r"\\{\w+\\}", r"[^/? ]+", re.escape(BASE_PATH + operation.path))
+    assert re.search(rf"^{operation.method} {path}/?[? ]", EXCHANGES, re.MULTILINE)
 
 
 @pytest.mark.parametrize("pair", MEANINGS, ids=lambda pair: f"{pair[0].value}-{pair[1].value}")
@@ -80,14 +81,47 @@ def test_a_tool_is_described_and_an_agent_uses_it(tool):
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_setting_is_documented_with_its_variable(section):
-    for key in settings_in(SECTIONS[section]):
-        assert f"`{key}`" in SETTINGS_REFERENCE
-        assert variable_of(section, key) in SETTINGS_REFERENCE
+    rows = table_of(f"[{section}]")
+    assert [key for key, *_ in rows] == list(settings_in(SECTIONS[section]))
+    for key, _, _, variable, meaning in rows:
+        assert f"`{variable_of(section, key)}`" in variable
+        assert meaning.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("title", "section"),
+    [
+        ('[[carriers]], kind = "sandbox"', SandboxSettings),
+        ('[[carriers]], kind = "smpp"', SmppSettings),
+        ("[[routes]]", RouteSettings),
+        ("[[inbound]]", InboundSettings),
+    ],
+)
+def test_a_setting_of_what_there_may_be_many_of_is_documented(title, section):
+    rows = table_of(title)
+    assert [key for key, *_ in rows] == list(settings_in(section))
+    assert all(meaning.endswith(".") for *_, meaning in rows)
+
+
+def table_of(title):
+    """The settings of a section as the reference has them: the cells of each row."""
+    section = SETTINGS_REFERENCE.partition(f"\n## `{title}`\n")[2].partition("\n## ")[0]
+    return [
+        [
+            cell.strip(" `") if number == 0 else cell.strip()
+            for number, cell in enumerate(re.split(r"(?<!\\)\|", row)[1:-1])
+        ]
+        for row in section.splitlines()
+        if row.startswith("| `")
+    ]
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "tests/golden/cli").glob("*.txt")), ids=lambda page: page.stem)
 def test_a_command_has_an_example(page):
-    assert "heliograph" in page.read_text("utf-8")
+    command = page.stem.replace("-", " ")
+    assert re.search(
+        rf"^  (\w+=\S+ )*{command}( |$)", page.read_text("utf-8").partition("\nExamples:\n")[2], re.MULTILINE
+    )
 
 
 def test_the_readme_shows_every_operation():

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import Request, urlopen
 
+import pytest
 import standardwebhooks
 
 from tests.fakes.builders import an_account
@@ -121,14 +122,23 @@ def test_a_flow_is_told_until_it_unsubscribes(tmp_path):
         assert [json.loads(body)["type"] for _, body in receiver.posts] == ["job.finished"]
 
 
-def test_private_addresses_are_not_called_unless_allowed(tmp_path):
-    with receiving() as receiver, running_server(tmp_path) as server:
-        # Nothing is wrong with the name; where it leads is only seen when it is called.
-        hook = {"url": f"https://localtest.invalid:{receiver.port}/", "events": ["job.finished"]}
-        call(server.url, "POST", "/webhooks", hook)
+def test_private_addresses_are_not_called_unless_allowed(tmp_path, monkeypatch):
+    # Nothing is wrong with the name; where it leads is only seen when it is called.
+    look_up = socket.getaddrinfo
+    leads_here = {"sms.example": "127.0.0.1"}
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *a, **kw: look_up(leads_here.get(host, host), *a, **kw))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as receiver,
+        running_server(tmp_path, config="[webhooks]\nretry = [0.1]") as server,
+    ):
+        hook = {"url": f"https://sms.example:{receiver.getsockname()[1]}/", "events": ["job.finished"]}
+        webhook, _ = call(server.url, "POST", "/webhooks", hook)
         call(server.url, "POST", "/jobs", a_job("12"))
-        time.sleep(0.3)
-        assert receiver.attempt_count == 0
+        (failure,) = until(lambda: call(server.url, "GET", f"/webhooks/{webhook['id']}/failures")[0])
+        assert failure["reason"] == "its name leads to a private or reserved address, which isn't called"
+        receiver.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            receiver.accept()
 
 
 def test_an_event_survives_a_kill_between_status_and_delivery(tmp_path):

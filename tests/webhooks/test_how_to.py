@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from heliograph.clock import SystemClock
-from heliograph.webhooks.interface import Answered
+from heliograph.webhooks.interface import Answered, NotAnswered
 from heliograph.webhooks.poster import HttpPoster
 from heliograph.webhooks.resolving import SystemResolver
 from heliograph.webhooks.signing import signed_headers
@@ -31,6 +31,7 @@ def receiver():
     names["Receiver"].log_message = lambda *arguments: None
     with ThreadingHTTPServer(("127.0.0.1", 0), names["Receiver"]) as server:
         server.daemon_threads = True
+        server.handle_error = lambda *arguments: None  # It would print what a test makes go wrong.
         names["port"] = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -39,7 +40,13 @@ def receiver():
         thread.join()
 
 
-async def posted(receiver, *, number: str = "evt_1", secret: str = "", ago_s: int = 0, body: bytes = BODY) -> int:
+async def posted(receiver, **event) -> int:
+    answer = await post(receiver, **event)
+    assert isinstance(answer, Answered)
+    return answer.status
+
+
+async def post(receiver, *, number: str = "evt_1", secret: str = "", ago_s: int = 0, body: bytes = BODY):
     poster = HttpPoster(CLOCK, SystemResolver(), timeout_s=5, allow_private=True, user_agent="test")
     now = CLOCK.now()
     headers = signed_headers(
@@ -47,14 +54,24 @@ async def posted(receiver, *, number: str = "evt_1", secret: str = "", ago_s: in
     )
     answer = await poster.post(f"http://127.0.0.1:{receiver['port']}/", headers, body)
     poster.close()
-    assert isinstance(answer, Answered)
-    return answer.status
+    return answer
 
 
 async def test_what_is_posted_is_received_once(receiver):
     for number in ("evt_1", "evt_1", "evt_2"):
         assert await posted(receiver, number=number) == 204
     assert [event["data"] for event in receiver["events"]] == [{"text": "Hello"}] * 2
+
+
+async def test_what_could_not_be_handled_is_handled_when_it_comes_again(receiver):
+    def full(self, event):
+        raise ConnectionAbortedError("the disk is full")
+
+    handle_event, receiver["Receiver"].handle_event = receiver["Receiver"].handle_event, full
+    assert isinstance(await post(receiver), NotAnswered)
+    receiver["Receiver"].handle_event = handle_event
+    assert await posted(receiver) == 204
+    assert len(receiver["events"]) == 1
 
 
 async def test_what_somebody_else_posts_is_not(receiver):

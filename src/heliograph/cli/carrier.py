@@ -13,7 +13,11 @@ from heliograph.cli.service_flags import ConfigFlag
 from heliograph.config.reading import load_settings
 from heliograph.config.settings import Settings
 
-app = App(name="carrier", help="Look into the carriers of the configuration.")
+app = App(
+    name="carrier",
+    help="Look into the carriers of the configuration.",
+    help_epilogue=examples("heliograph carrier check acme", "heliograph carrier check --help"),
+)
 
 
 @app.command(

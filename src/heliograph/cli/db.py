@@ -15,7 +15,11 @@ from heliograph.clock import SystemClock
 from heliograph.config.addresses import SqliteUrl
 from heliograph.databases import copy_database, upgrade_schema
 
-app = App(name="db", help="Look after the database.")
+app = App(
+    name="db",
+    help="Look after the database.",
+    help_epilogue=examples("heliograph db upgrade", "heliograph db copy --help"),
+)
 
 
 @app.command(

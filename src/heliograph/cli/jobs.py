@@ -59,7 +59,7 @@ sms_app = App(
     name="sms",
     help_epilogue=examples(
         "heliograph sms J.20261123-080902.477-0mwszie4tQX6ROP8DY",
-        "heliograph sms --dst +4917604069099 --limit 5",
+        "heliograph sms --dst +447700900123 --limit 5",
         "heliograph sms --status FAILED_FIN --from 2026-11-23T00:00 --json",
     ),
 )

@@ -17,8 +17,8 @@ from heliograph.sdk.calls import preview_job
 app = App(
     name="preview",
     help_epilogue=examples(
-        'heliograph preview "Your café code is 123456 🎉" --to +4917604069099',
-        'heliograph preview "Čau" --to 0176040690 --invalid-characters TRANSLITERATE --json',
+        'heliograph preview "Your café code is 123456 🎉" --to +447700900123',
+        'heliograph preview "Čau" --to 07700900456 --invalid-characters TRANSLITERATE --json',
         "heliograph preview --csv reminders.csv",
     ),
 )

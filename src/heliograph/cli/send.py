@@ -25,8 +25,8 @@ LONGEST_WAIT_S = 7 * 86_400
 app = App(
     name="send",
     help_epilogue=examples(
-        'heliograph send "Your code is 123456" --to +4917604069099',
-        'heliograph send "The lift works again" --to +4917604069099 --to 0176040690 --wait',
+        'heliograph send "Your code is 123456" --to +447700900123',
+        'heliograph send "The lift works again" --to +447700900123 --to 07700900456 --wait',
         "heliograph send --csv reminders.csv --src ACME",
         "heliograph send --csv reminders.csv --src ACME --resume",
         'heliograph send "See you at eight" --csv numbers.csv --wait --status-requested',
@@ -162,9 +162,9 @@ def send(
 def message_of(text: str | None, to: Sequence[str] | None) -> Message:
     """The message that the command line tells. Raises UsageInvalid."""
     if text is None:
-        raise UsageInvalid('there is no text: heliograph send "Hello" --to +4917604069099')
+        raise UsageInvalid('there is no text: heliograph send "Hello" --to +447700900123')
     if not to:
-        raise UsageInvalid("there is nobody to send it to: give --to, such as --to +4917604069099")
+        raise UsageInvalid("there is nobody to send it to: give --to, such as --to +447700900123")
     return Message(text, list(to))
 
 
