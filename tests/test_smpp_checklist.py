@@ -1,4 +1,4 @@
-"""docs/how-to/smpp-checklist.md is true: what it names as shown by a test is, and each line says one or the other."""
+"""docs/reference/smpp-checklist.md is true: what it names as shown by a test is, and each line says one or the other."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-PAGE = (TESTS.parent / "docs/how-to/smpp-checklist.md").read_text("utf-8")
+PAGE = (TESTS.parent / "docs/reference/smpp-checklist.md").read_text("utf-8")
 LINES = [
     line.strip("|").split("|")
     for line in PAGE.splitlines()
