@@ -17,10 +17,14 @@ from heliograph.jobs.options import OPTIONS
 from heliograph.jobs.status import MEANINGS, ProcessStatus, Status
 from heliograph.wire.operations import BASE_PATH, OPERATIONS
 from heliograph.wire.tools import TOOLS
+from tools.log_events_reference import DESCRIBED, logged
+from tools.metrics_reference import families
 
 ROOT = Path(__file__).parents[1]
 API_REFERENCE = (ROOT / "docs/reference/api.md").read_text("utf-8")
 SETTINGS_REFERENCE = (ROOT / "docs/reference/settings.md").read_text("utf-8")
+LOG_REFERENCE = (ROOT / "docs/reference/log-events.md").read_text("utf-8")
+METRICS_REFERENCE = (ROOT / "docs/reference/metrics.md").read_text("utf-8")
 TOOLS_REFERENCE = (ROOT / "docs/reference/mcp-tools.md").read_text("utf-8")
 AGENTS_JOURNEY = (ROOT / "tests/journeys/test_mcp.py").read_text("utf-8")
 OPENAPI = json.loads((ROOT / "tests/golden/openapi.json").read_text("utf-8"))
@@ -101,6 +105,31 @@ def test_a_setting_of_what_there_may_be_many_of_is_documented(title, section):
     rows = table_of(title)
     assert [key for key, *_ in rows] == list(settings_in(section))
     assert all(meaning.endswith(".") for *_, meaning in rows)
+
+
+def test_every_event_that_is_logged_is_described_with_who_acts():
+    assert {each.name for each in logged()} == set(DESCRIBED)
+    assert len(DESCRIBED) > 70
+    for name, described in DESCRIBED.items():
+        assert f"\n| `{name}` |" in LOG_REFERENCE
+        assert described.meaning.endswith(".")
+        assert described.action == "nobody" or re.match(r"(you|the carrier|the account's owner)\b", described.action)
+
+
+def test_events_are_logged_by_their_names():  # So that none can be logged that isn't found, and thus described.
+    by_another_name = {
+        str(path.relative_to(ROOT / "src/heliograph"))
+        for path in (ROOT / "src").rglob("*.py")
+        for call in re.findall(r"\blog\.(?:debug|info|warning|error|exception)\(\s*(.)", path.read_text("utf-8"))
+        if call != '"'
+    }
+    assert by_another_name == {"carriers/smpp/faults.py"}
+
+
+def test_every_metric_is_documented():
+    assert len(families()) > 10
+    for name in families():
+        assert f"\n| `{name}` |" in METRICS_REFERENCE
 
 
 def table_of(title):

@@ -19,6 +19,8 @@ GENERATORS = (
     "command_line_reference",
     "connector_packages",
     "connector_pictures",
+    "log_events_reference",
+    "metrics_reference",
     "sdk_reference",
     "tools_reference",
 )
