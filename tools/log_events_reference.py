@@ -17,15 +17,15 @@ INTRODUCTION = """\
 
 # Log events
 
-The service writes one line for each event to stderr: JSON, or for people with `server.log_format = "console"`. Each has
-`event`, `level`, `timestamp`, and the fields below; a field that only some cases have is among them. No line has a text,
-a full phone number or a password in it. What other libraries warn about has their own words as `event`.
+The service writes one line for each event to stderr: as JSON, or with `server.log_format = "console"` for people. Each
+has `event`, `level` and `timestamp`, and of the fields below those that apply. No line has a text, a full number or a
+password in it. What other libraries warn about has their own words as `event`.
 
 Which of these to be woken by is in [Run the service](../how-to/operate.md#watch-it). "You" is whoever runs the service.
 """
 
 NOBODY = "nobody"
-IF_IT_GOES_ON = "you, if it goes on: see `store.unavailable`"
+IF_IT_GOES_ON = "you, if it goes on: the database, by what `error` says"
 REPORT = "you: report it, with the line"
 
 AREAS = {
@@ -59,8 +59,8 @@ DESCRIBED = {
     "server.stopping": Described("SIGTERM or Ctrl-C came, and the service drains.", NOBODY),
     "server.stopped": Described("It has stopped in good order.", NOBODY),
     "server.unanswered": Described(
-        "The service stopped before carriers had answered `segment_count` submissions, or webhooks `event_count` POSTs, "
-        "within `server.shutdown_timeout`. These segments may be sent twice; these events are posted again.",
+        "The service stopped before carriers had answered `segment_count` submissions, or webhooks `event_count` "
+        "POSTs, within `server.shutdown_timeout`. These segments may be sent twice; these events are posted again.",
         "you, if it happens often: raise `server.shutdown_timeout`, and how long your supervisor waits",
     ),
     "server.no_tls": Described(
@@ -78,7 +78,8 @@ DESCRIBED = {
         "A request was answered 503, because the database can't be used.", IF_IT_GOES_ON
     ),
     "api.outcome_unknown": Described(
-        "The database went away while it committed a request, and whether it did so isn't known. The customer was told.",
+        "The database went away while it committed a request, and whether it did so isn't known. The customer was "
+        "told.",
         IF_IT_GOES_ON,
     ),
     "api.metrics_incomplete": Described(
@@ -102,8 +103,8 @@ DESCRIBED = {
         IF_IT_GOES_ON,
     ),
     "dispatch.carrier_missing": Described(
-        "`sms_count` SMS wait for a carrier that no node has in its settings. Those without another carrier end with their "
-        "validity. Told again while it lasts.",
+        "`sms_count` SMS wait for a carrier that no node has in its settings. Those without another carrier end with "
+        "their validity. Told again while it lasts.",
         "you: configure a carrier of this name, or let them end",
     ),
     "dispatch.stand_in_ended": Described("This node stands in for that carrier no longer.", NOBODY),
@@ -113,8 +114,8 @@ DESCRIBED = {
         NOBODY,
     ),
     "dispatch.answer_late": Described(
-        "A carrier answered after its time-out. `sent_again`: the segment had been sent a second time by then. The first "
-        "ten are told, then each hundredth.",
+        "A carrier answered after its time-out. `sent_again`: the segment had been sent a second time by then. The "
+        "first ten are told, then each hundredth.",
         "you, if they are many: raise `response_timeout` of the carrier, or ask it why it is slow",
     ),
     "dispatch.answer_unexpected": Described("A carrier's code answered for what it wasn't given: a bug.", REPORT),
@@ -133,8 +134,8 @@ DESCRIBED = {
         "you: `remedy` says what to look at; `heliograph carrier check`",
     ),
     "carrier.settings_doubtful": Described(
-        "The SMSC refused an SMS for what is between it and us: our settings, or the sender. Told once for each status; "
-        "the SMS ended, or went to the next carrier.",
+        "The SMSC refused an SMS for what is between it and us: our settings, or the sender. Told once for each "
+        "status; the SMS ended, or went to the next carrier.",
         "you, with the carrier: the settings, or the registration of the sender",
     ),
     "carrier.parameters_doubtful": Described(
@@ -157,18 +158,18 @@ DESCRIBED = {
         "you, if they are many: raise `response_timeout`",
     ),
     "carrier.inbound_refused": Described(
-        "The SMSC handed over an SMS from a phone to a process that takes none, and was told so. The first ten are told, "
-        "then each hundredth.",
+        "The SMSC handed over an SMS from a phone to a process that takes none, and was told so. The first ten are "
+        "told, then each hundredth.",
         REPORT,
     ),
     "carrier.oddity": Described(
-        "The SMSC sent a PDU that doesn't belong there, or that can't be read. It was answered as the standard says. The "
-        "first ten are told, then each hundredth.",
+        "The SMSC sent a PDU that doesn't belong there, or that can't be read. It was answered as the standard says. "
+        "The first ten are told, then each hundredth.",
         "the carrier, if there are many",
     ),
     "carrier.errand_refused": Described(
-        "The SMSC says no to `query_sm` or `cancel_sm`: the message is final already, or it doesn't know this operation. "
-        "Told once for each status.",
+        "The SMSC says no to `query_sm` or `cancel_sm`: the message is final already, or it doesn't know this "
+        "operation. Told once for each status.",
         "you, if it never works: leave `query_sm` or `cancel_sm` out",
     ),
     "carrier.errand_impossible": Described("`query_sm` or `cancel_sm` couldn't be encoded: a bug.", REPORT),
@@ -177,7 +178,7 @@ DESCRIBED = {
     ),
     "binds.claimed": Described("This node has that bind now.", NOBODY),
     "binds.lost": Described(
-        "This node has that bind no longer: `reason`.", "you, if the reason is the store: see `store.unavailable`"
+        "This node has that bind no longer: `reason`.", "you, if the reason is the store: the database"
     ),
     "binds.not_given_back": Described(
         "A node that stopped couldn't give its binds back; others have them after `after_s` seconds.", NOBODY
@@ -235,8 +236,8 @@ DESCRIBED = {
     ),
     "store.reconnected": Described("PostgreSQL is back.", NOBODY),
     "store.leases_freed": Described(
-        "Another node is gone; what it had with carriers, `segment_count` of it, is sent again, or given up for accounts "
-        "with `--on-unknown give-up`.",
+        "Another node is gone; what it had with carriers, `segment_count` of it, is sent again, or given up for "
+        "accounts with `--on-unknown give-up`.",
         "you, if that node lives: its network, or its clock",
     ),
     "store.leases_in_doubt": Described(
@@ -253,8 +254,8 @@ DESCRIBED = {
     "store.presence_failed": Described("What keeps a node known to the others failed: a bug. It begins anew.", REPORT),
     "store.partition_dropped": Described("A partition of history whose jobs were all forgotten is gone.", NOBODY),
     "store.partitions_postponed": Described(
-        "Partitions couldn't be made or dropped, mostly as a long reading stood in the way; the next try is ten minutes "
-        "later.",
+        "Partitions couldn't be made or dropped, mostly as a long reading stood in the way; the next try is ten "
+        "minutes later.",
         "you, if it lasts for days: end long statements such as `pg_dump`",
     ),
     "store.calls_not_kept": Described(

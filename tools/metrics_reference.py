@@ -15,9 +15,9 @@ INTRODUCTION = """\
 [Run the service](../how-to/operate.md#pages-without-a-password). Labels name carriers, statuses and operations, never
 numbers or accounts.
 
-Most metrics are of one process and begin at 0 when it starts, so add up those of all nodes. What is *stored* is counted in
-the database, at most every five seconds, and is the same on every node: take the highest, not the sum. It is missing
-while the database can't be used. Counters come with a gauge that ends in `_created`: when counting began.
+Metrics of a *process* begin at 0 when it starts, so add up those of all nodes. What is *stored* is counted in the
+database, at most every five seconds, and is the same on every node: take the highest, not the sum. It is missing while
+the database can't be used. Counters come with a gauge that ends in `_created`: when counting began.
 
 | Metric | Type | Labels | Of | Meaning |
 | --- | --- | --- | --- | --- |
@@ -27,11 +27,11 @@ LABELS = {
     "carrier": "the carrier's name in the settings",
     "status": "a [status of an SMS](api.md#status-of-an-sms)",
     "process_status": "`OPEN` or `RUNNING`",
-    "operation": "the operation's name in the API; `page` for what needs no password, `mcp` for agents, `none` for paths "
-    "that there aren't",
+    "operation": "the operation's name in the API; `page` for what needs no password, `mcp` for agents, `none` for "
+    "paths that there aren't",
     "code": "the HTTP status of the answer",
-    "heliograph_submit_outcomes_total outcome": "`accepted`, `refused`, `unanswered` (may have been sent), `unreachable` "
-    "(was not)",
+    "heliograph_submit_outcomes_total outcome": "`accepted`, `refused`, `unanswered` (may have been sent), "
+    "`unreachable` (was not)",
     "heliograph_webhook_attempts_total outcome": "`delivered` or `failed`",
 }
 """What a label may say: by its name, or by metric and name."""
