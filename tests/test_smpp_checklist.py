@@ -1,4 +1,4 @@
-"""docs/reference/smpp-checklist.md is true: what it names as shown by a test is, and each line says one or the other."""
+"""docs/reference/smpp-checklist.md is true: what it names as shown by a test is, and each line says one or other."""
 
 import ast
 import re
