@@ -155,5 +155,22 @@ def test_a_command_has_an_example(page):
 
 def test_the_readme_shows_every_operation():
     readme = (ROOT / "README.md").read_text("utf-8")
+    shown = set(re.findall(re.escape(BASE_PATH) + r"(/[^\s`'?]+)", readme))
     for operation in OPERATIONS:
-        assert (BASE_PATH + operation.path).partition("{")[0] in readme
+        template = re.sub(r"\\{\w+\\}", r"[^/]+", re.escape(operation.path))
+        assert any(re.fullmatch(template, path) for path in shown), operation.path
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/how-to").glob("*.md")), ids=lambda page: page.stem)
+def test_the_readme_leads_to_every_how_to(page):
+    assert f"](docs/how-to/{page.name})" in (ROOT / "README.md").read_text("utf-8").partition("\n## Read on\n")[2]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_a_link_between_pages_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
