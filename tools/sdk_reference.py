@@ -22,7 +22,7 @@ INTRODUCTION = """\
 
 # Python SDK
 
-`pip install heliograph`, then `from heliograph import Client`, and so with every name on this page. How to begin:
+`from heliograph import Client`, and so with every name on this page, once heliograph is installed. How to begin:
 [SMS from Python](../how-to/python.md). What the fields mean in full: [API](api.md).
 
 `AsyncClient` has the same methods with the same arguments: those that return one thing are awaited, and those that

@@ -83,7 +83,7 @@ async def use(app):
 def test_every_use_has_its_section():
     assert list(SECTIONS) == [
         "The first SMS",
-        "At night not",
+        "Not at night",
         "Each recipient's result",
         "In an async web app",
         "In a notebook",
