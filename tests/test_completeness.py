@@ -9,8 +9,9 @@ import pytest
 
 from heliograph.api.handlers import Handlers
 from heliograph.api.problems import answer_to
+from heliograph.config.carriers import SandboxSettings, SmppSettings
 from heliograph.config.describing import settings_in, variable_of
-from heliograph.config.settings import SECTIONS, InboundSettings, RouteSettings, SandboxSettings, SmppSettings
+from heliograph.config.settings import SECTIONS, InboundSettings, RouteSettings
 from heliograph.jobs import errors
 from heliograph.jobs.errors import FieldFault, HeliographError, Overloaded, RequestInvalid
 from heliograph.jobs.options import OPTIONS

@@ -1720,9 +1720,9 @@ async def test_a_check_says_what_came_instead_of_an_answer_to_the_bind(clock, an
     assert "ESME_ROK [00000000], No error" not in text
 
 
-async def test_a_check_keeps_so_much_of_what_it_did_not_ask_for(monkeypatch):
+async def test_a_check_keeps_so_much_of_what_it_did_not_ask_for(clock, monkeypatch):
     monkeypatch.setattr(check, "MAX_STRAYS", 0)
-    async with fake_smsc(SystemClock()) as smsc:
+    async with fake_smsc(clock) as smsc:
         smsc.bind_answer = lambda _: encode(GenericNack(), 0, 0x03)
         verdicts, _ = await findings(smsc, response_timeout_s=0.2)
         assert verdicts == [Verdict.WORKS, Verdict.NO_ANSWER]
