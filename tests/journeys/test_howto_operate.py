@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from heliograph.config import load_settings
+from heliograph.config.reading import load_settings
 from heliograph.store.postgresql.store import open_postgresql
 from heliograph.store.postgresql.url import PostgresqlUrl
 from tests.fakes.builders import an_account
