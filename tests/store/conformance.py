@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, zip_longest
 
 import msgspec
 import pytest
@@ -506,6 +506,46 @@ class StoreConformance:
         await store.record_receipts("acme", [delivered(f"m{place}") for place in range(0, 333, 3)])
         states = [progress.process_status for progress in await progress_of(store, plan)]
         assert states == [DONE, OPEN, DONE] * 111
+
+    @pytest.mark.parametrize("first_at", [0, 20, 33, 60])
+    async def test_a_part_taken_says_no_to_a_move_however_many_outcomes_are_between(self, store: Store, first_at: int):
+        plan = a_plan(*(a_planned_sms(dst) for dst in numbers(60)), a_planned_sms(message=1, parts=2, others=("beta",)))
+        await store.add_job(plan)
+        *parts, first, second = await lease(store, limit=62)
+        outcomes = [submitted(part, f"m{place}") for place, part in enumerate(parts)]
+        outcomes.insert(first_at, moved(first, otherwise=ended(first)))
+        outcomes.append(submitted(second, at=3))
+        await store.record_outcomes("acme", outcomes)
+        *others, told = await progress_of(store, plan)
+        assert told == SmsProgress(DONE, Status.NOT_ACC_FIN, "refused", after(3), NOW)
+        assert {each.process_status for each in others} == {RUNNING}
+
+    @pytest.mark.parametrize("first_at", [0, 20, 33, 60])
+    async def test_an_end_knows_of_all_parts_taken_however_many_outcomes_are_between(self, store: Store, first_at: int):
+        plan = a_plan(*(a_planned_sms(dst) for dst in numbers(60)), a_planned_sms(message=1, parts=2))
+        await store.add_job(plan)
+        *parts, first, second = await lease(store, limit=62)
+        outcomes = [submitted(part, f"m{place}") for place, part in enumerate(parts)]
+        outcomes.insert(first_at, ended(first, at=4))
+        outcomes.append(submitted(second, at=3))
+        await store.record_outcomes("acme", outcomes)
+        told = (await progress_of(store, plan))[-1]
+        assert told == SmsProgress(DONE, Status.NOT_ACC_FIN, "refused", after(3), after(4))
+
+    async def test_all_parts_move_together_however_many_outcomes_are_between(self, store: Store):
+        plan = a_plan(
+            *(a_planned_sms(dst) for dst in numbers(60)), a_planned_sms(message=1, parts=20, others=("beta",))
+        )
+        await store.add_job(plan)
+        parts = await lease(store, limit=80)
+        one_by_one = chain.from_iterable(zip_longest(parts[60:], parts[:60]))
+        outcomes = [
+            moved(part) if part.segment.parts > 1 else submitted(part, f"m{place}")
+            for place, part in enumerate(filter(None, one_by_one))
+        ]
+        await store.record_outcomes("acme", outcomes)
+        assert [part.segment.part for part in await lease(store, "beta")] == list(range(1, 21))
+        assert await lease(store, at=100) == []
 
     async def test_outcomes_of_segments_long_gone_change_nothing(self, store: Store):
         plan, part = await a_leased_sms(store)

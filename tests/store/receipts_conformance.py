@@ -6,7 +6,7 @@ from heliograph.jobs.inbound import NOBODY, text_of
 from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.status import Status
 from heliograph.store.interface import Arrival, InboundQuery, ReceiptNews, Store, Submitted
-from tests.fakes.builders import a_plan, a_planned_sms, after, an_inbound_part
+from tests.fakes.builders import a_plan, a_planned_sms, after, an_inbound_part, numbers
 from tests.store.conformance import a_leased_sms, delivered, failed, heard, lease, progress_of, submitted
 from tests.store.jobs_conformance import cancel, reasons
 
@@ -57,6 +57,16 @@ class ReceiptsConformance:
         await store.record_outcomes("acme", [submitted(hers, "m1")])
         await store.record_outcomes("acme", [submitted(his, "m1")])
         assert await statuses(store, plan) == [Status.NONE, Status.FAILED_FIN]
+
+    async def test_a_receipt_that_overtook_finds_its_phone_however_many_answers_come_with_its_own(self, store: Store):
+        plan = a_plan(a_planned_sms(HERS), *(a_planned_sms(dst) for dst in numbers(60)), a_planned_sms(HIS))
+        await store.add_job(plan)
+        hers, *parts, his = await lease(store, limit=62)
+        await store.record_receipts("acme", [about(HIS, Status.FAILED_FIN)])
+        others = [submitted(part, f"x{place}") for place, part in enumerate(parts)]
+        await store.record_outcomes("acme", [submitted(hers, "m1"), *others, submitted(his, "m1")])
+        first, *_, last = await statuses(store, plan)
+        assert (first, last) == (Status.NONE, Status.FAILED_FIN)
 
     async def test_a_phone_that_nobody_knows_says_nothing_against_the_id(self, store: Store):
         plan, part = await a_leased_sms(store)

@@ -311,19 +311,28 @@ def row_count(write: Write) -> int:
             return 1
 
 
-def _parts_of(write: Write) -> list[Write]:
-    """A write whose rows can be written some at a time; whether any has a result other than false is its result."""
-    match write:
-        case RecordOutcomes() if len(write.outcomes) > STEP_ROWS:
-            return [RecordOutcomes(write.carrier, each) for each in _slices(write.outcomes)]
-        case RecordReceipts() if len(write.receipts) > STEP_ROWS:
-            return [RecordReceipts(write.carrier, each) for each in _slices(write.receipts)]
-        case _:
-            return [write]
-
-
 def _slices(rows: Sequence[_Row]) -> list[Sequence[_Row]]:
     return [rows[first : first + STEP_ROWS] for first in range(0, len(rows), STEP_ROWS)]
+
+
+def _slices_of_whole_sms(outcomes: Sequence[Outcome]) -> list[Sequence[Outcome]]:
+    """The same for outcomes: those of one SMS stay together, for which of them counts is decided among them."""
+    if len(outcomes) <= STEP_ROWS:
+        return [outcomes]
+    outcomes = sorted(outcomes, key=_sms_of)
+    slices: list[Sequence[Outcome]] = []
+    first = 0
+    while first < len(outcomes):
+        end = first + STEP_ROWS
+        while end < len(outcomes) and _sms_of(outcomes[end]) == _sms_of(outcomes[end - 1]):
+            end += 1
+        slices.append(outcomes[first:end])
+        first = end
+    return slices
+
+
+def _sms_of(outcome: Outcome) -> int:
+    return outcome.segment >> PART_BITS
 
 
 class _PartDone(NamedTuple):
@@ -457,14 +466,15 @@ class Writer:
 
     def _in_steps(self, write: Write) -> Generator[None, None, Any]:
         """One write; where its rows can be written some at a time, others have turns between."""
-        if isinstance(write, Lease) and write.limit > STEP_ROWS:
-            return (yield from self._lease_in_steps(write))
-        first, *others = _parts_of(write)
-        result = self._write(first)
-        for part in others:
-            yield
-            result = self._write(part) or result
-        return result
+        match write:
+            case Lease():
+                return (yield from self._lease_in_steps(write))
+            case RecordOutcomes():
+                return (yield from self._record_outcomes_in_steps(write))
+            case RecordReceipts():
+                return (yield from self._record_receipts_in_steps(write))
+            case _:
+                return self._write(write)
 
     def _lease_in_steps(self, lease: Lease) -> Generator[None, None, list[DuePart]]:
         leased: list[DuePart] = []
@@ -480,16 +490,31 @@ class Writer:
                 normal_limit -= sum(not part.segment.express for part in found)
             yield
 
+    def _record_outcomes_in_steps(self, record: RecordOutcomes) -> Generator[None, None, bool]:
+        """Whether the carrier is to drop something that it took: its SMS was killed meanwhile."""
+        awaited: list[tuple[object, ...]] = []
+        first, *others = _slices_of_whole_sms(record.outcomes)
+        is_unwanted = self._record_outcomes(record.carrier, first, awaited)
+        for outcomes in others:
+            yield
+            is_unwanted |= self._record_outcomes(record.carrier, outcomes, awaited)
+        # Only now: of two SMS with one id, a receipt means the one to its phone, though it be answered last.
+        for some in _slices(awaited) if self._parked_count else ():
+            if others:
+                yield
+            self._unpark(record.carrier, some)
+        return is_unwanted
+
+    def _record_receipts_in_steps(self, record: RecordReceipts) -> Generator[None, None, None]:
+        for place, receipts in enumerate(_slices(record.receipts)):
+            if place:
+                yield
+            self._record_receipts(record.carrier, receipts)
+
     def _write(self, write: Write) -> Any:
         match write:
             case CancelJob():
                 return self._cancel_job(write)
-            case Lease():
-                return self._lease(write)
-            case RecordOutcomes():
-                return self._record_outcomes(write)
-            case RecordReceipts():
-                return self._record_receipts(write.carrier, write.receipts)
             case RecordInbound():
                 return self._inbound.record(write.carrier, self._still_there(write.arrivals), self._last_sms)
             case GiveUpMissingParts():
@@ -534,6 +559,8 @@ class Writer:
                 return self._db.touch()
             case AddJob():
                 raise AssertionError("jobs are written together, by _add_jobs")
+            case Lease() | RecordOutcomes() | RecordReceipts():
+                raise AssertionError("these are written in steps, by _in_steps")
 
     # Jobs
 
@@ -757,15 +784,14 @@ class Writer:
                 due += [row[0] for row in rows]
         return due
 
-    def _record_outcomes(self, record: RecordOutcomes) -> bool:
-        """Whether the carrier is to drop something that it took: its SMS was killed meanwhile."""
+    def _record_outcomes(self, carrier: str, outcomes: Sequence[Outcome], awaited: list[tuple[object, ...]]) -> bool:
+        """Whether the carrier is to drop something. awaited: what receipts may have come for is added to it."""
         submitted: list[tuple[object, ...]] = []
         postponed: list[tuple[object, ...]] = []
         taken: list[_PartDone] = []
         ended: dict[int, _SmsEnd] = {}
-        awaited: list[tuple[object, ...]] = []
         moved: list[Moved] = []
-        for outcome in record.outcomes:
+        for outcome in outcomes:
             match outcome:
                 case Submitted():
                     at = instant_ms(outcome.at)
@@ -775,9 +801,9 @@ class Writer:
                     message_id = outcome.message_id or None
                     submitted.append((outcome.segment, instant_ms_up(outcome.receipt_due_at), message_id, at))
                     if message_id is not None:
-                        awaited.append((message_id, record.carrier, at - _PARKED_FOR_MS))
+                        awaited.append((message_id, carrier, at - _PARKED_FOR_MS))
                 case Postponed():
-                    postponed.append(_postponed_row(outcome, record.carrier))
+                    postponed.append(_postponed_row(outcome, carrier))
                 case Moved():
                     moved.append(outcome)
                 case Ended():
@@ -786,22 +812,20 @@ class Writer:
         some_are_gone = self._db.run_rows("submitted", submitted) < len(submitted)
         self._db.run_rows("postponed", postponed)
         some_are_gone |= self._parts_done(taken, Status.SUC_ACC, before=PartState.SUBMITTED)
-        is_unwanted = some_are_gone and self._await_late(record)
+        is_unwanted = some_are_gone and self._await_late(carrier, outcomes)
         if moved:
-            ended = {**ended, **self._move(record.carrier, moved)}  # These come before an Ended, and the first counts.
+            ended = {**ended, **self._move(carrier, moved)}  # These come before an Ended, and the first counts.
         self._end(ended)
-        if self._parked_count and awaited:
-            self._unpark(record.carrier, awaited)
         return is_unwanted
 
-    def _await_late(self, record: RecordOutcomes) -> bool:
+    def _await_late(self, carrier: str, outcomes: Sequence[Outcome]) -> bool:
         """Some segments that the carrier took are not live any more: the receipts of those that were killed.
 
         Whether there were any.
         """
         rows = [
-            (each.segment, record.carrier, each.message_id, instant_ms_up(each.matters_until), instant_ms(each.at))
-            for each in record.outcomes
+            (each.segment, carrier, each.message_id, instant_ms_up(each.matters_until), instant_ms(each.at))
+            for each in outcomes
             if isinstance(each, Submitted) and each.matters_until is not None
         ]
         return self._db.run_rows("submitted_late", rows) > 0
