@@ -442,7 +442,7 @@ class StoreConformance:
         await store.add_job(a_plan(a_planned_sms(others=("beta",))))
         (part,) = await lease(store)
         async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-            tasks.create_task(store.work_arrived("beta", 60))
+            tasks.create_task(store.work_arrived("beta", 600))
             tasks.create_task(store.record_outcomes("acme", [moved(part)]))
 
     # Outcomes
@@ -1067,7 +1067,7 @@ class StoreConformance:
 
     async def test_a_job_that_arrives_wakes_who_waits_for_its_carrier(self, store: Store):
         async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-            waiting = tasks.create_task(store.work_arrived("acme", 4))
+            waiting = tasks.create_task(store.work_arrived("acme", 600))
             await store.add_job(a_plan(a_planned_sms(carrier="beta")))
             assert not waiting.done()
             await store.add_job(a_plan(a_planned_sms(carrier="acme")))
@@ -1075,11 +1075,11 @@ class StoreConformance:
     async def test_work_that_arrived_before_is_told_at_once_and_once(self, store: Store):
         await store.add_job(a_plan())
         async with asyncio.timeout(60):
-            await store.work_arrived("acme", 60)
+            await store.work_arrived("acme", 600)
             await store.work_arrived("acme", 0.01)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02):
-                await store.work_arrived("acme", 60)
+                await store.work_arrived("acme", 600)
 
     # Nodes
 
