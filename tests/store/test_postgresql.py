@@ -368,8 +368,8 @@ async def test_what_another_node_is_busy_with_is_left_for_the_next_lease(nodes):
 
 async def test_work_that_comes_in_on_one_node_wakes_another(nodes):
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-        tasks.create_task(nodes[1].work_arrived("acme", 60))
-        tasks.create_task(nodes[2].work_arrived("beta", 60))
+        tasks.create_task(nodes[1].work_arrived("acme", 600))
+        tasks.create_task(nodes[2].work_arrived("beta", 600))
         await nodes[0].add_job(a_plan(a_planned_sms(carrier="acme"), a_planned_sms(carrier="beta")))
 
 

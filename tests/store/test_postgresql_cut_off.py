@@ -12,6 +12,7 @@ from heliograph.store.postgresql import connection, doubt, presence
 from heliograph.store.postgresql.store import open_postgresql
 from heliograph.store.postgresql.url import PostgresqlUrl
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, numbers
+from tests.fakes.clock import ManualClock
 from tests.fakes.postgresql_proxy import Cut, proxy_to
 from tests.store.conformance import a_leased_sms, lease, listed, progress_of, submitted
 
@@ -382,14 +383,26 @@ async def leased_once_it_is_back(store, **lease_of):
         return []
 
 
-async def test_a_lease_that_ran_out_is_taken_over_when_the_database_has_been_there_for_long_enough(
-    store, other, monkeypatch
-):
-    _, part = await a_leased_sms(other, for_s=10)
-    assert [each.segment.id for each in await lease(store, at=20)] == []
-    monkeypatch.setattr(presence, "SETTLE_S", 0.5)
-    (again,) = [each for each in await until(lambda: lease(store, at=20)) if each.segment.id == part.segment.id]
-    assert again.was is PartState.LEASED
+async def test_a_lease_that_ran_out_is_taken_over_when_the_database_has_been_there_for_long_enough(url):
+    clock = ManualClock()
+    async with open_postgresql(url) as other, open_postgresql(url, clock=clock) as store:
+        _, part = await a_leased_sms(other, for_s=10)
+        await looked(store, clock)
+        for _ in range(int(presence.SETTLE_S)):
+            assert await lease(store, at=20) == []
+            await clock.advance(presence.LOOK_EVERY_S)
+            await looked(store, clock)
+        (again,) = await lease(store, at=20)
+    assert (again.segment.id, again.was) == (part.segment.id, PartState.LEASED)
+
+
+async def looked(store, clock):
+    """The node has looked around in this instant."""
+
+    async def has_looked():
+        return store._presence._looked_at_s == clock.monotonic()
+
+    await until(has_looked)
 
 
 async def test_what_a_dead_node_had_is_taken_over_at_once(store, other):

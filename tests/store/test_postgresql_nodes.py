@@ -187,7 +187,7 @@ async def test_a_job_is_told_though_its_last_two_sms_are_settled_on_two_nodes_at
 async def test_what_happens_on_one_node_wakes_who_tells_webhooks_on_another(nodes):
     await a_kept_webhook(nodes[0])
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-        tasks.create_task(nodes[1].work_arrived(EVENT_WORK, 60))
+        tasks.create_task(nodes[1].work_arrived(EVENT_WORK, 600))
         await a_finished_job(nodes[0])
 
 

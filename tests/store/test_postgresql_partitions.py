@@ -102,7 +102,7 @@ class Installation:
         numbers = self.store._numbers
         first = instant_ms(self.day(day)) // 1000 << 26
         if not first <= numbers._next < first + accepting.SMS_BLOCK:
-            numbers._next, numbers._end, numbers._use_until = first, first + accepting.SMS_BLOCK, float("inf")
+            numbers._next, numbers._end, numbers._use_until_s = first, first + accepting.SMS_BLOCK, float("inf")
 
     async def finished_job(self, day: float):
         return await a_finished_job(self.store, at=self.at(day))
@@ -223,7 +223,7 @@ async def test_then_they_tell_when_they_were_given(here):
     block = here.store._numbers._end
     await here.store.add_job(a_plan())
     assert here.store._numbers._end == block
-    here.store._numbers._use_until = 0
+    here.store._numbers._use_until_s = 0
     await here.store.add_job(a_plan())
     assert here.store._numbers._end > block
 

@@ -1,5 +1,6 @@
 """Plans that were made while a queue was empty are not kept when it fills."""
 
+from heliograph.clock import SystemClock
 from heliograph.store.postgresql.connection import _QUERIES, Database
 from heliograph.store.postgresql.plan_ages import FIRST_S, IDLE_S, LAST_S, PlanAges
 from heliograph.store.postgresql.store import open_postgresql
@@ -45,7 +46,7 @@ async def test_a_queue_that_fills_after_it_was_vacuumed_is_read_by_key(url, monk
         explained = await db.raw.fetch("EXPLAIN EXECUTE held (NULL)")
         plans.append("\n".join(row[0] for row in explained))
 
-    database = Database(url, connections=1)
+    database = Database(url, SystemClock(), connections=1)
     await database.open()
     async with open_postgresql(url, serving=False) as store:
         async with store._database.writing() as db:

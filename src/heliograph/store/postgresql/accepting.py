@@ -1,12 +1,12 @@
 """How jobs are kept: one statement a table for all jobs that come together."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from heliograph.clock import Clock
 from heliograph.jobs.accounts import AccountId, OnUnknown
 from heliograph.jobs.errors import HeliographError
 from heliograph.jobs.plan import JobPlan, with_blocked
@@ -25,19 +25,20 @@ BLOCK_LIFETIME_S = 3600.0
 class SmsNumbers:
     """The numbers that this node may give to SMS. One that a failed transaction was to use is not used again."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._next = 0
         self._end = 0
-        self._use_until = 0.0
+        self._use_until_s = 0.0
 
     async def take(self, db: Connection, count: int) -> int:
         """The first of so many numbers that follow one another."""
         assert count <= SMS_BLOCK, "a job has fewer SMS than a block has numbers"
-        now = asyncio.get_running_loop().time()
-        if self._next + count > self._end or now >= self._use_until:
+        now_s = self._clock.monotonic()
+        if self._next + count > self._end or now_s >= self._use_until_s:
             self._next = await db.value("next_sms_block")
             self._end = self._next + SMS_BLOCK
-            self._use_until = now + BLOCK_LIFETIME_S
+            self._use_until_s = now_s + BLOCK_LIFETIME_S
         first = self._next
         self._next += count
         return first

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] # It has none; `Database` is all that sees it.
 
+from heliograph.clock import Clock
 from heliograph.jobs.errors import OutcomeUnknown, StoreUnavailable
 from heliograph.store.postgresql.plan_ages import PlanAges
 from heliograph.store.postgresql.url import PostgresqlUrl
@@ -108,8 +109,9 @@ class _WorthAnotherTry(StoreUnavailable):
 class Database:
     """A pool of connections that write, and one of those that read, so that no list of jobs holds up a receipt."""
 
-    def __init__(self, url: PostgresqlUrl, *, connections: int = WRITE_CONNECTIONS) -> None:
+    def __init__(self, url: PostgresqlUrl, clock: Clock, *, connections: int = WRITE_CONNECTIONS) -> None:
         self.url = url
+        self._clock = clock
         self._write_pool = self._pool(_WRITING, connections)
         self._read_pool = self._pool(_READING, READ_CONNECTIONS)
         self._plan_ages = PlanAges()
@@ -209,8 +211,8 @@ class Database:
 
     def _beginning(self, connection: Connection, *, durably: bool) -> str:
         begin = "BEGIN" if durably else "BEGIN; SET LOCAL synchronous_commit = off"
-        now_s = asyncio.get_running_loop().time()
-        return f"DISCARD PLANS; {begin}" if self._plan_ages.are_old(connection.raw.get_server_pid(), now_s) else begin
+        are_old = self._plan_ages.are_old(connection.raw.get_server_pid(), self._clock.monotonic())
+        return f"DISCARD PLANS; {begin}" if are_old else begin
 
     async def commit(self, connection: Connection) -> None:
         """End a transaction. Raises OutcomeUnknown when that was cut off, else as the database's errors are."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from heliograph.clock import Clock
 from heliograph.jobs.errors import OutcomeUnknown, StoreUnavailable
 from heliograph.store.in_process import WorkBell
 from heliograph.store.postgresql.connection import Connection, Database
@@ -59,10 +60,11 @@ class InDoubt(NamedTuple):
 class Doubts:
     """Those of one node."""
 
-    def __init__(self, database: Database, bell: WorkBell, node: int) -> None:
+    def __init__(self, database: Database, bell: WorkBell, node: int, clock: Clock) -> None:
         self._database = database
         self._bell = bell
         self._node = node
+        self._clock = clock
         self._leases: list[LeaseTaken] = []
         self._has_leases = asyncio.Event()
 
@@ -80,7 +82,7 @@ class Doubts:
                         return await self._database.write(lambda db: self._are_there(db, jobs))
                     except StoreUnavailable as error:
                         log.warning("store.jobs_in_doubt", job_count=len(jobs), error=str(error))
-                    await _pause(LOOK_AGAIN_AFTER_S)
+                    await self._clock.sleep(LOOK_AGAIN_AFTER_S)
         return None
 
     async def _are_there(self, db: Connection, jobs: Sequence[int]) -> bool:
@@ -111,7 +113,7 @@ class Doubts:
                 log.exception("store.leases_in_doubt", lease_count=len(self._leases))
                 self._leases.clear()
             if self._leases:
-                await _pause(LOOK_AGAIN_AFTER_S)
+                await self._clock.sleep(LOOK_AGAIN_AFTER_S)
             else:
                 self._has_leases.clear()
 
@@ -129,9 +131,3 @@ class Doubts:
         # A statement of its own, so that the next one sees what whoever had them before has committed.
         await db.query("hold_segments", sorted(lease.segments))
         return await db.run("give_back", lease.segments, lease.states, self._node, lease.until, lease.at)
-
-
-async def _pause(seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await asyncio.Event().wait()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from heliograph.clock import SystemClock
 from heliograph.jobs.errors import OutcomeUnknown, StoreUnavailable
 from heliograph.store.copied import Copied, CopiedTable
 from heliograph.store.postgresql import presence
@@ -30,7 +31,7 @@ async def fill_postgresql(
     last_sms: no SMS gets this number, or one below it, any more.
     Raises StoreUnavailable if the database holds something else already, or a node serves it.
     """
-    database = Database(url)
+    database = Database(url, SystemClock())
     try:
         await database.open()
         schema = await schema_of(database)

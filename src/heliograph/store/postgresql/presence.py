@@ -7,11 +7,11 @@ is gone, however it went.
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from typing import Any
 
 import structlog
 
+from heliograph.clock import Clock
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.store.in_process import WorkBell
 from heliograph.store.postgresql.connection import Connection, Database
@@ -43,9 +43,10 @@ log = structlog.get_logger()
 class Presence:
     """This node's. node: its number, which its leases bear. departures: grows whenever others may have gone."""
 
-    def __init__(self, database: Database, bell: WorkBell) -> None:
+    def __init__(self, database: Database, bell: WorkBell, clock: Clock) -> None:
         self._database = database
         self._bell = bell
+        self._clock = clock
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
         self._is_known = False
@@ -62,7 +63,7 @@ class Presence:
     @property
     def sees_clearly(self) -> bool:
         """Whether a lease that ran out means that nobody knows more of it: it doesn't, where the database was away."""
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._clock.monotonic()
         return now_s - self._looked_at_s < BREAK_S and now_s - self._back_at_s >= SETTLE_S
 
     async def begin(self) -> None:
@@ -96,7 +97,7 @@ class Presence:
             carriers, self._untold = sorted(self._untold), set()
             # Not in the transactions that bring the work: there a notification makes their commits wait in a queue.
             await self._guarded(lambda db, carriers=carriers: db.query("notify", carriers))
-            await _pause(NOTIFY_EVERY_S)
+            await self._clock.sleep(NOTIFY_EVERY_S)
 
     async def look_around(self) -> None:
         """See to our own connection, and to nodes that are gone; until cancelled."""
@@ -109,7 +110,7 @@ class Presence:
                     log.error("store.unavailable", error=str(error))
                     await self._tell_of_hanging(error)
             await self._guarded(self._look)
-            await _pause(LOOK_EVERY_S)
+            await self._clock.sleep(LOOK_EVERY_S)
 
     async def _connect(self) -> None:
         connection = await self._database.connect(answer_within_s=ANSWER_WITHIN_S)
@@ -178,7 +179,7 @@ class Presence:
                     log.warning("store.leases_freed", node=node, segment_count=count)
                 finally:
                     await db.value("unlock_node", NODES, node)
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._clock.monotonic()
         if now_s - self._looked_at_s > BREAK_S:
             self._back_at_s = now_s
         self._looked_at_s = now_s
@@ -190,9 +191,3 @@ class Presence:
             return await db.run("free_leases", node)
 
         return await self._database.write(free)
-
-
-async def _pause(seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await asyncio.Event().wait()

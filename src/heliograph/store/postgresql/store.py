@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from heliograph.clock import Clock, SystemClock
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
 from heliograph.jobs.errors import AccountExists, OutcomeUnknown, StoreUnavailable
 from heliograph.jobs.inbound import InboundSms
@@ -104,13 +105,14 @@ class _Written(NamedTuple):
 class PostgresqlStore:
     """See `store.interface` for what each method promises. Made by `open_postgresql`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
         self._commits_under_way: set[asyncio.Task[Any]] = set()
         self._watches: set[asyncio.Task[Any]] = set()
         self._commits = GroupCommit[Write](self._commit, writers=WRITERS)
         self._calls = GroupCommit[TakeCall](self._count_calls)
-        self._numbers = SmsNumbers()
+        self._numbers = SmsNumbers(clock)
         self._leasing = Leasing()
         self._event_leasing = EventLeasing(None)
         self._quotas = Quotas()
@@ -123,12 +125,12 @@ class PostgresqlStore:
 
     async def be_node(self) -> None:
         """Lease, and be known to other nodes, from now on."""
-        presence = Presence(self._database, self._work)
+        presence = Presence(self._database, self._work, self._clock)
         await presence.begin()
         self._presence = presence
         self._leasing = Leasing(presence)
         self._event_leasing = EventLeasing(presence.node)
-        self._doubts = doubts = Doubts(self._database, self._work, presence.node)
+        self._doubts = doubts = Doubts(self._database, self._work, presence.node, self._clock)
         for watch in (presence.tell_others(), presence.look_around(), doubts.keep_giving_back()):
             self._start(watch, self._watches)
 
@@ -571,15 +573,17 @@ class PostgresqlStore:
 
 @asynccontextmanager
 async def open_postgresql(
-    url: PostgresqlUrl, *, serving: bool = True, may_be_new: bool = True
+    url: PostgresqlUrl, *, serving: bool = True, may_be_new: bool = True, clock: Clock | None = None
 ) -> AsyncGenerator[PostgresqlStore]:
     """The store in a database, whose schema is made if there is none.
 
     serving: be a node, which leases; otherwise only accounts may be changed. may_be_new: False refuses an empty one.
+    clock: the machine's, unless another is given.
     Raises StoreUnavailable if it can't be reached, or has an older or a newer schema than this version can work with.
     """
-    database = Database(url)
-    store = PostgresqlStore(database)
+    clock = clock or SystemClock()
+    database = Database(url, clock)
+    store = PostgresqlStore(database, clock)
     try:
         await database.open()
         schema = await schema_of(database)
@@ -603,7 +607,7 @@ async def upgrade_postgresql(url: PostgresqlUrl) -> tuple[int, int]:
 
     Raises StoreUnavailable.
     """
-    database = Database(url)
+    database = Database(url, SystemClock())
     try:
         await database.open()
         before, after = await upgrade(database)
