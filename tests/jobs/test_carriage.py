@@ -2,7 +2,7 @@
 
 import pytest
 
-from heliograph.jobs.carriage import MessageState, Permanence, Receipt, answer_reason, is_final, receipt_reason
+from heliograph.jobs.carriage import MessageState, Permanence, Receipt, answer_reason, receipt_reason
 from tests.fakes.builders import NOW
 
 FINAL = {
@@ -26,18 +26,15 @@ def test_what_else_the_carrier_said_is_added():
 
 
 def test_a_receipt_that_could_not_be_read_says_so():
-    assert "could not be read" in receipt_reason(Receipt("1", None, NOW))
+    reason = receipt_reason(Receipt("1", None, NOW))
+    assert "(Intermediate)" in reason
+    assert "could not be read" in reason
 
 
 @pytest.mark.parametrize("state", MessageState)
 def test_accepted_enroute_and_unknown_are_not_final(state):  # SMPP 3.4, 5.2.28
-    assert is_final(state) == (state in FINAL)
     word = "Final" if state in FINAL else "Intermediate"
     assert f"message_state:{state.name} [{state.value:08x}] ({word}) (" in receipt_reason(Receipt("1", state, NOW))
-
-
-def test_what_could_not_be_read_is_not_final():
-    assert not is_final(None)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ from heliograph.smpp.profiles import (
     answered_id,
     bind_request,
     concession,
-    is_final,
     receipted_ids,
     submission,
 )
@@ -330,14 +329,6 @@ def test_with_both_bases_declared_only_the_right_one_is_looked_for():
     profile = Profile(answered_ids=IdBase.DECIMAL, receipt_ids=IdBase.DECIMAL)
     receipt = Receipt((b"0010",), MessageState.DELIVERED, Evidence.ESM_CLASS)
     assert receipted_ids(profile, receipt) == (b"10",)
-
-
-@pytest.mark.parametrize("state", [None, *MessageState])
-def test_which_states_are_final(state):  # smpp.md, 2.4
-    final = {"DELIVERED", "EXPIRED", "DELETED", "UNDELIVERABLE", "REJECTED", "SKIPPED"}
-    name = state.name if state is not None else ""
-    assert is_final(DEFAULT, state) == (name in final)
-    assert is_final(Profile(accepted_is_final=True), state) == (name in final | {"ACCEPTED"})
 
 
 # ---- binds, 4.1.1

@@ -186,11 +186,6 @@ _STATE_MEANINGS = {
 }
 
 
-def is_final(state: MessageState | None) -> bool:
-    """Whether nothing more is to come after a receipt with that state."""
-    return state is not None and _STATE_MEANINGS[state][0]
-
-
 def receipt_reason(receipt: Receipt) -> str:
     """A receipt in words: `message_state:DELIVERED [00000002] (Final) (Message is delivered to destination.)`."""
     if receipt.state is None:

@@ -296,23 +296,6 @@ def receipted_ids(profile: Profile, receipt: Receipt) -> tuple[bytes, ...]:
     return candidate_ids(receipt.message_ids, profile.receipt_ids, profile.answered_ids, as_sent=profile.is_named_back)
 
 
-def is_final(profile: Profile, state: MessageState | None) -> bool:
-    """Whether nothing more is to come after a receipt with that state (5.2.28)."""
-    return state in _FINAL_STATES or (state is MessageState.ACCEPTED and profile.accepted_is_final)
-
-
-_FINAL_STATES: Final = frozenset(
-    {
-        MessageState.DELIVERED,
-        MessageState.EXPIRED,
-        MessageState.DELETED,
-        MessageState.UNDELIVERABLE,
-        MessageState.REJECTED,
-        MessageState.SKIPPED,
-    }
-)
-
-
 # ---- who sends it
 
 
