@@ -48,10 +48,6 @@ class Playbook:
         self.last_sequence = self.session.unbind(self.now)
         return self
 
-    def notifies(self, pdu):
-        self.session.notify(pdu, self.now)
-        return self
-
     def acknowledges(self, sequence, *answer):
         self.session.acknowledge(sequence, *answer)
         return self

@@ -469,11 +469,6 @@ def test_an_alert_notification_is_told_and_not_answered():  # 4.12
     Playbook(bound_session()).receives(alert).sends().emits(Notified(alert))
 
 
-def test_the_smsc_notifies():  # 4.12
-    alert = AlertNotification(source_addr=b"4917612345678")
-    Playbook(serving_session()).notifies(alert).sends(alert).emits()
-
-
 # ---- silence, 4.11 and 7.2
 
 

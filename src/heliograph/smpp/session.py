@@ -347,11 +347,6 @@ class Session:
             self._next_sequence = sequence % LARGEST_SEQUENCE + 1
             self._enquiry = _Pending(sequence, EnquireLink(), now)
 
-    def notify(self, pdu: Outbind | AlertNotification, now: float) -> None:
-        """Send what has no answer. Raises LocalProtocolError in the wrong state or role."""
-        self._request(pdu)
-        self._active_at = now
-
     def acknowledge(self, sequence: int, status: int = ROK, response: Pdu | None = None) -> None:
         """Answer what came as Requested; when the session has closed meanwhile, nobody waits for it any more.
 
