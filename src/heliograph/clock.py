@@ -38,6 +38,11 @@ class BlockingClock(Protocol):
         ...
 
 
+def whole_ms(instant: datetime) -> datetime:
+    """An instant as it is kept and told: in milliseconds, what is finer dropped."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
 class SystemClock:
     """The machine's clock."""
 

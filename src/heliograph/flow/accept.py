@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from heliograph.clock import Clock
+from heliograph.clock import Clock, whole_ms
 from heliograph.ids import Ids
 from heliograph.jobs.accounts import Account, AccountId
 from heliograph.jobs.errors import IdempotencyKeyBusy
@@ -72,8 +72,7 @@ class Acceptor:
 
     def _identity(self) -> tuple[JobId, datetime]:
         """A new job's id, and the instant at which it came in."""
-        now = self._clock.now()
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        now = whole_ms(self._clock.now())
         return job_id(now, self._ids.number(RANDOM_SPACE)), now
 
     async def _accept(self, request: JobRequest, account: Account, sms_per_hour: int | None) -> Added:

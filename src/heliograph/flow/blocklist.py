@@ -1,6 +1,6 @@
 """Numbers that get nothing from an account."""
 
-from heliograph.clock import Clock
+from heliograph.clock import Clock, whole_ms
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import NumberNotBlocked
 from heliograph.jobs.records import BlockedNumber
@@ -19,8 +19,7 @@ class Blocklist:
 
     async def block(self, account: Account, dst: str) -> BlockedNumber:
         """Put a number on the list, if it isn't there; the SMS to it that wait end as BLOCKED."""
-        now = self._clock.now()
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        now = whole_ms(self._clock.now())
         entry, ended_count = await self._store.block(account.id, dst, now)
         self._metrics.sms_finished(Status.BLOCKED.value, ended_count)
         return entry

@@ -1,6 +1,6 @@
 """A customer calls a job back, as far as that can be done."""
 
-from heliograph.clock import Clock
+from heliograph.clock import Clock, whole_ms
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import JobUnknown
 from heliograph.jobs.records import StoredJob
@@ -19,8 +19,7 @@ class Canceller:
 
     async def cancel(self, account: Account, job_id: str) -> StoredJob:
         """Cancel what can still be cancelled of a job, and return it. Raises JobUnknown, for another account's too."""
-        now = self._clock.now()
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        now = whole_ms(self._clock.now())
         cancelled = await self._store.cancel_job(account.id, job_id, now)
         if cancelled is None:
             raise JobUnknown.of(job_id)

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from heliograph.carriers.interface import InboundCarrier
-from heliograph.clock import Clock
+from heliograph.clock import Clock, whole_ms
 from heliograph.ids import Ids
 from heliograph.jobs.accounts import AccountId
 from heliograph.jobs.errors import StoreUnavailable
@@ -51,8 +51,7 @@ async def follow_inbound(
 async def give_up_missing_parts(store: Store, clock: Clock, metrics: Metrics) -> None:
     """Make SMS whole whose missing parts have been waited for long enough, until cancelled."""
     while True:
-        now = clock.now()
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        now = whole_ms(clock.now())
         try:
             _tell(await store.give_up_missing_parts(now - REASSEMBLY_TIMEOUT, now), metrics)
         except StoreUnavailable as error:
@@ -106,7 +105,6 @@ async def _arrivals(parts: Sequence[InboundPart], store: Store, ids: Ids, accoun
     owners: dict[str | None, _Owner] = {}
     last_writer = _Owner(None, None)
     for part in parts:
-        at = part.received_at
         name = accounts.get(part.dst) or accounts.get(phone_number(part.dst, national=part.dst_national))
         src = phone_number(part.src, national=part.src_national)
         if name is None and src.startswith("+"):
@@ -119,7 +117,7 @@ async def _arrivals(parts: Sequence[InboundPart], store: Store, ids: Ids, accoun
             part,
             src=phone_number(src, owner.country, national=part.src_national),
             dst=phone_number(part.dst, owner.country, national=part.dst_national),
-            received_at=at.replace(microsecond=at.microsecond // 1000 * 1000),
+            received_at=whole_ms(part.received_at),
         )
         arrivals.append(Arrival(part, ids.number(RANDOM_SPACE), owner.account))
     return arrivals

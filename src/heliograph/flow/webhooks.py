@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import Sequence
 
-from heliograph.clock import Clock
+from heliograph.clock import Clock, whole_ms
 from heliograph.ids import Ids
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import WebhookUnknown
@@ -28,8 +28,7 @@ class Webhooks:
 
     async def add(self, account: Account, url: str, events: Sequence[EventType], *, trigger: bool = False) -> Webhook:
         """Subscribe. trigger: for a flow, which ends it by its token. Raises TooManyWebhooks."""
-        now = self._clock.now()
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        now = whole_ms(self._clock.now())
         webhook = Webhook(
             id=WebhookId(webhook_id(now, self._ids.number(RANDOM_SPACE))),
             account=account.id,
