@@ -48,14 +48,13 @@ def _news(receipt: Receipt) -> ReceiptNews:
         status = Status.SUC_ACC  # The carrier took it, and that is all that it will ever say.
     if receipt.is_intermediate:
         status = None
-    reason = receipt_reason(receipt)
     return ReceiptNews(
-        receipt.message_id,
-        status,
-        reason,
-        receipt.received_at,
-        receipt.spellings,
-        receipt.phones,
-        receipt.is_phone_known,
-        receipt.text,
+        message_id=receipt.message_id,
+        status=status,
+        reason=receipt_reason(receipt),
+        at=receipt.received_at,
+        spellings=receipt.spellings,
+        phones=receipt.phones,
+        is_phone_known=receipt.is_phone_known,
+        text=receipt.text,
     )

@@ -117,13 +117,13 @@ def receipt_of(
     may_be_written = read.evidence is Evidence.TEXT and not profile.unflagged_receipts
     phones = pdu.source_addr.decode("latin-1"), pdu.destination_addr.decode("latin-1")
     return Receipt(
-        message_id,
-        None if read.state is None else _STATES[read.state],
-        now,
-        _detail(read),
-        tuple(ids),
-        phones,
-        profile.accepted_is_final and read.state is receipts.MessageState.ACCEPTED,
+        message_id=message_id,
+        state=None if read.state is None else _STATES[read.state],
+        received_at=now,
+        detail=_detail(read),
+        spellings=tuple(ids),
+        phones=phones,
+        is_last=profile.accepted_is_final and read.state is receipts.MessageState.ACCEPTED,
         is_phone_known=any(map(sent_to.knows, phones)),
         is_intermediate=read.intermediate,  # SMPP 3.4, 5.2.12: never the final word.
         text=inbound_of(profile, pdu, now) if may_be_written else None,
@@ -134,10 +134,10 @@ def query_answer_of(profile: Profile, asked: QuerySm, answer: QuerySmResp, now: 
     """The same for an answer to query_sm (4.8.2)."""
     state = _STATES_BY_VALUE.get(answer.message_state)
     return Receipt(
-        asked.message_id.decode("latin-1"),
-        state,
-        now,
-        f"query_sm err:{answer.error_code}" if answer.error_code else "query_sm",
+        message_id=asked.message_id.decode("latin-1"),
+        state=state,
+        received_at=now,
+        detail=f"query_sm err:{answer.error_code}" if answer.error_code else "query_sm",
         is_last=profile.accepted_is_final and state is MessageState.ACCEPTED,
     )
 
