@@ -23,6 +23,7 @@ from heliograph.store.in_process import Roles, WorkBell
 from heliograph.store.interface import (
     EVENT_WORK,
     LOOKALIKE,
+    PART_BITS,
     Added,
     Arrival,
     Cancelled,
@@ -240,7 +241,7 @@ class SqliteStore:
             db.raw.execute("BEGIN")
             try:
                 rows = db.query("sms_range", first, first + count)
-                live = [] if finished else db.query("live_range", first << 5, first + count << 5)
+                live = [] if finished else db.query("live_range", first << PART_BITS, first + count << PART_BITS)
             finally:
                 db.raw.execute("COMMIT")
             return stored_sms(rows, live, first) if rows else None  # None: forgotten in this moment.
