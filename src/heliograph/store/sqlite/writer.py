@@ -2,10 +2,9 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from enum import IntEnum
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Generator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,17 +19,14 @@ from heliograph.jobs.errors import (
     StoreUnavailable,
 )
 from heliograph.jobs.naming import JobId, received_ms
-from heliograph.jobs.plan import BLOCKED_REASON, JobPlan
+from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.spending import check_spending, counted_since, spending_second
 from heliograph.jobs.status import PartProgress, PartState, ProcessStatus, Status, cancelled
 from heliograph.jobs.webhooks import Webhook, WebhookId
 from heliograph.store.interface import (
     DUPLICATE_WINDOW,
     IDEMPOTENCY_WINDOW,
-    LOOKALIKE,
-    PARKED_FOR,
     PART_BITS,
-    UNANSWERED,
     Added,
     Arrival,
     DuePart,
@@ -55,8 +51,10 @@ from heliograph.store.sqlite import recalling
 from heliograph.store.sqlite.blocklist import Blocklists
 from heliograph.store.sqlite.calls import KeepCalls
 from heliograph.store.sqlite.connection import Connection
+from heliograph.store.sqlite.ends import Ends, PartDone, Parts, SmsEnd
 from heliograph.store.sqlite.events import DELETED_EVENTS, Events
 from heliograph.store.sqlite.inbound import Inbound
+from heliograph.store.sqlite.receipts import PARKED_FOR_MS, Receipts
 
 ACCOUNTS_A_LEASE = 64
 """How many accounts one lease looks at; the next one goes on where it stopped."""
@@ -66,31 +64,6 @@ STEP_ROWS = 34
 """About how many rows are written on the event loop before others have a turn: a third of a dispatcher's batch."""
 _FOREVER = 1 << 62
 _Row = TypeVar("_Row")
-_PARKED_FOR_MS = PARKED_FOR // timedelta(milliseconds=1)
-_receipt_news = msgspec.json.Decoder(ReceiptNews)
-
-
-class _Rank(IntEnum):
-    """How a segment stands that a receipt may mean."""
-
-    AWAITED = 0
-    KILLED = 1
-    """Its SMS was cancelled; what its receipts say is told all the same."""
-    DONE = 2
-
-
-class _Match(NamedTuple):
-    """A segment that a receipt may mean; the least one is it. newest: the segment's id, negative."""
-
-    is_other: bool
-    rank: _Rank
-    likeliness: int
-    newest: int
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether no other could be it rather."""
-        return not self.is_other and self.rank is _Rank.AWAITED
 
 
 class AddJob(msgspec.Struct, frozen=True):
@@ -335,43 +308,19 @@ def _sms_of(outcome: Outcome) -> int:
     return outcome.segment >> PART_BITS
 
 
-class _PartDone(NamedTuple):
-    """A part is through, handed over or delivered. sent: None where that is known already; times in milliseconds."""
-
-    segment: int
-    sent: int | None
-    reason: str
-    at: int
-
-
-class _SmsEnd(NamedTuple):
-    """An SMS has come to its end, `at` in milliseconds."""
-
-    status: Status
-    reason: str
-    at: int
-    process_status: ProcessStatus = ProcessStatus.DONE
-
-
-_Parts = dict[int, tuple[int, int | None]]
-"""The state of an SMS's parts, and when they were sent."""
-_GONE = (PartState.DONE.value, None)
-_UNANSWERED = tuple(state.value for state in UNANSWERED)
-_GOOD_WORDS = ("", Status.SUC_FIN.value, Status.SUC_ACC.value)
-
-
 class Writer:
     """The connection that writes, and what it must remember between writes."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self._last_sms = int(connection.query("last_sms_number")[0][0])
-        self._parked_count: int = connection.query("parked_count")[0][0]
         self._last_served: dict[str, int] = {}
         self._blocklists = Blocklists(connection)
         self.events = Events(connection)
+        self._ends = Ends(connection, self.events)
+        self._receipts = Receipts(connection, self._ends)
         self._inbound = Inbound(connection, self._blocklists, self.events)
-        self._before = self._last_sms, self._parked_count, self._inbound.gathered
+        self._before = self._last_sms, self._receipts.parked_count, self._inbound.gathered
 
     @property
     def is_far_behind(self) -> bool:
@@ -427,11 +376,11 @@ class Writer:
         return [result for write in writes for result in self.apply([write])]
 
     def _begin(self, *, wait: bool) -> None:
-        self._before = self._last_sms, self._parked_count, self._inbound.gathered
+        self._before = self._last_sms, self._receipts.parked_count, self._inbound.gathered
         self._db.begin(wait=wait)
 
     def _undo(self) -> None:
-        self._last_sms, self._parked_count, self._inbound.gathered = self._before
+        self._last_sms, self._receipts.parked_count, self._inbound.gathered = self._before
         if self._db.raw.in_transaction:
             self._db.raw.execute("ROLLBACK")
 
@@ -499,24 +448,24 @@ class Writer:
             yield
             is_unwanted |= self._record_outcomes(record.carrier, outcomes, awaited)
         # Only now: of two SMS with one id, a receipt means the one to its phone, though it be answered last.
-        for some in _slices(awaited) if self._parked_count else ():
+        for some in _slices(awaited) if self._receipts.parked_count else ():
             if others:
                 yield
-            self._unpark(record.carrier, some)
+            self._receipts.unpark(record.carrier, some)
         return is_unwanted
 
     def _record_receipts_in_steps(self, record: RecordReceipts) -> Generator[None, None, None]:
         for place, receipts in enumerate(_slices(record.receipts)):
             if place:
                 yield
-            self._record_receipts(record.carrier, receipts)
+            self._receipts.record(record.carrier, receipts)
 
     def _write(self, write: Write) -> Any:
         match write:
             case CancelJob():
                 return self._cancel_job(write)
             case RecordInbound():
-                return self._inbound.record(write.carrier, self._still_there(write.arrivals), self._last_sms)
+                return self._inbound.record(write.carrier, self._receipts.still_there(write.arrivals), self._last_sms)
             case GiveUpMissingParts():
                 return self._inbound.give_up_missing_parts(write.begun_before, write.now, self._last_sms)
             case GatherWriters():
@@ -528,7 +477,7 @@ class Writer:
             case Unblock():
                 return self._blocklists.unblock(write.account, write.dst)
             case EndWaiting():
-                return self._end_waiting(write.sms, instant_ms(write.at))
+                return self._ends.end_waiting(write.sms, instant_ms(write.at))
             case AddWebhook():
                 return self.events.add_webhook(write.webhook)
             case RemoveWebhook():
@@ -696,7 +645,7 @@ class Writer:
             return None
         _, _, first_sms, sms_count, *_ = rows[0]
         progress: dict[int, list[PartProgress]] = {}
-        parts: dict[int, _Parts] = {}
+        parts: dict[int, Parts] = {}
         tried: set[int] = set()
         doubted: set[int] = set()
         late: dict[int, list[tuple[object, ...]]] = {}
@@ -716,12 +665,12 @@ class Writer:
                 late.setdefault(number, []).append((segment, carrier, message_id, due, ""))
                 recalling_carriers.add(carrier)
         counts: Counter[ProcessStatus] = Counter()
-        ended: dict[int, _SmsEnd] = {}
+        ended: dict[int, SmsEnd] = {}
         for number, each in progress.items():
             end = cancelled(each, tried=number in tried, doubtful=number in doubted, now=cancel.now)
-            ended[number] = _SmsEnd(end.status, end.reason, instant_ms(cancel.now), end.process_status)
+            ended[number] = SmsEnd(end.status, end.reason, instant_ms(cancel.now), end.process_status)
             counts[end.process_status] += 1
-        self._end(ended, parts)
+        self._ends.end(ended, parts)
         self._db.run_rows("insert_late", [row for rows in late.values() for row in rows])
         self._db.run("forget_late", instant_ms(cancel.now), 2 * len(late) + 10)
         job = self._db.query("job", *numbers, cancel.job_id, cancel.account)[0] if ended and numbers else rows[0]
@@ -741,7 +690,7 @@ class Writer:
                 if room > 0:
                     wanted += self._take_turns(lease.carrier, lane, room, now)
             blocked = {segment >> PART_BITS for segment in self._blocklists.segments_among(wanted)}
-            if not self._end_waiting(blocked, now):
+            if not self._ends.end_waiting(blocked, now):
                 break
             self._last_served[lease.carrier] = last
         if not wanted:
@@ -788,34 +737,34 @@ class Writer:
         """Whether the carrier is to drop something. awaited: what receipts may have come for is added to it."""
         submitted: list[tuple[object, ...]] = []
         postponed: list[tuple[object, ...]] = []
-        taken: list[_PartDone] = []
-        ended: dict[int, _SmsEnd] = {}
+        taken: list[PartDone] = []
+        ended: dict[int, SmsEnd] = {}
         moved: list[Moved] = []
         for outcome in outcomes:
             match outcome:
                 case Submitted():
                     at = instant_ms(outcome.at)
                     if outcome.receipt_due_at is None:
-                        taken.append(_PartDone(outcome.segment, at, "", at))
+                        taken.append(PartDone(outcome.segment, at, "", at))
                         continue
                     message_id = outcome.message_id or None
                     submitted.append((outcome.segment, instant_ms_up(outcome.receipt_due_at), message_id, at))
                     if message_id is not None:
-                        awaited.append((message_id, carrier, at - _PARKED_FOR_MS))
+                        awaited.append((message_id, carrier, at - PARKED_FOR_MS))
                 case Postponed():
                     postponed.append(_postponed_row(outcome, carrier))
                 case Moved():
                     moved.append(outcome)
                 case Ended():
-                    end = _SmsEnd(outcome.status, outcome.reason, instant_ms(outcome.at))
+                    end = SmsEnd(outcome.status, outcome.reason, instant_ms(outcome.at))
                     ended.setdefault(outcome.segment >> PART_BITS, end)
         some_are_gone = self._db.run_rows("submitted", submitted) < len(submitted)
         self._db.run_rows("postponed", postponed)
-        some_are_gone |= self._parts_done(taken, Status.SUC_ACC, before=PartState.SUBMITTED)
+        some_are_gone |= self._ends.parts_done(taken, Status.SUC_ACC, before=PartState.SUBMITTED)
         is_unwanted = some_are_gone and self._await_late(carrier, outcomes)
         if moved:
             ended = {**ended, **self._move(carrier, moved)}  # These come before an Ended, and the first counts.
-        self._end(ended)
+        self._ends.end(ended)
         return is_unwanted
 
     def _await_late(self, carrier: str, outcomes: Sequence[Outcome]) -> bool:
@@ -830,7 +779,7 @@ class Writer:
         ]
         return self._db.run_rows("submitted_late", rows) > 0
 
-    def _move(self, carrier: str, moved: Sequence[Moved]) -> dict[int, _SmsEnd]:
+    def _move(self, carrier: str, moved: Sequence[Moved]) -> dict[int, SmsEnd]:
         """SMS go to other carriers, those that may; the ends of those that come to theirs instead."""
         parts: dict[int, dict[int, int]] = {}
         bound: set[int] = set()
@@ -849,7 +798,7 @@ class Writer:
             if parts.get(each.segment >> PART_BITS, {}).get(each.segment) == PartState.LEASED.value
         }
         postponed: list[tuple[object, ...]] = []
-        ended: dict[int, _SmsEnd] = {}
+        ended: dict[int, SmsEnd] = {}
         for each in moved:
             number = each.segment >> PART_BITS
             if each.segment not in leased:
@@ -864,7 +813,7 @@ class Writer:
             if isinstance(instead, Postponed):
                 postponed.append(_postponed_row(instead, carrier))
             else:
-                ended.setdefault(number, _SmsEnd(instead.status, instead.reason, instant_ms(instead.at)))
+                ended.setdefault(number, SmsEnd(instead.status, instead.reason, instant_ms(instead.at)))
         rows: list[tuple[object, ...]] = []
         for number, each in first.items():
             news = each.carrier, names_row(each.others), instant_ms_up(each.due_at), each.status.value, each.reason
@@ -872,229 +821,6 @@ class Writer:
         self._db.run_rows("postponed", postponed)
         self._db.run_rows("moved", rows)
         return ended
-
-    def _record_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> None:
-        parked: list[tuple[object, ...]] = []
-        for place in self._settle_receipts(carrier, receipts):
-            news = receipts[place]
-            content = msgspec.json.encode(news)
-            ids = {news.message_id, *news.spellings} - {""}
-            if news.text is not None:
-                ids.add(LOOKALIKE)
-            parked += [(carrier, message_id, instant_ms(news.at), content) for message_id in sorted(ids)]
-        self._park(parked)
-
-    def _settle_receipts(self, carrier: str, receipts: Sequence[ReceiptNews]) -> list[int]:
-        """Write what receipts say; the places of those that have to wait for the answer to what they are about."""
-        segments = self._submitted(carrier, receipts)
-        heard: dict[int, str] = {}
-        delivered: dict[int, _PartDone] = {}
-        taken: dict[int, _PartDone] = {}
-        ended: dict[int, _SmsEnd] = {}
-        waiting: list[int] = []
-        repeated: dict[int, int] = {}
-        late: list[tuple[int, ReceiptNews]] = []
-        for place, news in enumerate(receipts):
-            segment, rank = segments.get(place, (None, _Rank.DONE))
-            if segment is None:
-                if news.message_id or news.spellings:
-                    waiting.append(place)
-            elif rank is _Rank.KILLED:
-                late.append((segment, news))
-            elif rank is _Rank.DONE or segment in delivered or segment in taken or segment >> PART_BITS in ended:
-                repeated[place] = segment >> PART_BITS  # The first final word holds.
-            elif news.status is None:
-                heard[segment] = news.reason
-            elif news.status is Status.SUC_FIN:
-                delivered[segment] = _PartDone(segment, None, news.reason, instant_ms(news.at))
-            elif news.status is Status.SUC_ACC:
-                taken[segment] = _PartDone(segment, None, news.reason, instant_ms(news.at))
-            else:
-                ended[segment >> PART_BITS] = _SmsEnd(news.status, news.reason, instant_ms(news.at))
-        self._tell_late(late)
-        self._db.run_rows("heard", list(heard.items()))
-        self._end(ended)
-        self._parts_done(list(delivered.values()), Status.SUC_FIN, before=PartState.DONE)
-        self._parts_done(list(taken.values()), Status.SUC_ACC, before=PartState.DONE)
-        return sorted([*waiting, *self._meant_for_others(repeated)]) if repeated else waiting
-
-    def _meant_for_others(self, repeated: Mapping[int, int]) -> list[int]:
-        """Which receipts may be for a part whose answer, with the id that another part has, is to come.
-
-        repeated: those that mean parts of which a final word is known, by their places, with the SMS.
-        """
-        unanswered = {
-            number
-            for number, parts in self._parts(set(repeated.values())).items()
-            if any(state in _UNANSWERED for state, _ in parts.values())
-        }
-        return [place for place, number in repeated.items() if number in unanswered]
-
-    def _tell_late(self, late: Iterable[tuple[int, ReceiptNews]]) -> None:
-        """What receipts say of segments whose SMS were killed."""
-        for segment, news in late:
-            number = segment >> PART_BITS
-            words = dict(self._db.query("late_words", number << PART_BITS, number + 1 << PART_BITS))
-            if words[segment] or any(word not in _GOOD_WORDS for word in words.values()):
-                continue
-            self._db.run("tell_late", news.reason, number)
-            if news.status is not None:
-                self._db.run("late_word", news.status.value, segment)
-
-    def _submitted(self, carrier: str, receipts: Sequence[ReceiptNews]) -> dict[int, tuple[int, _Rank]]:
-        """To which segment each receipt belongs, by its place, and how that stands."""
-        wanted = [
-            (place, news.message_id, carrier)
-            for place, news in enumerate(receipts)
-            if not (news.spellings or news.phones)
-        ]
-        found: dict[int, list[_Match]] = {}
-        for place, segment, state in self._db.query_rows("by_message_id", wanted):
-            found.setdefault(place, []).append(_Match(False, _rank(state), 0, -segment))
-        if len(wanted) < len(receipts):
-            self._find_by_spelling(carrier, receipts, found)
-        self._find_killed(carrier, receipts, found)
-        segments: dict[int, tuple[int, _Rank]] = {}
-        given: set[int] = set()
-        for place, matches in sorted(found.items()):
-            # Where a carrier gave one id twice, it means what went to the phone; of that what isn't done, and of those
-            # the newest.
-            best = min(matches)
-            if len(matches) > 1 and -best.newest in given:
-                others = (each for each in matches if -each.newest not in given and each.rank is not _Rank.DONE)
-                best = min((each for each in others if each.is_other == best.is_other), default=best)
-            segments[place] = (-best.newest, best.rank)
-            if receipts[place].status is not None:
-                given.add(-best.newest)
-        return segments
-
-    def _find_by_spelling(
-        self, carrier: str, receipts: Sequence[ReceiptNews], found: dict[int, list["_Match"]]
-    ) -> None:
-        """The same for receipts that name phones, or several spellings of an id.
-
-        What went to their phone comes before all else.
-        """
-        spelt = {place: news for place, news in enumerate(receipts) if news.spellings or news.phones}
-        # The first spelling is nearly always it, so the others are only looked for where it isn't.
-        for first, last in ((0, 1), (1, None)):
-            wanted = [
-                (place, likeliness, message_id, carrier)
-                for place, news in spelt.items()
-                if not any(each.is_sure for each in found.get(place, ()))
-                for likeliness, message_id in [*enumerate((news.message_id, *news.spellings))][first:last]
-            ]
-            for place, likeliness, segment, state, dst in self._db.query_rows("by_spelling", wanted):
-                is_other = spelt[place].is_about_other(dst)
-                if spelt[place].is_believed(likeliness, is_other=is_other):
-                    found.setdefault(place, []).append(_Match(is_other, _rank(state), likeliness, -segment))
-
-    def _find_killed(self, carrier: str, receipts: Sequence[ReceiptNews], found: dict[int, list["_Match"]]) -> None:
-        """The same among segments whose SMS were killed, for receipts that mean none besides those for sure."""
-        wanted = [
-            (place, likeliness, message_id, carrier, instant_ms(news.at))
-            for place, news in enumerate(receipts)
-            if not any(each.is_sure for each in found.get(place, ()))
-            for likeliness, message_id in enumerate((news.message_id, *news.spellings))
-            if message_id
-        ]
-        for place, likeliness, segment, word, dst in self._db.query_rows("late_by_id", wanted):
-            news = receipts[int(place)]
-            is_other = news.is_about_other(dst)
-            if news.is_believed(likeliness, is_other=is_other):
-                rank = _Rank.DONE if word else _Rank.KILLED
-                found.setdefault(place, []).append(_Match(is_other, rank, likeliness, -segment))
-
-    def _park(self, parked: Sequence[tuple[object, ...]]) -> None:
-        if parked:
-            self._db.run_rows("park", parked)
-            newest: Any = parked[-1][2]
-            forgotten = self._db.run("forget_parked", 2 * len(parked) + 10, newest - _PARKED_FOR_MS)
-            self._parked_count += len(parked) - forgotten
-
-    def _unpark(self, carrier: str, awaited: Sequence[tuple[object, ...]]) -> None:
-        rows = sorted(set(self._db.query_rows("parked", awaited)))  # Two answers with one id find each receipt twice.
-        if rows:
-            # One that waited under several spellings may be here more than once; said twice, it does no harm.
-            receipts = [_receipt_news.decode(row[1]) for row in rows]
-            waiting = {*self._settle_receipts(carrier, receipts)}
-            done = [place for place in range(len(rows)) if place not in waiting]
-            written = {rows[place][1] for place in done if receipts[place].text is not None}
-            for content in written:
-                self._parked_count -= self._db.run("unpark_lookalike", LOOKALIKE, carrier, content)
-            self._parked_count -= self._db.run_rows("unpark", [(rows[place][0],) for place in done])
-
-    def _still_there(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
-        """Those that were no lookalikes, or have been parked as such until now."""
-        there: list[Arrival] = []
-        for arrival in arrivals:
-            if arrival.lookalike:
-                taken_count = self._db.run("take_lookalike", arrival.lookalike)
-                self._parked_count -= taken_count
-                if not taken_count:
-                    continue
-            there.append(arrival)
-        return there
-
-    def _parts_done(self, done: Sequence[_PartDone], status: Status, *, before: PartState) -> bool:
-        """Parts are through that have not yet come to a state; an SMS that has no others ends with `status`.
-
-        Whether the SMS of some had ended before.
-        """
-        if not done:
-            return False
-        parts = self._parts({each.segment >> PART_BITS for each in done})
-        waiting: list[_PartDone] = []
-        for each in done:
-            siblings = parts.get(each.segment >> PART_BITS, {})
-            state, sent = siblings.get(each.segment, _GONE)
-            if state < before.value:
-                siblings[each.segment] = PartState.DONE.value, each.sent or sent
-                waiting.append(each)
-        ended: dict[int, _SmsEnd] = {}
-        for each in waiting:
-            number = each.segment >> PART_BITS
-            if all(state == PartState.DONE.value for state, _ in parts[number].values()):
-                ended[number] = _SmsEnd(status, each.reason, each.at)
-        rows = [(each.segment, each.sent, each.reason) for each in waiting if each.segment >> PART_BITS not in ended]
-        self._db.run_rows("part_done", rows)
-        self._end(ended, parts)
-        return any(each.segment >> PART_BITS not in parts for each in done)
-
-    def _parts(self, sms: Collection[int]) -> dict[int, _Parts]:
-        parts: dict[int, _Parts] = {}
-        for segment, state, sent in self._db.query_rows("part_states", [(number,) for number in sms]):
-            parts.setdefault(segment >> PART_BITS, {})[segment] = (state, sent)
-        return parts
-
-    def _end(self, ended: dict[int, _SmsEnd], parts: dict[int, _Parts] | None = None) -> None:
-        """SMS come to their end, those that aren't there yet. parts: theirs, if they have been read."""
-        if not ended:
-            return
-        if parts is None:
-            parts = self._parts(ended)
-        news: list[tuple[object, ...]] = []
-        for number, end in ended.items():
-            sent = [sent for _, sent in parts.get(number, {}).values() if sent is not None]
-            news.append(
-                (number, end.process_status.value, end.status.value, end.reason, max(sent, default=None), end.at)
-            )
-        numbers = [(number,) for number in ended]
-        self._db.run_rows("end_sms", news)
-        self.events.sms_ended(numbers)
-        self._db.run_rows("end_live", numbers)
-        self.events.jobs_ended(numbers)
-        self._db.run_rows("finish_jobs", numbers)
-
-    def _end_waiting(self, numbers: Collection[int], at: int) -> int:
-        """SMS to blocked numbers come to their end, unless a part is leased or with the carrier; how many did."""
-        waiting = {
-            number
-            for number, parts in self._parts(numbers).items()
-            if all(state == PartState.WAITING.value for state, _ in parts.values())
-        }
-        self._end({number: _SmsEnd(Status.BLOCKED, BLOCKED_REASON, at) for number in waiting})
-        return len(waiting)
 
     # Accounts
 
@@ -1143,10 +869,6 @@ class Writer:
         self._db.run_rows("blank_messages", jobs)
         self._db.run_rows("blank_jobs", jobs)
         return len(jobs)
-
-
-def _rank(state: int) -> _Rank:
-    return _Rank.DONE if state == PartState.DONE.value else _Rank.AWAITED
 
 
 def _postponed_row(outcome: Postponed, carrier: str) -> tuple[object, ...]:
