@@ -77,6 +77,7 @@ class Authenticator:
         name, password = _parse(header)
         check = self._checks.get((digest, source))
         if check is None:
+            # Owner: this object; it outlives the request, for others may wait for it, and ends by itself.
             check = asyncio.ensure_future(self._check(name, password, digest, source))
             self._checks[digest, source] = check
             check.add_done_callback(lambda done: self._checked(digest, source, done))

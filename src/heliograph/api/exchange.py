@@ -64,9 +64,11 @@ def begin_task(coroutine: Coroutine[Any, None, None], loop: asyncio.AbstractEven
     begin in the middle of another.
     """
     if asyncio.current_task(loop) is not None:
+        # Owner: the server, which keeps the tasks of its requests and sees to their end when it stops.
         return loop.create_task(coroutine)
     context = copy_context()
     rest = _Rest(coroutine)
+    # Owner: likewise.
     task = loop.create_task(rest.run(), context=context)
     asyncio.tasks._enter_task(loop, task)  # As other implementations of tasks are to do ("Extending" asyncio).
     try:

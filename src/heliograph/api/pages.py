@@ -88,6 +88,7 @@ class Pages:
         now_s = self._clock.monotonic()
         if self._counting is None and now_s - self._counted_s > COUNTS_FRESH_S:
             self._counted_s = now_s
+            # Owner: this object; where the database hangs it outlives the request, and the next one waits for it.
             self._counting = asyncio.ensure_future(self._count())
         counting = self._counting
         if counting is not None:

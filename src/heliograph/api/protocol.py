@@ -189,6 +189,7 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 def _create_task(coroutine: Coroutine[Any, None, None], loop: AbstractEventLoop) -> "Task[None]":
+    # Owner: the server, which keeps the tasks of its requests and sees to their end when it stops.
     return loop.create_task(coroutine)
 
 

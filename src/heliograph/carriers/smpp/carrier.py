@@ -328,6 +328,7 @@ class SmppCarrier:
 
     async def _say_farewell(self, link: Link) -> None:
         link.unbind("we stop")
+        # Owner: this method, which ends it when its own time is over.
         farewell = asyncio.ensure_future(link.hold())
         done = asyncio.Event()
         farewell.add_done_callback(lambda _: done.set())

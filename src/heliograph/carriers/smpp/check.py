@@ -72,6 +72,7 @@ async def _check_bind(smsc: Smsc, mode: type[Bind], clock: Clock) -> AsyncGenera
         return
     how = "" if smsc.tls is None else ", encrypted, and its certificate is good"
     yield Finding(Verdict.WORKS, f"connected to {smsc.host}:{smsc.port}{how}")
+    # Owner: this method, which waits for its end.
     holding = asyncio.ensure_future(link.hold())
     holding.add_done_callback(lambda _: events.put_nowait(None))
     try:

@@ -135,7 +135,7 @@ class PostgresqlStore:
             self._start(watch, self._watches)
 
     def _start(self, coroutine: Coroutine[Any, Any, Result], owned: "set[asyncio.Task[Any]]") -> "asyncio.Task[Result]":
-        # Their owner is this store: `close` sees to their end.
+        # Owner: this store, whose `close` sees to their end.
         task = asyncio.get_running_loop().create_task(coroutine)
         owned.add(task)
         task.add_done_callback(owned.discard)

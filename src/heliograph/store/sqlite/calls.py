@@ -96,7 +96,7 @@ class Calls:
             self._timer = asyncio.get_running_loop().call_later(KEEP_AFTER_S, self._start)
 
     def _start(self) -> None:
-        # Its owner is this object; it ends with the write, and writes end when the file is closed.
+        # Owner: this object; it ends with the write, and writes end when the file is closed.
         self._keeping = asyncio.get_running_loop().create_task(self._keep())
 
     async def _keep(self) -> None:
