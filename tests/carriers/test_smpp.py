@@ -167,12 +167,22 @@ async def test_a_refusal_by_policy_goes_to_the_next_carrier_only_where_the_profi
         assert (found.permanence, found.elsewhere) == (Permanence.LASTING, profile.policy_is_its_own)
 
 
-async def test_full_queues_in_a_row_are_the_smsc_s_own(clock):
+async def test_full_queues_of_several_numbers_are_the_smsc_s_own(clock):
     async with fake_smsc(clock, lambda _: refused(0x14)) as smsc, bound_carrier(smsc, clock) as carrier:
-        for number in range(1, 4):
-            carrier.submit(a_segment(number))
-        found = await outcomes_of(carrier, clock, 3)
-    assert [each.permanence for each in found] == [Permanence.PASSING, Permanence.PASSING, Permanence.THROTTLED]
+        for number in range(1, 5):
+            carrier.submit(a_segment(number, dst=f"+4917612345{min(number, 3):03}"))
+        found = await outcomes_of(carrier, clock, 4)
+    assert [each.permanence for each in found] == [Permanence.PASSING] * 2 + [Permanence.THROTTLED] * 2
+
+
+@pytest.mark.parametrize(("numbers", "wait_s"), [((1, 1, 1, 1), 0), ((1, 2, 3, 4), 11)])
+async def test_full_queues_of_one_number_or_long_after_each_other_are_single_numbers(clock, numbers, wait_s):
+    async with fake_smsc(clock, lambda _: refused(0x14)) as smsc, bound_carrier(smsc, clock) as carrier:
+        for number in numbers:
+            carrier.submit(a_segment(number, dst=f"+4917612345{number:03}"))
+            [found] = await outcomes_of(carrier, clock)
+            assert found.permanence is Permanence.PASSING
+            await clock.advance(wait_s)
 
 
 async def test_a_generic_nack_is_an_answer(clock):

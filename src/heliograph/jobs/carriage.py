@@ -89,12 +89,14 @@ class Refused:
 class Unreachable:
     """The segment surely never got to the carrier.
 
-    is_try: False where it wasn't even tried, for want of a connection.
+    is_try: False where it wasn't even tried, for want of a connection. is_answer: whether the carrier answered so, to
+    this very segment.
     """
 
     segment: SegmentId
     reason: str
     is_try: bool = True
+    is_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

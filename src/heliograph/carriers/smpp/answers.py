@@ -59,25 +59,24 @@ def request_of(profile: Profile, segment: Segment, now: datetime) -> SubmitSm | 
             return Expired(segment.id, "less than a minute of its validity was left, which no SMSC takes")
 
 
-def refusal(profile: Profile, segment: Segment, status: int, *, queue_full_count: int) -> SubmitOutcome:
+def refusal(profile: Profile, segment: Segment, status: int, *, is_queue_of_all: bool) -> SubmitOutcome:
     """What an error means for a segment.
 
-    queue_full_count: how many answers in a row said that a queue is full; a single one is about one number.
+    is_queue_of_all: whether a queue that is full is the SMSC's own; else it is that of one number.
     """
     kind = status_kind(status, profile.statuses)
     permanence = _PERMANENCES[kind]
-    if status == QUEUE_FULL and kind is StatusKind.FLOW_CONTROL and queue_full_count < QUEUE_FULL_OF_ALL:
+    if status == QUEUE_FULL and kind is StatusKind.FLOW_CONTROL and not is_queue_of_all:
         permanence = Permanence.PASSING
     reason = answer_reason(status_name(status), status, permanence, status_meaning(status))
     if kind is StatusKind.SESSION:
-        return Unreachable(segment.id, reason.replace("(Permanent)", "(Temporary)", 1), is_try=False)
+        reason = reason.replace("(Permanent)", "(Temporary)", 1)
+        return Unreachable(segment.id, reason, is_try=False, is_answer=True)
     elsewhere = kind in _ELSEWHERE or (kind is StatusKind.POLICY and profile.policy_is_its_own)
     return Refused(segment.id, permanence, reason, elsewhere=elsewhere)
 
 
 QUEUE_FULL = 0x14
-QUEUE_FULL_OF_ALL = 3
-"""So many full queues in a row are the SMSC's own, not those of single numbers."""
 
 _PERMANENCES = {
     StatusKind.OK: Permanence.DOUBTFUL,  # A generic_nack without an error.

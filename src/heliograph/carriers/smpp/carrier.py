@@ -22,6 +22,7 @@ from heliograph.carriers.smpp.answers import (
 )
 from heliograph.carriers.smpp.errands import Errands
 from heliograph.carriers.smpp.faults import Faults
+from heliograph.carriers.smpp.full_queues import FullQueues
 from heliograph.carriers.smpp.habits import IdHabits
 from heliograph.carriers.smpp.inbox import Inbox
 from heliograph.carriers.smpp.link import MOST_OVERDUE, SENDING, Link, Submission
@@ -121,7 +122,7 @@ class SmppCarrier:
         self._outcome_there = asyncio.Event()
         self._receipts = Inbox[Receipt](clock)
         self._inbound = Inbox[InboundPart](clock)
-        self._queue_full_count = 0
+        self._full_queues = FullQueues()
         self._told: set[int] = set()
         self._told_nameless = False
         self._habits = _habits(self._profile)
@@ -382,7 +383,7 @@ class SmppCarrier:
         submitted = link.submissions.pop(event.sequence)
         segment, response, status = submitted.segment, event.response, event.status
         if status == ROK and type(response) is SubmitSmResp:
-            self._queue_full_count = 0
+            self._full_queues.clear()
             if not response.message_id and segment.receipt_wanted:
                 self._tell_nameless()
             self._outcomes.append(Accepted(segment.id, self._message_id(segment, response)))
@@ -433,8 +434,10 @@ class SmppCarrier:
         return True
 
     def _refused(self, link: Link, segment: Segment, status: int) -> None:
-        self._queue_full_count = self._queue_full_count + 1 if status == QUEUE_FULL else 0
-        self._tell(refusal(self._profile, segment, status, queue_full_count=self._queue_full_count))
+        is_queue_of_all = status == QUEUE_FULL and self._full_queues.add(segment.dst, self._clock.monotonic())
+        if status != QUEUE_FULL:
+            self._full_queues.clear()
+        self._tell(refusal(self._profile, segment, status, is_queue_of_all=is_queue_of_all))
         kind = status_kind(status, self._profile.statuses)
         if kind is StatusKind.SESSION:
             link.unbind(f"the SMSC says that the bind is none: {status_name(status)}")

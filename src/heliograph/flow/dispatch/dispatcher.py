@@ -3,9 +3,10 @@
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import msgspec
 import structlog
 
 from heliograph.carriers.interface import Carrier, QueryableCarrier, RecallingCarrier
@@ -18,10 +19,21 @@ from heliograph.flow.dispatch.retrying import (
     after_try,
     before_try,
     is_worth_asking,
+    while_throttled,
     while_unreachable,
 )
+from heliograph.flow.dispatch.throttling import REFUSED_IN_A_ROW, Throttling
 from heliograph.flow.dispatch.withdrawing import Taken, Withdrawals
-from heliograph.jobs.carriage import Accepted, AcceptedLate, Permanence, Refused, Segment, SegmentId, SubmitOutcome
+from heliograph.jobs.carriage import (
+    Accepted,
+    AcceptedLate,
+    Permanence,
+    Refused,
+    Segment,
+    SegmentId,
+    SubmitOutcome,
+    Unreachable,
+)
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.status import PartState, Status
 from heliograph.metrics import Metrics
@@ -42,6 +54,10 @@ UNREACHABLE_POLL_S = 0.25
 receipt is overdue, still ends in time, and reports say what keeps the others."""
 MAX_BATCH = 100
 """How many parts are leased, or outcomes recorded, at once: a millisecond's work, for others wait meanwhile."""
+ALARM_S = 60.0
+"""A carrier that has done nothing but throttle for so long is told in the log, once, and so is the end of it."""
+MOST_BIND_ENDS = 1000
+"""SMS of which it is remembered how often the carrier answered that the bind is none."""
 LOGGED_LATE = 10
 """How many late answers are told one by one; of more, only each hundredth."""
 
@@ -93,7 +109,9 @@ class Dispatcher:
         self._express_share = express_share
         self._settled_since_lease: set[SegmentId] = set()
         self._carriers = {other.name: other for other in carriers if other.name != carrier.name}
-        self._throttled_since_s: float | None = None
+        self._throttling = Throttling(pause_s=pacer.throttle_pause_s, sets_aside=policy.throttle_wait_s is None)
+        self._throttling_told_at_s: float | None = None
+        self._bind_ends: OrderedDict[SegmentId, int] = OrderedDict()
         self._queryable = carrier if isinstance(carrier, QueryableCarrier) and carrier.can_be_asked else None
         self._asked: OrderedDict[SegmentId, None] = OrderedDict()
         self._recalling = carrier if isinstance(carrier, RecallingCarrier) and carrier.can_recall else None
@@ -121,23 +139,28 @@ class Dispatcher:
 
     async def _send(self) -> None:
         while not self._stopping:
-            unreachable = self._carrier.unreachable
-            limit = MAX_BATCH if unreachable else self._limit()
+            looks_through = bool(self._carrier.unreachable) or self._gives_way()
+            limit = MAX_BATCH if looks_through else self._limit()
             if limit <= 0:
                 await self._wait_for_room()
                 continue
-            normal_limit = None if unreachable else self._normal_room()
+            normal_limit = None if looks_through else self._normal_room()
             if normal_limit == 0 and await self._is_answered_soon():
                 continue
             try:
-                leased, moved = await self._lease_and_submit(limit, normal_limit, was_unreachable=bool(unreachable))
-                if unreachable and not moved:
+                leased, moved = await self._lease_and_submit(limit, normal_limit, looks_through=looks_through)
+                if looks_through and not moved:
                     await self._clock.sleep(UNREACHABLE_POLL_S)
                 elif not leased and normal_limit != 0:
                     await self._store.work_arrived(self._carrier.name, IDLE_POLL_S)
             except StoreUnavailable as error:
                 log.error("dispatch.store_unavailable", carrier=self._carrier.name, error=str(error))
                 await self._clock.sleep(STORE_RETRY_S)
+
+    def _gives_way(self) -> bool:
+        """Whether it has throttled for so long that what waits behind goes to other carriers, too."""
+        lasted_s = self._throttling.lasted_s(self._clock.monotonic())
+        return lasted_s > 0 and lasted_s >= self._policy.throttled_before_next_s and bool(self._up())
 
     def _limit(self) -> int:
         limit = self._carrier.window - len(self._in_flight)
@@ -161,7 +184,7 @@ class Dispatcher:
             await self._clock.sleep(self._pacer.next_room_s())
 
     async def _lease_and_submit(
-        self, limit: int, normal_limit: int | None, *, was_unreachable: bool
+        self, limit: int, normal_limit: int | None, *, looks_through: bool
     ) -> tuple[bool, bool]:
         """Whether anything was due, and whether any of it goes to another carrier."""
         self._leasing = True
@@ -171,7 +194,7 @@ class Dispatcher:
             until = now + self._lease
             due = await self._store.lease_segments(self._carrier.name, limit, until, now, normal_limit)
             is_late = self._clock.monotonic() - asked_s > LATE_LEASE_S
-            decided = self._submit(due, 0 if is_late else None if was_unreachable else limit)
+            decided = self._submit(due, 0 if is_late else None if looks_through else limit)
             await self._record(decided)
         finally:
             self._leasing = False
@@ -180,13 +203,15 @@ class Dispatcher:
     def _submit(self, due: Sequence[DuePart], room: int | None) -> list[Outcome]:
         """Hand to the carrier what is to go to it now; what to record of the others.
 
-        room: for how many there was some; None if the carrier couldn't be reached, which may be over.
+        room: for how many there was some; None if they were leased to be looked through, room or not.
         """
         room = self._limit() if room is None else min(room, self._limit())  # The lease may have taken long.
         now, started_s = self._clock.now(), self._clock.monotonic()
         decided: list[Outcome] = []
         unreachable = self._carrier.unreachable
-        up = self._up() if unreachable else set[str]()
+        gives_way = not unreachable and self._gives_way()
+        up = self._up() if unreachable or gives_way else set[str]()
+        throttling = None if self._throttling.is_over else self._throttling
         submit_count, normal_room = 0, self._normal_room()
         for part in due:
             segment = part.segment
@@ -197,6 +222,8 @@ class Dispatcher:
             if self._is_being_asked_about(part, now):
                 continue
             decision = before_try(part, now)
+            aside_s = 0.0 if throttling is None else throttling.aside_s(segment.dst, started_s)
+            has_room = not self._stopping and submit_count < room and (segment.express or normal_room > 0)
             if decision is not None:
                 decided.append(decision)
             elif segment.id in self._in_flight:
@@ -205,15 +232,20 @@ class Dispatcher:
             elif unreachable:
                 waiting = while_unreachable(part, unreachable, now, self._policy)
                 decided.append(instead_of_waiting(part, self._carrier.name, waiting, up, now))
-            elif not self._stopping and submit_count < room and (segment.express or normal_room > 0):
+            elif has_room and aside_s == 0:
+                if throttling is not None:
+                    throttling.tried(segment.dst, started_s)
                 self._in_flight[segment.id] = _Try(part, started_s)
                 self._carrier.submit(segment)
                 submit_count += 1
                 if not segment.express:
                     self._normal_in_flight += 1
                     normal_room -= 1
+            elif gives_way and part.was is PartState.WAITING:
+                waiting = while_throttled(part, now, self._policy)
+                decided.append(instead_of_waiting(part, self._carrier.name, waiting, up, now))
             elif part.was is PartState.WAITING:
-                decided.append(_put_back(part, now))
+                decided.append(_put_back(part, now + timedelta(seconds=aside_s)))
         self._pacer.spend(submit_count)
         self._log_moves(due, decided)
         return decided
@@ -262,9 +294,7 @@ class Dispatcher:
                     continue
                 self._latency.observe(ended_s - known.started_s)
                 self._metrics.answered(self._carrier.name, type(answer).__name__.lower())
-                if type(answer) is Refused and answer.permanence is Permanence.THROTTLED:
-                    self._pacer.throttled(ended_s)
-                outcome = self._after_answer(known.part, answer, up, now, ended_s)
+                outcome = self._after_answer(known, answer, up, now, ended_s)
                 outcomes[answer.segment] = outcome
                 unwanted += self._unwanted(known.part.segment, answer, outcome)
             self._log_moves([self._in_flight[segment].part for segment in outcomes], [*outcomes.values()])
@@ -278,13 +308,17 @@ class Dispatcher:
                 self._settled_since_lease.add(segment)
             self._room.set()
 
-    def _after_answer(self, part: DuePart, answer: SubmitOutcome, up: set[str], now: datetime, now_s: float) -> Outcome:
-        throttled = isinstance(answer, Refused) and answer.permanence is Permanence.THROTTLED
-        if throttled and self._throttled_since_s is None:
-            self._throttled_since_s = now_s
-        elif isinstance(answer, Accepted):
-            self._throttled_since_s = None
-        decision = after_try(part, answer, now, self._policy)
+    def _after_answer(self, known: _Try, answer: SubmitOutcome, up: set[str], now: datetime, now_s: float) -> Outcome:
+        part, policy, throttled_s = known.part, self._policy, 0.0
+        if (isinstance(answer, Unreachable) and answer.is_answer) or part.segment.id in self._bind_ends:
+            answer = self._after_bind_end(part.segment.id, answer)
+        if isinstance(answer, Refused) and answer.permanence is Permanence.THROTTLED:
+            throttled_s, wait_s = self._after_throttling(known, answer, now_s)
+            if wait_s is not None:
+                policy = msgspec.structs.replace(policy, throttle_wait_s=wait_s)
+        elif isinstance(answer, Accepted | Refused) and not self._throttling.is_over:
+            self._after_no_throttling(known, now_s)
+        decision = after_try(part, answer, now, policy)
         return after_answer(
             part,
             self._carrier.name,
@@ -292,10 +326,58 @@ class Dispatcher:
             decision,
             up=up,
             known=self._carriers,
-            throttled_s=0.0 if self._throttled_since_s is None else now_s - self._throttled_since_s,
+            throttled_s=throttled_s,
             now=now,
-            policy=self._policy,
+            policy=policy,
         )
+
+    def _after_throttling(self, known: _Try, answer: Refused, now_s: float) -> tuple[float, float | None]:
+        """For how long it has lasted, and how long the SMS waits; None if it goes first after the pause."""
+        segment = known.part.segment
+        moves_after_s = self._policy.throttled_before_next_s if known.part.others else None
+        verdict = self._throttling.refused(segment.dst, known.started_s, now_s, moves_after_s=moves_after_s)
+        if not verdict.is_number:
+            self._pacer.throttled(now_s)
+        elif verdict.is_news:
+            if self._throttling.lasted_s(now_s) == 0:
+                self._pacer.forgive()
+            message = "the carrier throttles a single number: it is tried again from time to time, and others go on"
+            log.warning(
+                "dispatch.number_throttled",
+                carrier=self._carrier.name,
+                job_id=segment.job_id,
+                reason=answer.reason,
+                message=message,
+            )
+        lasted_s = self._throttling.lasted_s(now_s)
+        if lasted_s >= ALARM_S and self._throttling_told_at_s is None:
+            self._throttling_told_at_s = now_s - lasted_s
+            log.error(
+                "dispatch.only_throttled",
+                carrier=self._carrier.name,
+                lasted_s=round(lasted_s),
+                reason=answer.reason,
+                message="the carrier does nothing but throttle: ask it why",
+            )
+        return verdict.lasted_s, verdict.wait_s
+
+    def _after_bind_end(self, segment: SegmentId, answer: SubmitOutcome) -> SubmitOutcome:
+        """An SMS that costs a bind each time it is sent has failed, sooner or later: it holds up what waits behind."""
+        count = self._bind_ends.pop(segment, 0)
+        if not isinstance(answer, Unreachable):
+            return answer
+        self._bind_ends[segment] = count + answer.is_answer
+        if len(self._bind_ends) > MOST_BIND_ENDS:
+            self._bind_ends.popitem(last=False)
+        return replace(answer, is_try=True) if answer.is_answer and count + 1 >= REFUSED_IN_A_ROW else answer
+
+    def _after_no_throttling(self, known: _Try, now_s: float) -> None:
+        if self._throttling.answered_otherwise(known.part.segment.dst, known.started_s):
+            self._pacer.forgive()
+        if self._throttling_told_at_s is not None:
+            lasted_s = round(now_s - self._throttling_told_at_s)
+            self._throttling_told_at_s = None
+            log.warning("dispatch.throttling_over", carrier=self._carrier.name, lasted_s=lasted_s)
 
     def _unwanted(self, segment: Segment, answer: SubmitOutcome, outcome: Outcome) -> list[Taken]:
         """What the carrier has of a long SMS that failed with another part."""
@@ -356,4 +438,6 @@ class Dispatcher:
 
 
 def _put_back(part: DuePart, due_at: datetime) -> Postponed:
-    return Postponed(part.segment.id, due_at, part.attempt_count, part.status, part.reason)
+    return Postponed(
+        part.segment.id, min(due_at, part.segment.expires_at), part.attempt_count, part.status, part.reason
+    )

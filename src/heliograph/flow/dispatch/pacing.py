@@ -87,6 +87,12 @@ class Pacer:
         self._tokens = 1.0
         self._filled_at_s = self._paused_until_s
 
+    def forgive(self) -> None:
+        """It was not too much after all: the rate is as agreed again, at once."""
+        self._left_per_s = None
+        self._paused_until_s = -math.inf
+        self._set_rate(self._agreed_per_s)
+
     def take_share(self, share: float) -> None:
         """Keep to a part of the rate, above 0 and up to 1, because others send to the same carrier."""
         if self._whole_per_s is None:
@@ -95,6 +101,11 @@ class Pacer:
         if self._left_per_s is None or self._left_per_s >= self._agreed_per_s:
             self._left_per_s = None
             self._set_rate(self._agreed_per_s)
+
+    @property
+    def throttle_pause_s(self) -> float:
+        """How long nothing goes after throttling."""
+        return self._throttle_pause_s or 0.0
 
     @property
     def paused_until_s(self) -> float:

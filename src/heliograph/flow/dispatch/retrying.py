@@ -103,6 +103,15 @@ def while_unreachable(part: DuePart, reason: str, now: datetime, policy: RetryPo
     return _postponed(part, due_at, part.attempt_count, status, reason)
 
 
+def while_throttled(part: DuePart, now: datetime, policy: RetryPolicy) -> Postponed:
+    """What becomes of a part that is due while its carrier has done nothing but throttle for long."""
+    due_at = earliest_send(now + timedelta(seconds=policy.unreachable_wait_s), part.blackouts)
+    return _postponed(part, due_at, part.attempt_count, part.status, _ONLY_THROTTLED)
+
+
+_ONLY_THROTTLED = "the carrier has done nothing but throttle for a while"
+
+
 def after_try(part: DuePart, outcome: SubmitOutcome, now: datetime, policy: RetryPolicy) -> Outcome:
     """What becomes of a part after its carrier's answer, or the lack of one."""
     segment = part.segment
