@@ -911,6 +911,42 @@ async def test_when_one_of_two_binds_goes_the_other_goes_on(clock):
         assert isinstance((await outcomes_of(carrier, clock))[0], Accepted)
 
 
+@pytest.mark.parametrize("trouble", ["unbinds", "congested", "not bound"])
+async def test_what_one_bind_has_not_answered_takes_no_room_from_the_others(clock, trouble):
+    async with (
+        fake_smsc(clock, lambda _: Play(answer_after_s=None)) as smsc,
+        bound_carrier(smsc, clock, modes=(BindTransceiver,) * 2, window=4) as carrier,
+    ):
+        for number in range(1, 8):
+            carrier.submit(a_segment(number))
+        await bytes_arrive()
+        if trouble == "unbinds":
+            smsc.links[0].unbind()
+            await bytes_arrive()
+            assert carrier.window in (7, 8), "of the two, one has three unanswered and one four"
+        else:
+            play = Play(tlvs=(Tlv.octet(Tag.CONGESTION_STATE, 95),)) if trouble == "congested" else refused(0x04)
+            smsc.script = lambda _: play
+            smsc.ignores_unbinds = True
+            carrier.submit(a_segment(8))
+            await outcomes_of(carrier, clock)
+            assert carrier.window == 7, "three are unanswered there, and the other takes four"
+        for link in [*smsc.links]:
+            link.transport.abort()
+        await bytes_arrive()
+
+
+async def test_an_smsc_that_says_that_the_bind_is_none_and_then_nothing_is_bound_to_again_soon(clock):
+    plays = iter([refused(CommandStatus.ESME_RINVBNDSTS)])
+    async with fake_smsc(clock, lambda _: next(plays, delivered())) as smsc, bound_carrier(smsc, clock) as carrier:
+        smsc.ignores_unbinds = True
+        carrier.submit(a_segment())
+        await outcomes_of(carrier, clock)
+        await clock.advance(12)
+        assert len(smsc.binds) == 2
+        smsc.ignores_unbinds = False
+
+
 # ---- receipts (2.3, 2.4)
 
 

@@ -32,6 +32,7 @@ from heliograph.smpp.session import Answered, Requested, Role, Session, Settings
 from heliograph.smpp.statuses import ROK, CommandStatus
 
 REFUSED_ENDING = b"0003"
+UNBIND = b"\x00\x00\x00\x06"
 
 
 @dataclass
@@ -97,7 +98,7 @@ class FakeSmsc:
     queried, cancelled: all query_sm and cancel_sm. states: what it answers to a query, by message id; others fail.
     Faults, to be set at any time: `is_mute`: it reads, and says nothing at all, or `mute_once_bound`;
     `bind_status`, and `mode_statuses` by kind of bind; `bind_answer`: the octets with which it answers a bind,
-    by its sequence number; `after_bind`: what it does then; `closes_at_once`; `ignores_enquiries`;
+    by its sequence number; `after_bind`: what it does then; `closes_at_once`; `ignores_enquiries`; `ignores_unbinds`;
     `answers_last`: what it owes to who unbinds comes behind its answer to that.
     """
 
@@ -123,6 +124,7 @@ class FakeSmsc:
         self.interface_version: int | None = 0x34
         self.closes_at_once = False
         self.ignores_enquiries = False
+        self.ignores_unbinds = False
         self.answers_last = False
         self.bind_answer: Callable[[int], bytes] | None = None
         self.after_bind: Callable[[_Link], None] | None = None
@@ -222,7 +224,7 @@ class _Link(asyncio.Protocol):
         self.given.clear()
 
     def data_received(self, data: bytes) -> None:
-        if self.smsc.is_mute:
+        if self.smsc.is_mute or (self.smsc.ignores_unbinds and data[4:8] == UNBIND):
             return
         owed = [*self.session._unacknowledged]
         with suppress(RemoteProtocolError):

@@ -25,7 +25,7 @@ from heliograph.carriers.smpp.faults import Faults
 from heliograph.carriers.smpp.full_queues import FullQueues
 from heliograph.carriers.smpp.habits import IdHabits
 from heliograph.carriers.smpp.inbox import Inbox
-from heliograph.carriers.smpp.link import MOST_OVERDUE, SENDING, Link, Submission
+from heliograph.carriers.smpp.link import MOST_OVERDUE, NOT_BOUND_S, SENDING, Link, Submission
 from heliograph.carriers.smpp.reconnecting import STEADY_S, Trouble, bind_trouble
 from heliograph.carriers.smpp.remedies import NO_BIND_ANSWER, bind_refusal, bind_remedy, connect_remedy
 from heliograph.carriers.smpp.sent_to import SentTo
@@ -156,7 +156,7 @@ class SmppCarrier:
 
     @property
     def window(self) -> int:
-        return sum(link.capacity for link in self._ours())
+        return sum(link.window for link in self._ours())
 
     @property
     def unreachable(self) -> str:
@@ -440,7 +440,8 @@ class SmppCarrier:
         self._tell(refusal(self._profile, segment, status, is_queue_of_all=is_queue_of_all))
         kind = status_kind(status, self._profile.statuses)
         if kind is StatusKind.SESSION:
-            link.unbind(f"the SMSC says that the bind is none: {status_name(status)}")
+            reason = f"the SMSC says that the bind is none: {status_name(status)}"
+            link.unbind(reason, within_s=NOT_BOUND_S)
         elif kind in (StatusKind.CONFIGURATION, StatusKind.SENDER):
             self._tell_operator(status)
 

@@ -23,6 +23,9 @@ ERRAND_SHARE: Final = 10
 _SLOWER_ABOVE, _PAUSE_FROM = 80, 90
 """congestion_state, in percent (SMPP 5.0, 4.8.4.18)."""
 
+NOT_BOUND_S: Final = 5.0
+"""How long an SMSC that says that we aren't bound may take to answer our unbind, and what else it owes."""
+
 SENDING: Final = frozenset({State.BOUND_TX, State.BOUND_TRX})
 
 
@@ -64,6 +67,7 @@ class Link(asyncio.Protocol):
 
         self._answered_at_s = -math.inf
         self._stands_still_at_s = math.inf
+        self._cut_at_s = math.inf
         self._congestion = 0
         self._congested_until_s = -math.inf
         self._is_retired = False
@@ -81,6 +85,11 @@ class Link(asyncio.Protocol):
             window = self._settings.window * (_PAUSE_FROM - self._congestion) // (_PAUSE_FROM - _SLOWER_ABOVE)
             return max(1, window) - len(self.errands)
         return self._settings.window - len(self.errands)
+
+    @property
+    def window(self) -> int:
+        """The same; no less than are unanswered, for those take no other bind's room."""
+        return max(self.capacity, len(self.submissions))
 
     @property
     def room(self) -> int:
@@ -130,11 +139,15 @@ class Link(asyncio.Protocol):
         """Take no more submissions."""
         self._is_retired = True
 
-    def unbind(self, reason: str) -> None:
-        """Begin to end in good order; what is unanswered may still be answered meanwhile."""
+    def unbind(self, reason: str, *, within_s: float = math.inf) -> None:
+        """Begin to end in good order; what is unanswered may still be answered meanwhile.
+
+        within_s: how long that may take; no longer than any answer may.
+        """
         if self.session.state in _BOUND:
             self.end_reason = self.end_reason or reason
             self.session.unbind(self._clock.monotonic())
+            self._cut_at_s = self._clock.monotonic() + within_s
             self._pump_soon()
         elif self.session.state is State.OPEN:
             self.cut(reason)
@@ -238,13 +251,17 @@ class Link(asyncio.Protocol):
             self._alarm.set()
 
     def _deadline_s(self) -> float:
+        own_s = min(self._stands_still_at_s, self._cut_at_s)
         deadline_s = self.session.next_deadline()
-        return self._stands_still_at_s if deadline_s is None else min(deadline_s, self._stands_still_at_s)
+        return own_s if deadline_s is None else min(deadline_s, own_s)
 
     def _expire(self, now_s: float) -> None:
         self._alarm_at_s = math.inf
         if now_s >= self._stands_still_at_s:
             self.cut(f"nothing was answered for {round(now_s - self._answered_since(now_s), 1):g} s")
+            return
+        if now_s >= self._cut_at_s:
+            self.cut(self.end_reason)
             return
         self.session.expire(now_s)
         self._pump()
