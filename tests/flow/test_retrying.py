@@ -125,7 +125,8 @@ def test_of_a_process_that_was_killed_the_sms_are_given_up_if_the_account_says_s
 
 
 def test_an_overdue_receipt_is_a_timeout():
-    assert before_try(a_due_part(was=PartState.SUBMITTED, message_id="m1"), NOW).status is Status.TIMEOUT
+    decision = before_try(a_due_part(was=PartState.SUBMITTED, message_id="m1"), NOW)
+    assert (decision.status, decision.is_overdue) == (Status.TIMEOUT, True)
 
 
 def test_what_got_no_id_from_its_carrier_is_a_status_error_when_its_receipt_would_be_overdue():  # smpp.md, 2.2
@@ -137,7 +138,7 @@ def test_what_got_no_id_from_its_carrier_is_a_status_error_when_its_receipt_woul
 @pytest.mark.parametrize("was", [PartState.SUBMITTED, PartState.LEASED])
 def test_receipts_that_said_nothing_final_are_a_status_error(was):
     part = a_due_part(was=was, heard=True, reason="message_state:ENROUTE", on_unknown=OnUnknown.GIVE_UP)
-    assert before_try(part, NOW) == Ended(ID, Status.STATUS_ERR, "message_state:ENROUTE", NOW)
+    assert before_try(part, NOW) == Ended(ID, Status.STATUS_ERR, "message_state:ENROUTE", NOW, is_overdue=True)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,14 @@ def test_each_part_is_called_back_once():
     assert withdrawals.failed(part_of(1, 3)) == []
 
 
+def test_a_part_that_was_taken_at_an_earlier_try_is_no_failure_when_a_later_one_is_refused():
+    withdrawals = Withdrawals()
+    withdrawals.taken(part_of(1, 1), "m1")
+    withdrawals.taken(part_of(1, 2), "m2")
+    assert withdrawals.failed(part_of(1, 1)) == []
+    assert len(withdrawals.failed(part_of(1, 3))) == 2
+
+
 def test_an_sms_in_one_part_and_one_without_an_id_leave_nothing_to_call_back():
     withdrawals = Withdrawals()
     withdrawals.taken(a_segment(), "m1")

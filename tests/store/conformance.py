@@ -558,6 +558,33 @@ class StoreConformance:
         assert await progress_of(store, plan) == [SmsProgress(DONE, Status.NOT_ACC_FIN, "refused", None, after(3))]
         assert await lease(store, at=1000) == []
 
+    @pytest.mark.parametrize("at_once", [False, True])
+    async def test_a_refusal_of_a_later_try_does_not_end_what_the_carrier_took_at_an_earlier_one(
+        self, store: Store, at_once
+    ):
+        plan, part = await a_leased_sms(store)
+        for batch in (
+            [[submitted(part, at=1), ended(part, at=2)]]
+            if at_once
+            else [
+                [submitted(part, at=1)],
+                [ended(part, at=2)],
+            ]
+        ):
+            await store.record_outcomes("acme", batch)
+        assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", after(1))]
+        await store.record_receipts("acme", [delivered("m1", at=3)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.SUC_FIN, "yes", after(1), after(3))]
+
+    async def test_a_refusal_of_a_later_try_does_not_end_a_long_sms_whose_part_was_taken(self, store: Store):
+        plan, first, second, third = await a_leased_sms(store, parts=3)
+        taken = [submitted(first, receipt_due_at=None, at=1), submitted(second, "m2", at=1)]
+        await store.record_outcomes("acme", taken)
+        await store.record_outcomes("acme", [ended(first, reason="no", at=2), ended(second, reason="no", at=2)])
+        assert (await progress_of(store, plan))[0].finished_at is None
+        await store.record_outcomes("acme", [ended(second, reason="no", at=3), ended(third, reason="refused", at=3)])
+        assert await progress_of(store, plan) == [SmsProgress(DONE, Status.NOT_ACC_FIN, "refused", after(1), after(3))]
+
     async def test_a_segment_that_the_carrier_took_is_not_postponed_by_a_later_word(self, store: Store):
         plan, part = await a_leased_sms(store)
         await store.record_outcomes("acme", [submitted(part, at=1)])
@@ -824,7 +851,7 @@ class StoreConformance:
         (part,) = await lease(store, at=200_000, for_s=60)
         assert (part.was, part.heard, part.message_id) == (PartState.SUBMITTED, False, "m1")
         assert await progress_of(store, plan) == [SmsProgress(RUNNING, Status.NONE, "", NOW)]
-        await store.record_outcomes("acme", [ended(part, Status.TIMEOUT, at=200_000)])
+        await store.record_outcomes("acme", [ended(part, Status.TIMEOUT, at=200_000, is_overdue=True)])
         assert await progress_of(store, plan) == [SmsProgress(DONE, Status.TIMEOUT, "refused", NOW, after(200_000))]
 
     async def test_an_overdue_receipt_whose_lease_runs_out_is_overdue_still(self, store: Store):
@@ -843,7 +870,7 @@ class StoreConformance:
         plan = await a_submitted_sms(store)
         (part,) = await lease(store, at=200_000)
         await store.record_receipts("acme", [delivered("m1", at=200_001)])
-        await store.record_outcomes("acme", [ended(part, Status.TIMEOUT, at=200_002)])
+        await store.record_outcomes("acme", [ended(part, Status.TIMEOUT, at=200_002, is_overdue=True)])
         assert (await progress_of(store, plan))[0].status is Status.SUC_FIN
 
     async def test_a_job_is_finished_when_its_last_sms_is(self, store: Store):
@@ -1417,8 +1444,10 @@ def moved(part: DuePart, carrier: str = "beta", *, others: tuple[str, ...] = (),
     return Moved(part.segment.id, carrier, others, after(at), 2, Status.CON_ERR, reason, otherwise)
 
 
-def ended(part: DuePart, status: Status = Status.NOT_ACC_FIN, reason: str = "refused", *, at: float = 0):
-    return Ended(part.segment.id, status, reason, after(at))
+def ended(
+    part: DuePart, status: Status = Status.NOT_ACC_FIN, reason: str = "refused", *, at: float = 0, is_overdue=False
+):
+    return Ended(part.segment.id, status, reason, after(at), is_overdue)
 
 
 def delivered(message_id: str, *, at: float = 0, spellings: tuple[str, ...] = (), phones: tuple[str, ...] = ()):

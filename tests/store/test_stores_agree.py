@@ -164,7 +164,8 @@ class StoresAgree(WebhookRules):
                 )
                 return Moved(segment, target, others, later, 4, Status.CON_ERR, f"moved {segment}", otherwise)
             case _:
-                return Ended(segment, data.draw(st.sampled_from(FAILURES)), f"ended {segment}", self.now)
+                status, is_overdue = data.draw(st.sampled_from(FAILURES)), data.draw(st.booleans())
+                return Ended(segment, status, f"ended {segment}", self.now, is_overdue)
 
     def _postponed(self, data, segment, later) -> Postponed:
         status = data.draw(st.sampled_from((Status.CON_ERR, Status.NOT_ACC_REC, Status.SEND_ERR)))

@@ -147,12 +147,21 @@ class Postponed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ended(msgspec.Struct, frozen=True, gc=False):
-    """With this segment the whole SMS comes to its end."""
+    """With this segment the whole SMS comes to its end.
+
+    is_overdue: for want of a receipt of what the carrier took. Any other end is that of a try, or of waiting for one:
+    it says nothing of a segment that the carrier took at an earlier try, as an answer that came late has told.
+    """
 
     segment: SegmentId
     status: Status
     reason: str
     at: datetime
+    is_overdue: bool = False
+
+    def counts_for(self, state: PartState) -> bool:
+        """Whether it is the end of a segment that stands there by now."""
+        return self.is_overdue or state in UNANSWERED
 
 
 class Moved(msgspec.Struct, frozen=True, gc=False):
@@ -412,7 +421,8 @@ class Store(Protocol):
 
         A Moved among them counts after the others, of several for one SMS the first; an Ended counts last, and of
         several for one SMS the first. What comes too late changes nothing: anything for a final SMS, a Postponed or
-        Moved for a segment whose lease is over or whose SMS has moved, a second Submitted.
+        Moved for a segment whose lease is over or whose SMS has moved, a second Submitted, an Ended that doesn't count
+        for the segment any more.
         """
         ...
 

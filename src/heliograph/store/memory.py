@@ -326,7 +326,7 @@ class MemoryStore:
                 continue  # It comes too late.
             part = sms.parts[outcome.segment & (1 << PART_BITS) - 1]
             match outcome:
-                case Ended():
+                case Ended() if outcome.counts_for(part.state):
                     self._end(sms, outcome.status, outcome.reason, outcome.at)
                 case Postponed() if part.state is PartState.LEASED:
                     _postpone(part, outcome)

@@ -52,11 +52,11 @@ def before_try(part: DuePart, now: datetime) -> Outcome | None:
     segment = part.segment.id
     if part.heard:
         # Whatever came between: a receipt was matched to it, so the carrier has it and it must not go again.
-        return Ended(segment, Status.STATUS_ERR, part.reason, now)
+        return Ended(segment, Status.STATUS_ERR, part.reason, now, is_overdue=True)
     if part.was is PartState.SUBMITTED and not part.message_id:
-        return Ended(segment, Status.STATUS_ERR, _NAMELESS, now)
+        return Ended(segment, Status.STATUS_ERR, _NAMELESS, now, is_overdue=True)
     if part.was is PartState.SUBMITTED:
-        return Ended(segment, Status.TIMEOUT, "no receipt came in time", now)
+        return Ended(segment, Status.TIMEOUT, "no receipt came in time", now, is_overdue=True)
     if part.was is PartState.LEASED and part.on_unknown is OnUnknown.GIVE_UP:
         return Ended(segment, Status.SEND_ERR, _UNKNOWN, now)
     if now >= part.segment.expires_at:

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from typing import Final, NamedTuple
 
-from heliograph.jobs.carriage import Segment
+from heliograph.jobs.carriage import Segment, SegmentId
 from heliograph.store.interface import PART_BITS
 
 MOST_REMEMBERED: Final = 10_000
@@ -21,7 +21,7 @@ class Withdrawals:
     """Which parts of long SMS a carrier has taken, and which SMS have failed; in this process alone."""
 
     def __init__(self) -> None:
-        self._taken: OrderedDict[int, list[Taken]] = OrderedDict()
+        self._taken: OrderedDict[int, list[tuple[SegmentId, Taken]]] = OrderedDict()
         self._failed: OrderedDict[int, None] = OrderedDict()
 
     def taken(self, segment: Segment, message_id: str) -> list[Taken]:
@@ -32,7 +32,7 @@ class Withdrawals:
         number = segment.id >> PART_BITS
         if number in self._failed:
             return [part]
-        self._taken.setdefault(number, []).append(part)
+        self._taken.setdefault(number, []).append((segment.id, part))
         if len(self._taken) > MOST_REMEMBERED:
             self._taken.popitem(last=False)
         return []
@@ -42,11 +42,14 @@ class Withdrawals:
         return segment.id >> PART_BITS in self._taken
 
     def failed(self, segment: Segment) -> list[Taken]:
-        """An SMS has come to its end with a part that was not taken; what to call back of it."""
-        if segment.parts == 1:
-            return []
+        """An SMS has come to its end with a part that was not taken; what to call back of it.
+
+        Where an earlier try of that part was taken, as a late answer told, the SMS goes on: nothing is called back.
+        """
         number = segment.id >> PART_BITS
+        if segment.parts == 1 or any(each == segment.id for each, _ in self._taken.get(number, ())):
+            return []
         self._failed[number] = None
         if len(self._failed) > MOST_REMEMBERED:
             self._failed.popitem(last=False)
-        return self._taken.pop(number, [])
+        return [part for _, part in self._taken.pop(number, ())]

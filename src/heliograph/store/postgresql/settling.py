@@ -166,7 +166,7 @@ class SmsAtWork:
             if isinstance(outcome, Postponed | Moved) and part.carrier != carrier:
                 continue  # It comes too late.
             match outcome:
-                case Ended():
+                case Ended() if outcome.counts_for(PartState(part.state)):
                     self._end(sms, outcome.status, outcome.reason, instant_ms(outcome.at))
                 case Postponed() if part.state == _LEASED:
                     _postpone(part, outcome)

@@ -738,7 +738,7 @@ class Writer:
         submitted: list[tuple[object, ...]] = []
         postponed: list[tuple[object, ...]] = []
         taken: list[PartDone] = []
-        ended: dict[int, SmsEnd] = {}
+        ended: list[Ended] = []
         moved: list[Moved] = []
         for outcome in outcomes:
             match outcome:
@@ -756,16 +756,27 @@ class Writer:
                 case Moved():
                     moved.append(outcome)
                 case Ended():
-                    end = SmsEnd(outcome.status, outcome.reason, instant_ms(outcome.at))
-                    ended.setdefault(outcome.segment >> PART_BITS, end)
+                    ended.append(outcome)
         some_are_gone = self._db.run_rows("submitted", submitted) < len(submitted)
         self._db.run_rows("postponed", postponed)
         some_are_gone |= self._ends.parts_done(taken, Status.SUC_ACC, before=PartState.SUBMITTED)
         is_unwanted = some_are_gone and self._await_late(carrier, outcomes)
         if moved:
-            ended = {**ended, **self._move(carrier, moved)}  # These come before an Ended, and the first counts.
-        self._ends.end(ended)
+            self._ends.end(self._move(carrier, moved))  # These come before an Ended, and the first counts.
+        if ended:
+            self._end_segments(ended)
         return is_unwanted
+
+    def _end_segments(self, outcomes: Sequence[Ended]) -> None:
+        """SMS end with those segments of theirs for which that counts."""
+        parts = self._ends.parts({each.segment >> PART_BITS for each in outcomes})
+        ended: dict[int, SmsEnd] = {}
+        for each in outcomes:
+            number = each.segment >> PART_BITS
+            known = parts.get(number, {}).get(each.segment)
+            if known is not None and each.counts_for(PartState(known[0])):
+                ended.setdefault(number, SmsEnd(each.status, each.reason, instant_ms(each.at)))
+        self._ends.end(ended, parts)
 
     def _await_late(self, carrier: str, outcomes: Sequence[Outcome]) -> bool:
         """Some segments that the carrier took are not live any more: the receipts of those that were killed.
