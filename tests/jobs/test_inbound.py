@@ -51,6 +51,12 @@ def a_part(user_data: bytes, alphabet=Alphabet.GSM, *elements, **more):
         (b"\xd8\x3d\x00a", Alphabet.UTF_16, "\ufffda"),
         ("Grüße 👍".encode(), Alphabet.OCTETS, "Grüße 👍"),
         (b"\xff\x00\x80", Alphabet.OCTETS, "ÿ\x00\x80"),
+        ("СТОП".encode("iso8859-5"), Alphabet.CYRILLIC, "СТОП"),
+        ("הסר".encode("iso8859-8"), Alphabet.HEBREW, "הסר"),
+        ("停止".encode("shift-jis"), Alphabet.JAPANESE, "停止"),
+        ("退会します".encode("euc-jp") + b"\xa1\xa3", Alphabet.JAPANESE, "退会します。"),
+        ("수신거부".encode("euc-kr"), Alphabet.KOREAN, "수신거부"),
+        (b"a\xff", Alphabet.KOREAN, "aÿ"),
         (b"", Alphabet.GSM, ""),
     ],
 )
@@ -74,12 +80,34 @@ def test_the_place_of_a_part_stands_in_its_header(wide):
 
 def test_the_place_of_a_part_may_be_told_beside_its_text():
     part = a_part(b"Hi", concatenation=Concatenation(700, 3, 2, wide=True))
-    assert part.thread == ("+491", "80100", 700, 3)
-    assert part.part == 2
+    assert part.thread[:2] == ("+491", "80100")
+    assert (part.reference, part.part, part.parts) == (700, 2, 3)
+
+
+def test_a_reference_of_8_bits_is_no_reference_of_16_bits():  # TS 23.040, 9.2.3.24.1 and 9.2.3.24.8
+    narrow, wide = (a_part(b"Hi", Alphabet.GSM, Concatenation(5, 2, 1, wide=wide).element()) for wide in (False, True))
+    other = a_part(b"Ho", Alphabet.GSM, Concatenation(5, 2, 2, wide=True).element())
+    assert narrow.thread != wide.thread == other.thread
 
 
 def test_ports_in_a_header_are_no_part_of_the_text():  # TS 23.040, 9.2.3.24.4
     assert text_of([a_part(b"Hi", Alphabet.LATIN_1, InformationElement(0x05, b"\x0b\x84\x23\xf0"))]) == "Hi"
+
+
+@pytest.mark.parametrize(
+    ("user_data", "alphabet", "text"),
+    [
+        (b"STOP", Alphabet.GSM, "STOP"),
+        (b"Please call me back" * 6, Alphabet.GSM, "Please call me back" * 6),
+        ("STOP".encode("utf-16-be"), Alphabet.UTF_16, "STOP"),
+        ("СТОП".encode("utf-16-be"), Alphabet.UTF_16, "СТОП"),
+        (b"\x05\x00\x03AB", Alphabet.GSM, "é@¥AB"),  # Cut off.
+        (b"\x05\x00\x04\x01\x02\x01STOP", Alphabet.GSM, "STOP"),
+        (b"\x00STOP", Alphabet.GSM, "STOP"),
+    ],
+)
+def test_where_a_header_is_announced_and_none_can_be_read_no_text_is_lost(user_data, alphabet, text):
+    assert text_of([a_part(user_data, alphabet, has_header=True)]) == text
 
 
 def test_packed_septets_begin_after_the_fill_bits():
@@ -158,6 +186,7 @@ def test_an_sms_in_one_part_is_whole():
     [
         *("STOP", "stop", " Stop. ", "*STOP*", "»stop!!«\r\n", "STOP ALL", "stopall", "Unsubscribe", "cancel", "END"),
         *("quit", "Opt-out", "ARRÊT", "arret", "Stopp", "abmelden", "baja", "SAIR", "afmelden", "стоп", "ΣΤΟΠ", "停止"),
+        *("ΣTOΠ", "στοπ", "ΔIAKOΠH", "Διακοπή"),  # The first and the third in the characters of the default alphabet.
         *("odhlásit", "İPTAL", "ｓｔｏｐ", "إيقاف", "PARE", "Detener", "zastaviť", "Zastavit"),
         *("stop 80100", "STOP: 36 180", "Stop +49 157 35982222"),
     ],

@@ -32,6 +32,14 @@ class Alphabet(Enum):
     """ISO 8859-1; ASCII is part of it."""
     UTF_16 = "utf-16"
     """UTF-16, big-endian unless a byte order mark says otherwise; UCS-2 is part of it."""
+    CYRILLIC = "cyrillic"
+    """ISO 8859-5."""
+    HEBREW = "hebrew"
+    """ISO 8859-8."""
+    JAPANESE = "japanese"
+    """The characters of JIS X 0208, as EUC has them, else as Shift JIS has them."""
+    KOREAN = "korean"
+    """The characters of KS C 5601, as EUC has them."""
     OCTETS = "octets"
     """No alphabet: UTF-8 if they are that, else each octet the Latin-1 character with its number, so that none is lost.
     """
@@ -45,6 +53,7 @@ class InboundPart(msgspec.Struct, frozen=True, kw_only=True):
     src_national, dst_national: whether the carrier says that it is a national number, of whatever country.
     octets: what this part carries, without any header. single, locking: its shift tables, for GSM alone.
     part, parts: its place, from 1, and how many there are; reference tells them from the phone's other SMS.
+    wide: whether that is one of 16 bits, which is another than the same number of 8 bits.
     """
 
     src: str
@@ -57,17 +66,22 @@ class InboundPart(msgspec.Struct, frozen=True, kw_only=True):
     part: int = 1
     parts: int = 1
     reference: int = 0
+    wide: bool = False
     single: Language = Language.DEFAULT
     locking: Language = Language.DEFAULT
 
     @property
     def thread(self) -> tuple[str, str, int, int]:
         """What all parts of one SMS have in common."""
-        return self.src, self.dst, self.reference, self.parts
+        return self.src, self.dst, self.reference | _WIDE if self.wide else self.reference, self.parts
 
     def says_the_same(self, other: "InboundPart") -> bool:
         """Whether it is the other one once more."""
         return msgspec.structs.replace(self, received_at=other.received_at) == other
+
+
+_WIDE: Final = 1 << 16
+"""What is added to a reference of 16 bits, beyond all of them."""
 
 
 def inbound_part(
@@ -87,7 +101,8 @@ def inbound_part(
 
     packed: GSM septets are packed (3GPP TS 23.038, 6.1.2.1) instead of one to an octet.
     concatenation: what the carrier says of it besides the header, as in SMPP's sar_* parameters.
-    A header that can't be read is ignored, as the standard wants (TS 23.040, 9.2.3.24). Never raises.
+    A header that can't be read is ignored, as the standard wants (TS 23.040, 9.2.3.24), and one that can't be there is
+    text. Never raises.
     """
     elements: tuple[udh.InformationElement, ...] = ()
     octets = user_data
@@ -96,7 +111,9 @@ def inbound_part(
             elements, octets = udh.parse(user_data)
             concatenation = udh.concatenation(elements) or concatenation
         except udh.MalformedHeader:
-            octets = user_data[1 + user_data[0] :]
+            elements = ()
+        if not elements:
+            octets = _text_behind_header(user_data, alphabet)
     header_octets = len(user_data) - len(octets)
     if alphabet is Alphabet.GSM:
         if packed:
@@ -113,9 +130,24 @@ def inbound_part(
         part=concatenation.part_number if concatenation else 1,
         parts=concatenation.part_count if concatenation else 1,
         reference=concatenation.reference if concatenation else 0,
+        wide=concatenation is not None and concatenation.wide,
         single=_language(elements, national.SINGLE_SHIFT_ELEMENT),
         locking=_language(elements, national.LOCKING_SHIFT_ELEMENT),
     )
+
+
+def _text_behind_header(user_data: bytes, alphabet: Alphabet) -> bytes:
+    """The text where a header was announced and no element of one can be read: all of it, if there is none."""
+    length_octets = user_data[0]
+    text = user_data[1 + length_octets :]
+    is_letter = length_octets >= _FIRST_LETTER
+    # With a header's octets characters of two octets don't add up, without them they do.
+    is_half = alphabet is Alphabet.UTF_16 and len(text) % 2 > len(user_data) % 2
+    return user_data if is_letter or is_half or not text else text
+
+
+_FIRST_LETTER: Final = 0x20
+"""No header of that many octets and more can leave unread what it holds: it is a text's first letter, or a blank."""
 
 
 def _language(elements: Iterable[udh.InformationElement], identifier: int) -> Language:
@@ -207,11 +239,27 @@ def _decoded(run: Sequence[InboundPart]) -> str:
         case Alphabet.UTF_16:
             codec = "utf-16" if octets[:2] in (b"\xfe\xff", b"\xff\xfe") else "utf-16-be"
             return octets.decode(codec, "replace")
-        case Alphabet.OCTETS:
-            try:
-                return octets.decode("utf-8")
-            except UnicodeDecodeError:
-                return octets.decode("latin-1")
+        case alphabet:
+            return _decoded_first(octets, _CODECS[alphabet])
+
+
+def _decoded_first(octets: bytes, codecs: Iterable[str]) -> str:
+    """By the first that can be; by none that is, no octet is lost."""
+    for codec in codecs:
+        try:
+            return octets.decode(codec)
+        except UnicodeDecodeError:
+            continue
+    return octets.decode("latin-1")
+
+
+_CODECS: Final = {
+    Alphabet.CYRILLIC: ("iso8859-5",),
+    Alphabet.HEBREW: ("iso8859-8",),
+    Alphabet.JAPANESE: ("euc-jp", "cp932"),
+    Alphabet.KOREAN: ("cp949",),
+    Alphabet.OCTETS: ("utf-8",),
+}
 
 
 # Whose it is, and what it wants
@@ -257,9 +305,10 @@ def wish_heard(sms: InboundSms) -> Wish | None:
 def wish_of(text: str) -> Wish | None:
     """What a text wants that says STOP, START or their kin and nothing more.
 
-    Case, accents and whatever stands around the word, spaces and punctuation, mean nothing. STOP may be followed by a
-    number, that of the sender as people are told to write it in some countries. YES is none of START's
-    kin: it answers other questions as well.
+    Case, accents and whatever stands around the word, spaces and punctuation, mean nothing, and a Greek letter is the
+    Latin one that looks like it: phones write it so, where the default alphabet has no Greek one. STOP may be followed
+    by a number, that of the sender as people are told to write it in some countries. YES is none of START's kin: it
+    answers other questions as well.
     """
     if len(text) > _LONGEST_WISH:
         return None
@@ -290,7 +339,12 @@ _START_WORDS: Final = (
 
 def _plain(word: str) -> str:
     decomposed = unicodedata.normalize("NFKD", word)
-    return "".join(character for character in decomposed if not unicodedata.combining(character)).upper()
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return bare.upper().translate(_LOOKALIKES)
+
+
+_LOOKALIKES: Final = str.maketrans("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX")
+"""The Greek capitals that TS 23.038, 6.2.1, has no code for, and those by which they are written instead."""
 
 
 _WISHES: Final = {_plain(word): Wish.STOP for word in _STOP_WORDS} | {_plain(word): Wish.START for word in _START_WORDS}

@@ -210,14 +210,24 @@ def _alphabet(profile: Profile, data_coding: int) -> Alphabet:
         return _ALPHABETS.get(data_coding, Alphabet.OCTETS)
     if data_coding >= _CLASS_ONLY:
         return Alphabet.OCTETS if data_coding & 0b0100 else Alphabet.GSM
+    if data_coding >= _MESSAGE_WAITING:
+        return Alphabet.UTF_16 if data_coding >= _MESSAGE_WAITING_UCS_2 else Alphabet.GSM
     return _CLASS_ALPHABETS.get(data_coding & 0b1100, Alphabet.OCTETS)
 
 
 _UDHI, _MESSAGE_TYPE, _DELIVERY_ACKNOWLEDGEMENT = 0x40, 0b0011_1100, 0b0000_1000
 _INTERNATIONAL, _NATIONAL = 1, 2  # TON (5.2.5)
 _MOST_PARTS = 255
-_WITH_CLASS, _CLASS_ONLY = 0x10, 0xF0
-_ALPHABETS = {1: Alphabet.LATIN_1, 3: Alphabet.LATIN_1, 8: Alphabet.UTF_16}
+_WITH_CLASS, _MESSAGE_WAITING, _MESSAGE_WAITING_UCS_2, _CLASS_ONLY = 0x10, 0xC0, 0xE0, 0xF0
+_ALPHABETS = {
+    1: Alphabet.LATIN_1,
+    3: Alphabet.LATIN_1,
+    5: Alphabet.JAPANESE,
+    6: Alphabet.CYRILLIC,
+    7: Alphabet.HEBREW,
+    8: Alphabet.UTF_16,
+    14: Alphabet.KOREAN,
+}
 _CLASS_ALPHABETS = {0b0000: Alphabet.GSM, 0b1000: Alphabet.UTF_16}
 _PROFILE_ALPHABETS = {
     profiles.Alphabet.GSM: Alphabet.GSM,
