@@ -467,6 +467,7 @@ def test_all_fields_at_fault_are_named(acme: Customer):
         b'"' + b"[" * 10,
         b"[" * 100_000,
         b'{"options":{"validityMin":1e999},"messages":[{"text":"x","recipients":[{"dst":"1"}]}]}',
+        b'{"options":{"maxParts":' + b"9" * 5000 + b'},"messages":[{"text":"x","recipients":[{"dst":"1"}]}]}',
     ],
 )  # fmt: skip
 def test_what_is_no_valid_unicode_or_no_job_is_400(acme: Customer, body: bytes):

@@ -27,11 +27,38 @@ def test_an_empty_body_is_told_as_such(body):
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"{'a': 1}", b"NaN", b"1 2", b'{"a": 1,}', b"1e999", b"text", b"\x00", b"1" * 5000]
+    "body",
+    [
+        b"{",
+        b"{'a': 1}",
+        b"NaN",
+        b"1 2",
+        b'{"a": 1,}',
+        b"text",
+        b"\x00",
+        b'{"a": 1e999',
+        b"[1e999, NaN]",
+        b"01e999",
+        b"1e999,",
+    ],
 )
 def test_what_is_no_json_is_told_as_such(body):
     with pytest.raises(RequestInvalid, match="the body is not JSON"):
         decode_body(body)
+
+
+@pytest.mark.parametrize("number", ["1E400", "-1e999", "1" * 5000, "-" + "9" * 5000, "123.5e400"])
+def test_a_number_beyond_a_double_is_a_number(number):
+    value = decode_body(f'{{"a": [{{"b": {number}}}, "\\n", 1.5, 2, true, null]}}'.encode())
+    beyond = value["a"][0].pop("b")
+    assert value == {"a": [{}, "\n", 1.5, 2, True, None]}
+    assert abs(beyond) > 1e308
+    assert (beyond < 0) == number.startswith("-")
+    fingerprint(decode_body(number.encode()))
+
+
+def test_beside_a_number_beyond_a_double_lone_surrogates_are_told():
+    assert fields_refused(rb'{"a": 1E400, "b": "\ud800"}') == ["b"]
 
 
 @pytest.mark.parametrize(

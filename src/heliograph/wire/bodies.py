@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import islice
+from math import isfinite
 from typing import cast
 
 import msgspec
@@ -34,7 +35,9 @@ def decode_body(body: bytes, faults: list[FieldFault] | None = None) -> object:
     except RecursionError as error:
         raise RequestInvalid("the body is nested too deeply; send a JobRequest as JSON") from error
     except msgspec.MsgspecError as error:
-        found, readable = _lone_surrogates_in(body)
+        found, readable = _read_again(body)
+        if not found and readable is not None and isinstance(error, msgspec.ValidationError):
+            return readable  # That is a number beyond its reach, which JSON knows (RFC 8259, 6).
         if found and faults is not None:
             faults += found
             return readable
@@ -80,16 +83,38 @@ _EXACT = 2.0**53
 """Up to here, a float that is an integer is that one and no other."""
 
 
-def _lone_surrogates_in(body: bytes) -> tuple[tuple[FieldFault, ...], object]:
-    """Where they are, and the value without them."""
-    # The standard library's decoder lets lone surrogates pass, so it can tell where they are.
+def _read_again(body: bytes) -> tuple[tuple[FieldFault, ...], object]:
+    """Where lone surrogates are, and the value without them; None if it is no JSON."""
+    # The standard library's decoder lets lone surrogates pass, so it can tell where they are, and leaves numbers to us.
     wrong = "is not valid Unicode: it has half of a surrogate pair; send both halves, or the character"
     try:
-        value = json.loads(body)
+        value = json.loads(body.decode(), parse_int=_integer, parse_float=_float, parse_constant=_no_constant)
         paths = islice(_paths_of_broken_text(value, ""), MAX_TOLD)
         return tuple(FieldFault(_printable(path), wrong) for path in paths), _readable(value)
     except (ValueError, RecursionError):
         return (), None
+
+
+def _integer(digits: str) -> int:
+    if len(digits) <= _READ_DIGITS:
+        return int(digits)
+    return -_BEYOND if digits.startswith("-") else _BEYOND
+
+
+def _float(number: str) -> float | int:
+    value = float(number)
+    if isfinite(value):
+        return value
+    return _BEYOND if value > 0 else -_BEYOND
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+_READ_DIGITS = 400
+_BEYOND = 10**_READ_DIGITS
+"""What stands for numbers beyond a double: whatever is asked for, it is out of range."""
 
 
 def _readable(value: object) -> object:
