@@ -28,6 +28,17 @@ class Store(MemoryStore):
     """A store that can be made to fail."""
 
     failure: Exception | None = None
+    is_away = False
+
+    async def account(self, name):
+        if self.is_away:
+            raise StoreUnavailable("no answer")
+        return await super().account(name)
+
+    async def take_call(self, account, limit, now):
+        if self.is_away:
+            raise StoreUnavailable("no answer")
+        return await super().take_call(account, limit, now)
 
     async def add_job(self, plan):
         if self.failure:
@@ -110,6 +121,13 @@ async def test_recipients_are_reported_in_the_order_of_the_request(service):
     sms = (await service.get(f"/sms?jobId={job_id}")).json()
     assert [each["dst"] for each in sms] == numbers[0::2] + numbers[1::2]
     assert [each["smsId"] for each in sms] == (await service.get(f"/jobs/{job_id}")).json()["recipientIds"]
+
+
+@pytest.mark.parametrize("header", ["", " "])
+async def test_an_empty_authorization_header_gives_no_credentials(service, header):
+    assert (await service.get("/version", auth=header)).status == 200
+    reply = await service.get("/jobs?jobIdsOnly=true", auth=header)
+    assert (reply.status, "this needs an account" in reply.message) == (401, True)
 
 
 async def test_the_version_is_told_without_credentials(service):
@@ -695,6 +713,24 @@ async def test_every_answer_to_a_limited_account_tells_what_is_left(limited):
     ):
         reply = await limited.call(method, path, auth=basic("limited"))
         assert (reply.status, rate(reply)[0]) == (status, "3")
+
+
+async def test_while_the_database_is_away_a_limited_account_is_told_what_was_left(limited):
+    auth = basic("limited")
+    assert rate(await limited.get("/version", auth=auth)) == ("3", "2", "60")
+    limited.store.is_away = True
+    at_once = await limited.get("/version", auth=auth)
+    await limited.clock.advance(20)
+    later = await limited.get("/version", auth=auth)
+    await limited.clock.advance(41)
+    last = await limited.get("/version", auth=auth)
+    assert [(reply.status, rate(reply)) for reply in (at_once, later, last)] == [
+        (503, ("3", "2", "60")),
+        (503, ("3", "2", "40")),
+        (503, ("3", "3", "0")),
+    ]
+    wrong = await limited.get("/version", auth=basic("limited", "wrong"))
+    assert (wrong.status, "ratelimit-limit" in wrong.headers) == (503, False)
 
 
 async def test_wrong_passwords_do_not_use_up_the_accounts_calls(limited):

@@ -41,6 +41,7 @@ def test_there_is_one_operation_and_it_says_that_it_speaks_mcp(swagger):
     (operation,) = swagger["paths"][MCP_PATH].values()
     assert list(swagger["paths"][MCP_PATH]) == ["post"]
     assert operation["x-ms-agentic-protocol"] == "mcp-streamable-1.0"
+    assert operation["responses"]["200"]["schema"]["type"] == "object"
     assert re.fullmatch("[A-Z][A-Za-z0-9]+", operation["operationId"])
     assert len(operation["summary"]) <= 80
     assert re.fullmatch("[A-Z][^/\\\\<>*%&?]*[A-Za-z0-9]", operation["summary"])

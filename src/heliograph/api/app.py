@@ -20,9 +20,9 @@ from heliograph.api.mcp import McpDoor, mcp_answer_to
 from heliograph.api.problems import HttpProblem, TooManyCalls, answer_to
 from heliograph.clock import Clock
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
-from heliograph.jobs.errors import FieldFault
+from heliograph.jobs.errors import FieldFault, StoreUnavailable
 from heliograph.metrics import Metrics
-from heliograph.store.interface import Store
+from heliograph.store.interface import Quota, Store
 from heliograph.wire.operations import BASE_PATH, MAX_BODY_OCTETS, OPERATIONS, Credentials, Operation
 from heliograph.wire.shapes import parse_query
 
@@ -72,6 +72,7 @@ class Api:
         self._pages = pages
         self._log_requests = log_requests
         self._mcp = mcp
+        self._quotas: dict[AccountId, tuple[Quota, float]] = {}
         self._paths: dict[tuple[str, ...], dict[str, Operation]] = {}
         self._exact: dict[tuple[str, str], _Found] = {}
         for operation in OPERATIONS if serves_operations else ():
@@ -184,24 +185,48 @@ class Api:
 
     async def _admit(self, credentials: Credentials, request: Request, headers: Headers) -> Account:
         """Who calls, with one call of theirs used up."""
-        header = request.headers.get("authorization")
+        header = request.headers.get("authorization", "").strip() or None  # One that is empty gives no credentials.
         if credentials is Credentials.IN_PATH or (header is None and credentials is Credentials.OPTIONAL):
             return _ANYBODY
         client: tuple[str, int] | None = request.scope.get("client")
-        account = await self._authenticator.authenticate(header, client[0] if client else "")
+        try:
+            account = await self._authenticator.authenticate(header, client[0] if client else "")
+        except StoreUnavailable:
+            known = self._authenticator.last_known(header)
+            if known is not None and known.rate_limit is not None:
+                self._tell_last_quota(known, known.rate_limit, headers)
+            raise
         if account.rate_limit is not None:
             await self._take_call(account, account.rate_limit, headers)
         return account
 
     async def _take_call(self, account: Account, limit: RateLimit, headers: Headers) -> None:
-        quota = await self._store.take_call(account.id, limit, self._clock.now())
-        headers += [
-            ("RateLimit-Limit", str(limit.calls)),
-            ("RateLimit-Remaining", str(quota.remaining)),
-            ("RateLimit-Reset", str(math.ceil(quota.reset_s))),
-        ]
+        try:
+            quota = await self._store.take_call(account.id, limit, self._clock.now())
+        except StoreUnavailable:
+            self._tell_last_quota(account, limit, headers)
+            raise
+        self._quotas[account.id] = quota, self._clock.monotonic()
+        headers += _rate_limit(limit, quota.remaining, quota.reset_s)
         if not quota.allowed:
             raise TooManyCalls(f"{limit.calls} calls in {limit.period_s} s", quota.reset_s)
+
+    def _tell_last_quota(self, account: Account, limit: RateLimit, headers: Headers) -> None:
+        """What this process was last told of an account's calls; the one that failed isn't counted."""
+        quota, told_s = self._quotas.get(account.id, (None, 0.0))
+        passed_s = self._clock.monotonic() - told_s
+        if quota is None or passed_s >= limit.period_s:
+            headers += _rate_limit(limit, limit.calls, 0)
+        else:
+            headers += _rate_limit(limit, quota.remaining, max(0, quota.reset_s - passed_s))
+
+
+def _rate_limit(limit: RateLimit, remaining: int, reset_s: float) -> Headers:
+    return [
+        ("RateLimit-Limit", str(limit.calls)),
+        ("RateLimit-Remaining", str(remaining)),
+        ("RateLimit-Reset", str(math.ceil(reset_s))),
+    ]
 
 
 class _Found(NamedTuple):

@@ -20,6 +20,7 @@ KEY = "api_key"
 """The name by which the platform joins the definition's security with a connection's parameter."""
 OPERATION = "InvokeServer"
 PROTOCOL = "mcp-streamable-1.0"
+ANSWER = {"type": "object", "description": "A message of the protocol."}
 
 AGENTS = dataclasses.replace(
     HELIOGRAPH,
@@ -78,7 +79,7 @@ def mcp_definition(host: str, version: str) -> Json:
                     "summary": "Send SMS and follow them",
                     "description": "Sends SMS to phones when a person asks for it, and tells what became of them.",
                     "x-ms-agentic-protocol": PROTOCOL,
-                    "responses": {"200": {"description": "What a tool answered."}},
+                    "responses": {"200": {"description": "What a tool answered.", "schema": ANSWER}},
                 }
             }
         },
