@@ -62,7 +62,8 @@ def files() -> dict[str, str]:
     parts.append("Without any `[[routes]]` everything goes to the first carrier.\n")
     parts.append(_section("[[inbound]]", InboundSettings))
     parts.append(
-        "An SMS from a phone to a number that isn't here belongs to the account that last wrote to the phone. One\n"
+        "An SMS from a phone to a number that isn't here belongs to the account that last wrote to the phone:\n"
+        "whose SMS to it a carrier got last, or may have. One\n"
         "that belongs to nobody is kept, and told in the log as `inbound.for_nobody`. A phone's number\n"
         "in national form is read with the country of its account, or without one with the country that all accounts\n"
         "share; a STOP from a number that stays unknown is told as `inbound.wish_not_kept`.\n"

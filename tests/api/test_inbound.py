@@ -3,9 +3,10 @@
 import pytest
 
 from heliograph.store.memory import MemoryStore
-from tests.fakes.builders import after, an_arrival
+from tests.fakes.builders import a_plan, a_planned_sms, after, an_arrival
 from tests.fakes.clock import ManualClock
 from tests.fakes.service import Service, a_job, basic
+from tests.store.conformance import send
 
 DAY = 86_400
 PHONE = "+4917612345678"
@@ -171,7 +172,7 @@ async def test_sms_to_a_blocked_number_end_as_blocked_sent_before_or_after(servi
 
 
 async def test_stop_and_start_are_heard(service):
-    await service.send(a_job())
+    await send(service.store, a_plan(a_planned_sms(PHONE)))
     (sms,), _ = await service.store.record_inbound("sandbox", [an_arrival("STOP", at=after(1))])
     assert sms.account == 1
     assert (await service.get(f"/blocklist/{PHONE}")).json()["createdTs"] == "2026-03-01T12:00:01.000Z"

@@ -20,6 +20,7 @@ from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, 
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.ids import SeededIds
 from tests.flow.stores import ALL, StoreOnClock
+from tests.store.conformance import send
 
 
 class Phones:
@@ -109,7 +110,7 @@ async def test_a_number_is_the_same_in_whatever_way_the_carrier_spells_it():
 
 async def test_else_it_belongs_to_the_account_that_last_wrote_to_the_phone():
     async with inbound() as flow:
-        await flow.memory.add_job(a_plan(a_planned_sms("+4917612345678"), account=2))
+        await send(flow.memory, a_plan(a_planned_sms("+4917612345678"), account=2))
         flow.phones.send(an_inbound_part(src="4917612345678"))
         await settle()
         assert await flow.texts(account=2) == ["Hello"]
@@ -117,7 +118,7 @@ async def test_else_it_belongs_to_the_account_that_last_wrote_to_the_phone():
 
 async def test_what_belongs_to_an_account_that_is_not_there_is_nobody_s():
     async with inbound({"+4915735982222": "three"}) as flow:
-        await flow.memory.add_job(a_plan(a_planned_sms("+4917612345678"), account=1))
+        await send(flow.memory, a_plan(a_planned_sms("+4917612345678"), account=1))
         flow.phones.send(an_inbound_part())
         await settle()
         assert await flow.texts(account=NOBODY) == ["Hello"]
@@ -178,6 +179,7 @@ async def test_missing_parts_are_given_up_after_a_day():
 
 async def test_stop_ends_what_waits_for_the_phone():
     async with inbound() as flow:
+        await send(flow.memory, a_plan(a_planned_sms("+4917612345678")))
         plan = a_plan(a_planned_sms("+4917612345678", due=after(60)))
         await flow.memory.add_job(plan)
         flow.phones.send(an_inbound_part("Stop"))
@@ -193,7 +195,7 @@ async def test_stop_ends_what_waits_for_the_phone():
 async def test_stop_from_a_national_number_is_read_with_the_country_of_its_account(src, national, owners):
     async with inbound(owners) as flow:
         account = await flow.memory.put_account(an_account("three", country="DE"))
-        await flow.memory.add_job(a_plan(a_planned_sms("+4917612345678"), account=account.id))
+        await send(flow.memory, a_plan(a_planned_sms("+4917612345678"), account=account.id))
         flow.phones.send(msgspec.structs.replace(an_inbound_part("STOP", src=src), src_national=national))
         await settle()
         assert [sms.src for sms in await flow.of(account.id)] == ["+4917612345678"]
@@ -266,7 +268,7 @@ async def test_what_reads_like_a_receipt_and_is_for_no_sms_is_told_as_one_from_a
 
 async def test_stop_in_what_reads_like_a_receipt_is_none():
     async with inbound() as flow:
-        await flow.memory.add_job(a_plan(a_planned_sms("+4917612345678"), account=1))
+        await send(flow.memory, a_plan(a_planned_sms("+4917612345678"), account=1))
         await flow.memory.record_receipts("acme", [like_a_receipt("id:m1 stat:DELIVRD text:STOP")])
         await flow.clock.advance(PARKED_FOR.total_seconds() + GIVING_UP_S)
         assert len(await flow.texts(1)) == 1

@@ -180,15 +180,15 @@ def test_a_lasting_refusal_is_the_end(permanence, status):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status"),
+    ("outcome", "status", "maybe_sent_at"),
     [
-        (Refused(ID, Permanence.PASSING, "no"), Status.NOT_ACC_REC),
-        (Unreachable(ID, "no"), Status.CON_ERR),
-        (Unanswered(ID, "no"), Status.SEND_ERR),
+        (Refused(ID, Permanence.PASSING, "no"), Status.NOT_ACC_REC, None),
+        (Unreachable(ID, "no"), Status.CON_ERR, None),
+        (Unanswered(ID, "no"), Status.SEND_ERR, NOW),
     ],
 )
-def test_what_failed_for_now_is_tried_again_later(outcome, status):
-    assert after_try(a_due_part(), outcome, NOW, POLICY) == Postponed(ID, after(5), 1, status, "no")
+def test_what_failed_for_now_is_tried_again_later(outcome, status, maybe_sent_at):
+    assert after_try(a_due_part(), outcome, NOW, POLICY) == Postponed(ID, after(5), 1, status, "no", maybe_sent_at)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_throttling_is_no_try():
 
 def test_an_unanswered_part_is_given_up_if_the_account_says_so():
     part = a_due_part(on_unknown=OnUnknown.GIVE_UP)
-    assert after_try(part, Unanswered(ID, "no"), NOW, POLICY) == Ended(ID, Status.SEND_ERR, "no", NOW)
+    assert after_try(part, Unanswered(ID, "no"), NOW, POLICY) == Ended(ID, Status.SEND_ERR, "no", NOW, NOW)
 
 
 def test_a_retry_keeps_out_of_blackout_periods():

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from itertools import chain, zip_longest
+from itertools import chain, count, zip_longest
 
 import msgspec
 import pytest
@@ -12,6 +12,7 @@ from heliograph.jobs.carriage import SegmentId
 from heliograph.jobs.errors import AccountExists, JobDuplicate, SpendingLimitReached
 from heliograph.jobs.inbound import NOBODY, InboundSms
 from heliograph.jobs.options import JobOptions, Qos
+from heliograph.jobs.plan import JobPlan
 from heliograph.jobs.records import BlockedNumber
 from heliograph.jobs.schedule import Period
 from heliograph.jobs.status import PartState, ProcessStatus, SmsProgress, Status
@@ -36,6 +37,7 @@ LONG_AGO, LONG_HENCE = after(-1_000_000), after(1_000_000)
 RECEIPT_DUE = after(200_000)
 ONE_OF_TWO = "the carrier is done with 1 of 2 parts"
 OPEN, RUNNING, DONE = ProcessStatus.OPEN, ProcessStatus.RUNNING, ProcessStatus.DONE
+_answers = count()
 
 
 class StoreConformance:
@@ -1142,9 +1144,9 @@ class StoreConformance:
 
     async def test_without_an_owner_it_belongs_to_the_account_that_last_wrote_to_the_phone(self, store: Store):
         phone, other = numbers(2)
-        await store.add_job(a_plan(a_planned_sms(phone), account=1))
-        await store.add_job(a_plan(a_planned_sms(phone), a_planned_sms(other), account=2, at=after(1)))
-        await store.add_job(a_plan(a_planned_sms(other), account=1, at=after(2)))
+        await send(store, a_plan(a_planned_sms(phone), account=1))
+        await send(store, a_plan(a_planned_sms(phone), a_planned_sms(other), account=2), at=1)
+        await send(store, a_plan(a_planned_sms(other), account=1), at=2)
         arrivals = [an_arrival(src=phone), an_arrival(src=other), an_arrival(src=phone, text="You?", owner=3)]
         whole, _ = await store.record_inbound("acme", arrivals)
         assert [sms.account for sms in whole] == [2, 1, 3]
@@ -1152,9 +1154,64 @@ class StoreConformance:
     async def test_of_many_that_wrote_the_last_one_counts(self, store: Store):
         phones = numbers(3000)
         for account in (1, 2, 3):
-            await store.add_job(a_plan(*map(a_planned_sms, phones), account=account, at=after(account)))
+            await send(store, a_plan(*map(a_planned_sms, phones), account=account), at=account)
         whole, _ = await store.record_inbound("acme", [an_arrival(src=phones[0]), an_arrival(src=phones[-1])])
         assert [sms.account for sms in whole] == [3, 3]
+
+    async def test_an_sms_that_no_carrier_got_is_none_that_its_account_wrote(self, store: Store):
+        await send(store, a_plan(a_planned_sms(PHONE), account=1))
+        scheduled = a_plan(a_planned_sms(PHONE, due=after(1000)), account=2, at=after(1))
+        await store.add_job(scheduled)
+        assert await writer_to(store, PHONE) == 1, "it waits"
+        await store.cancel_job(AccountId(2), scheduled.job_id, after(2))
+        await store.add_job(a_plan(a_planned_sms(PHONE), account=2, at=after(3)))
+        (part,) = await lease(store, at=3)
+        assert await writer_to(store, PHONE) == 1, "it is being sent"
+        await store.record_outcomes("acme", [postponed(part, until=4)])
+        (part,) = await lease(store, at=4)
+        await store.record_outcomes("acme", [ended(part, at=5)])
+        await store.block(AccountId(2), PHONE, after(6))
+        await store.add_job(a_plan(a_planned_sms(PHONE), account=2, at=after(7)))
+        assert await writer_to(store, PHONE) == 1, "refused, cancelled, blocked"
+
+    async def test_who_wrote_last_is_told_by_when_it_was_sent_not_by_when_it_was_accepted(self, store: Store):
+        first, second = numbers(2)
+        scheduled = a_plan(a_planned_sms(first, due=after(10)), a_planned_sms(second, due=after(10)), account=1)
+        await store.add_job(scheduled)
+        assert [await writer_to(store, phone) for phone in (first, second)] == [NOBODY, NOBODY]
+        await send(store, a_plan(a_planned_sms(first), a_planned_sms(second), account=2), at=5)
+        assert await writer_to(store, first) == 2
+        parts = await lease(store, at=10)
+        await store.record_outcomes("acme", [submitted(part, f"m{part.segment.id}", at=10) for part in parts])
+        await send(store, a_plan(a_planned_sms(PHONE), account=2), at=11)
+        assert [await writer_to(store, phone) for phone in (first, second, PHONE)] == [1, 1, 2]
+
+    async def test_what_is_recorded_late_is_no_later_for_it(self, store: Store):
+        for account in (1, 2):
+            await store.add_job(a_plan(a_planned_sms(PHONE), account=account))
+        mine, others = await lease(store)
+        await store.record_outcomes("acme", [submitted(others, "m2", at=7)])
+        await store.record_outcomes("acme", [submitted(mine, "m1", at=9)])
+        assert await writer_to(store, PHONE) == 1
+
+    @pytest.mark.parametrize("outcome", [Postponed, Ended])
+    async def test_who_may_have_written_has(self, store: Store, outcome: type):
+        await send(store, a_plan(a_planned_sms(PHONE), account=1))
+        await store.add_job(a_plan(a_planned_sms(PHONE), account=2, at=after(1)))
+        (part,) = await lease(store, at=1)
+        unknown = (
+            Postponed(part.segment.id, after(9), 1, Status.SEND_ERR, "no answer", after(1))
+            if outcome is Postponed
+            else Ended(part.segment.id, Status.SEND_ERR, "no answer", after(1), after(1))
+        )
+        await store.record_outcomes("acme", [unknown])
+        assert await writer_to(store, PHONE) == 2
+
+    async def test_who_wrote_what_was_killed_meanwhile_has(self, store: Store):
+        plan, part = await a_leased_sms(store)
+        await store.cancel_job(plan.account, plan.job_id, after(1))
+        await store.record_outcomes("acme", [submitted(part, at=2)])
+        assert await writer_to(store, part.segment.dst) == plan.account
 
     @pytest.mark.parametrize("src", ["+4917600000000", "80100", "Helio", "+", "+4917612345678901234567"])
     async def test_from_a_phone_that_nobody_wrote_to_it_is_nobodys(self, store: Store, src: str):
@@ -1165,8 +1222,8 @@ class StoreConformance:
     async def test_who_wrote_is_forgotten_with_the_jobs_of_that_day(self, store: Store):
         day_s = 86_400
         old, new = numbers(2)
-        await store.add_job(a_plan(a_planned_sms(old)))
-        await store.add_job(a_plan(a_planned_sms(new), at=after(2 * day_s)))
+        await send(store, a_plan(a_planned_sms(old)))
+        await send(store, a_plan(a_planned_sms(new)), at=2 * day_s)
         assert await store.forget_jobs(after(day_s), 10) == 0
         whole, _ = await store.record_inbound("acme", [an_arrival(src=old), an_arrival(src=new)])
         assert [sms.account for sms in whole] == [NOBODY, 1]
@@ -1347,6 +1404,7 @@ class StoreConformance:
         assert (progress.status, progress.finished_at) == (Status.BLOCKED, after(30))
 
     async def test_an_sms_that_says_stop_blocks_its_sender(self, store: Store):
+        await send(store, a_plan(a_planned_sms(PHONE)))
         plan = a_plan(a_planned_sms(PHONE, due=after(60)))
         await store.add_job(plan)
         (whole,), blocked_count = await store.record_inbound("acme", [an_arrival(" Stop! ", src=PHONE, at=after(1))])
@@ -1413,6 +1471,22 @@ async def a_leased_sms(store: Store, *, parts: int = 1, receipts: bool = True, f
     plan = a_plan(a_planned_sms(parts=parts), receipts=receipts)
     await store.add_job(plan)
     return plan, *await lease(store, for_s=for_s)
+
+
+async def send(store: Store, plan: JobPlan, *, at: float = 0) -> None:
+    """Add a job, and have the carrier take all that is due."""
+    await store.add_job(plan)
+    parts = await lease(store, at=at, limit=len(plan.sms))
+    due = RECEIPT_DUE if plan.options.status_requested else None
+    await store.record_outcomes(
+        "acme", [submitted(part, f"m{part.segment.id}", at=at, receipt_due_at=due) for part in parts]
+    )
+
+
+async def writer_to(store: Store, phone: str) -> int:
+    """Whose an SMS from a phone is that comes now."""
+    (whole,), _ = await store.record_inbound("acme", [an_arrival(f"Hello {next(_answers)}", src=phone)])
+    return whole.account
 
 
 async def a_submitted_sms(store: Store):

@@ -25,11 +25,21 @@ from heliograph.store.sqlite.dump import NOT_COPIED, TABLES, open_dump
 from heliograph.store.sqlite.store import open_sqlite
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, a_webhook, after, an_account, an_arrival, numbers
 from tests.fakes.postgresql_proxy import Cut, proxy_to
-from tests.store.conformance import a_finished_job, a_leased_sms, a_submitted_sms, delivered
+from tests.store.conformance import (
+    PHONE,
+    a_finished_job,
+    a_leased_sms,
+    a_submitted_sms,
+    delivered,
+    lease,
+    submitted,
+    writer_to,
+)
 from tests.store.receipts_conformance import lookalikes, written
 
 ACCOUNT = AccountId(1)
 BLOCKED = "+4917600000001"
+WRITTEN_TO = "+4917600000002"
 LIMIT = RateLimit(6, 60)
 DUPLICATE = a_plan(fingerprint=b"f" * 32)
 
@@ -57,6 +67,9 @@ async def filled(path) -> None:
         await store.cancel_job(ACCOUNT, cancelled.job_id, after(1))
         await store.record_receipts("acme", [delivered("parked"), written("x1", "id:x1 stat:DELIVRD")])
         await store.record_inbound("acme", [an_arrival("Hello"), an_arrival("half", part=1, parts=2, reference=7)])
+        await store.add_job(a_plan(a_planned_sms(WRITTEN_TO, carrier="beta")))
+        (part,) = await lease(store, "beta")
+        await store.record_outcomes("beta", [submitted(part)])
         await store.add_webhook(a_webhook())
         for at in (1, 2, 2, 3):
             await store.take_call(ACCOUNT, LIMIT, after(at))
@@ -104,6 +117,7 @@ async def test_all_of_it_is_there_afterwards_and_goes_on(path, empty_url):
         assert len(await store.sms_of_job(ACCOUNT, new.job_id)) == 100
         added = await store.put_account(an_account("third"))
         assert added.id == 3
+        assert [await writer_to(store, phone) for phone in (PHONE, WRITTEN_TO, BLOCKED)] == [ACCOUNT, ACCOUNT, NOBODY]
 
 
 async def test_done_again_it_is_compared_and_left_as_it_is(path, empty_url):
@@ -206,7 +220,7 @@ async def test_every_table_is_copied_or_known_not_to_be(path):
     with sqlite3.connect(path) as file:
         tables = {name for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     file.close()
-    assert tables - NOT_COPIED == TABLES.keys() - {"ungathered", "caller"}
+    assert tables - NOT_COPIED == TABLES.keys() - {"caller"}
 
 
 async def test_long_texts_are_not_all_held_at_once(path, empty_url, monkeypatch):

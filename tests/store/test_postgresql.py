@@ -31,6 +31,7 @@ from tests.store.conformance import (
     lease,
     listed,
     progress_of,
+    send,
     sms_of,
     submitted,
 )
@@ -320,15 +321,16 @@ async def test_parts_of_an_sms_from_a_phone_that_come_to_two_nodes_at_once_are_o
 async def test_who_wrote_last_on_any_node_owns_the_answer(nodes):
     phones = numbers(30)
     for at, (node, account) in enumerate(zip(nodes, (1, 2, 3), strict=True)):
-        await node.add_job(a_plan(*map(a_planned_sms, phones), account=account, at=after(at)))
+        await send(node, a_plan(*map(a_planned_sms, phones), account=account), at=at)
     whole, _ = await nodes[0].record_inbound("acme", [an_arrival(src=phone) for phone in phones])
     assert {sms.account for sms in whole} == {3}
 
 
-async def test_who_wrote_is_gathered_from_many_jobs_in_steps_and_any_order(store, monkeypatch):
-    monkeypatch.setattr(inbound, "GATHERED_JOBS", 3)
+async def test_who_wrote_is_gathered_in_steps_and_any_order(store, monkeypatch):
+    monkeypatch.setattr(inbound, "GATHERED_RUNS", 3)
     for at in (5, 2, 9, 1, 7, 3, 8):
-        await store.add_job(a_plan(a_planned_sms("+491"), account=at, at=after(at)))
+        await send(store, a_plan(a_planned_sms("+491"), account=at), at=at)
+    assert await rows(store, "ungathered") == 7
     whole, _ = await store.record_inbound("acme", [an_arrival(src="+491")])
     assert [sms.account for sms in whole] == [9]
     assert await rows(store, "ungathered") == 0

@@ -23,7 +23,7 @@ MAY_SCAN = {
     "forget_inbound",
     "forget_parked",
     "free_leases",
-    "gather_jobs",
+    "gather_sent",
     "last_of_rest",
     "partitions",
     "survivors",

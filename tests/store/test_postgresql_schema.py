@@ -21,6 +21,7 @@ from tests.store.conformance import (
     lease,
     listed,
     progress_of,
+    send,
     sms_of,
 )
 
@@ -252,7 +253,7 @@ async def test_unusual_settings_of_a_database_do_no_harm(postgres):
     await connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = serializable")
     await connection.close()
     async with open_postgresql(PostgresqlUrl.parse(postgres.url(name))) as store:
-        await store.add_job(a_plan(a_planned_sms()))
+        await send(store, a_plan(a_planned_sms()))
         await store.record_inbound("acme", [an_arrival("Hello")])  # Gathers who wrote to whom, by the form of numbers.
         async with store._database.writing() as db:
             assert await db.raw.fetchval("SHOW transaction_isolation") == "read committed"

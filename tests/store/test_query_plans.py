@@ -10,11 +10,12 @@ from heliograph.store.sqlite.connection import _QUERIES, Connection, _many
 # Those that have a whole table for their subject and run seldom, and those that take a few rows from its beginning.
 MAY_SCAN = {
     "accounts", "awaiting_receipts", "forget_fingerprints", "forget_parked", "free_leases", "live_count",
-    "last_sms_number", "parked_count", "waiting_for", "blocking_accounts", "forget_inbound", "gathered",
-    "keep_gathered", "webhook_accounts", "free_event_leases", "old_events", "events_waiting", "forget_idempotency",
+    "last_sms_number", "parked_count", "waiting_for", "blocking_accounts", "forget_inbound", "ungathered",
+    "ungathered_count", "list_sent", "webhook_accounts", "free_event_leases", "old_events", "events_waiting",
+    "forget_idempotency",
 }  # fmt: skip
 TABLES = (
-    "account|job|message|sms|live|parked|fingerprint|inbound|inbound_part|last_writer|blocked|gathered|webhook|event|"
+    "account|job|message|sms|live|parked|fingerprint|inbound|inbound_part|last_writer|blocked|ungathered|webhook|event|"
     "late|idempotency|call"
 )
 WIDTHS = {
@@ -26,7 +27,7 @@ WIDTHS = {
     "blocked_segments": 1, "insert_events": 8, "sms_events": 1, "job_events": 1, "lease_events": 2, "sms_told": 1,
     "jobs_told": 1, "inbound_told": 2, "delete_events": 1, "events_of_sms": 1, "release_jobs": 2, "postpone_events": 5,
     "give_up_events": 5, "insert_late": 5, "submitted_late": 5, "late_by_id": 5, "lease_recalls": 3,
-    "settle_recalls": 2, "keep_calls": 3,
+    "settle_recalls": 2, "keep_calls": 3, "list_sent": 3,
     "sms_that_fit": 6, "live_of_sms": 1, "jobs_by_number": 2,
 }  # fmt: skip
 

@@ -38,9 +38,11 @@ from tests.store.conformance import (
     lease,
     listed,
     progress_of,
+    send,
     sms_of,
     spent,
     submitted,
+    writer_to,
 )
 from tests.store.jobs_conformance import JobsConformance, search
 from tests.store.recalls_conformance import RecallsConformance, recalls
@@ -618,7 +620,7 @@ async def turns(count):
 
 async def test_sms_from_phones_and_the_blocklist_are_there_after_reopening(path):
     async with open_sqlite(path, NOW) as store:
-        await store.add_job(a_plan(a_planned_sms("+491"), account=3))
+        await send(store, a_plan(a_planned_sms("+491"), account=3))
         (whole,), _ = await store.record_inbound("acme", [an_arrival("Stop", owner=1)])
         await store.record_inbound("acme", [an_arrival("1", src="+491", part=1, parts=2)])
     async with open_sqlite(path, after(1)) as store:
@@ -633,13 +635,14 @@ async def test_sms_from_phones_and_the_blocklist_are_there_after_reopening(path)
 async def test_who_wrote_is_gathered_from_many_sms_in_steps(store, monkeypatch):
     monkeypatch.setattr("heliograph.store.sqlite.inbound.GATHERED_SMS", 7)
     phones = numbers(30)
-    await store.add_job(a_plan(*map(a_planned_sms, phones), account=2))
+    await send(store, a_plan(*map(a_planned_sms, phones), account=2))
+    assert rows(store, "ungathered") == 1, "one for all that came in and went out one after the other"
     whole, _ = await store.record_inbound("acme", [an_arrival(src=phone) for phone in phones])
     assert {sms.account for sms in whole} == {2}
 
 
 async def test_who_wrote_is_gathered_again_where_a_commit_fails(store, monkeypatch):
-    await store.add_job(a_plan(a_planned_sms("+491"), account=2))
+    await send(store, a_plan(a_planned_sms("+491"), account=2))
     with monkeypatch.context() as patch:
         patch.setattr("heliograph.store.sqlite.inbound.text_of", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -651,7 +654,8 @@ async def test_who_wrote_is_gathered_again_where_a_commit_fails(store, monkeypat
 async def test_who_wrote_is_forgotten_in_steps(store, monkeypatch):
     monkeypatch.setattr("heliograph.store.sqlite.inbound.FORGOTTEN_WRITERS", 7)
     phones = numbers(30)
-    await store.add_job(a_plan(*map(a_planned_sms, phones), account=2))
+    await send(store, a_plan(*map(a_planned_sms, phones), account=2))
+    assert [await writer_to(store, phone) for phone in phones] == [2] * 30
     for _ in range(5):
         await store.forget_jobs(after(10 * 86_400), 0)
     whole, _ = await store.record_inbound("acme", [an_arrival(src=phone) for phone in phones])
@@ -734,6 +738,23 @@ async def test_what_a_carrier_is_to_drop_is_known_after_a_restart(path):
         assert await recalls(store, at=180) == []
 
 
+WITHOUT_SENT = "DROP TABLE ungathered", "CREATE TABLE gathered AS SELECT 1 AS last_sms"
+"""Back before schema 9, when it had been gathered of the first SMS only who wrote to whom."""
+
+
+async def test_who_wrote_before_an_upgrade_is_known_after_it(path):
+    gathered, sent, ended, waiting = phones = numbers(4)
+    async with open_sqlite(path, NOW) as store:
+        await send(store, a_plan(a_planned_sms(gathered), a_planned_sms(sent), account=2))
+        await send(store, a_plan(a_planned_sms(ended), account=3, receipts=False))
+        await store.add_job(a_plan(a_planned_sms(sent), a_planned_sms(waiting), account=4))
+    with closing(sqlite3.connect(path)) as database:
+        for statement in (*WITHOUT_SENT, "PRAGMA user_version = 8"):
+            database.execute(statement)
+    async with open_sqlite(path, after(1)) as store:
+        assert [await writer_to(store, phone) for phone in phones] == [NOBODY, 2, 3, NOBODY]
+
+
 async def test_what_was_killed_before_an_upgrade_is_to_be_dropped_as_well(path):
     async with open_sqlite(path, NOW) as store:
         plan = await a_submitted_sms(store)
@@ -744,6 +765,7 @@ async def test_what_was_killed_before_an_upgrade_is_to_be_dropped_as_well(path):
             "ALTER TABLE late DROP COLUMN recall_due",
             "ALTER TABLE late DROP COLUMN recalls",
             "DROP TABLE call",
+            *WITHOUT_SENT,
             "PRAGMA user_version = 6",
         ):
             database.execute(statement)

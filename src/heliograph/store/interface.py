@@ -136,7 +136,8 @@ class Submitted(msgspec.Struct, frozen=True, gc=False):
 class Postponed(msgspec.Struct, frozen=True, gc=False):
     """The segment is to be tried (again) at `due_at`, for this reason.
 
-    SEND_ERR says that the carrier may have it: from then on its SMS doesn't move.
+    SEND_ERR says that the carrier may have it: from then on its SMS doesn't move. maybe_sent_at: when it was tried, if
+    this is about a try after which the carrier may have it.
     """
 
     segment: SegmentId
@@ -144,6 +145,7 @@ class Postponed(msgspec.Struct, frozen=True, gc=False):
     attempt_count: int
     status: Status
     reason: str
+    maybe_sent_at: datetime | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, gc=False):
@@ -151,6 +153,7 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
 
     is_overdue: for want of a receipt of what the carrier took. Any other end is that of a try, or of waiting for one:
     it says nothing of a segment that the carrier took at an earlier try, as an answer that came late has told.
+    maybe_sent_at: as for Postponed.
     """
 
     segment: SegmentId
@@ -158,6 +161,7 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
     reason: str
     at: datetime
     is_overdue: bool = False
+    maybe_sent_at: datetime | None = None
 
     def counts_for(self, state: PartState) -> bool:
         """Whether it is the end of a segment that stands there by now."""
@@ -250,7 +254,8 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     """A part of an SMS from a phone.
 
     number: of its SMS's id (below naming.RANDOM_SPACE), should this part begin it.
-    owner: whose the SMS is, NOBODY's included; None is the account that last wrote to the phone.
+    owner: whose the SMS is, NOBODY's included; None is the account that last wrote to the phone: whose SMS to it a
+    carrier got last, or may have.
     lookalike: the number of the Lookalike that it was; 0 if it was none.
     """
 

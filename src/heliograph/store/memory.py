@@ -4,7 +4,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -71,6 +71,7 @@ from heliograph.store.interface import (
     recall_work,
 )
 from heliograph.store.memory_events import Outbox, Telling
+from heliograph.store.sent import sent_at
 
 _PHONE = re.compile(r"\+[0-9]{1,15}")
 _GOOD_WORDS = (Status.NONE, Status.SUC_FIN, Status.SUC_ACC)
@@ -156,7 +157,7 @@ class MemoryStore:
         self._inbound_part_count = 0
         self._inbound: list[InboundSms] = []
         self._blocked: dict[tuple[AccountId, str], BlockedNumber] = {}
-        self._last_writers: dict[str, tuple[AccountId, date]] = {}
+        self._last_writers: dict[str, tuple[AccountId, datetime]] = {}
         self._outbox = Outbox()
 
     # Jobs
@@ -180,9 +181,6 @@ class MemoryStore:
             of = plan.account, plan.idempotency.key
             self._idempotency[of] = plan.received_at, plan.idempotency.fingerprint, plan.job_id
         plan = with_blocked(plan, [dst for account, dst in self._blocked if account == plan.account])
-        for sms in plan.sms:
-            if _PHONE.fullmatch(sms.dst):
-                self._last_writers[sms.dst] = (plan.account, plan.received_at.date())
         job = _Job(plan)
         for index, planned in enumerate(plan.sms):
             self._sms_count += 1
@@ -318,6 +316,7 @@ class MemoryStore:
             sms = self._sms.get(outcome.segment >> PART_BITS)
             if sms is None:
                 continue
+            self._keep_writer(sms, sent_at(outcome))
             if sms.final is not None:
                 if isinstance(outcome, Submitted) and self._await_late(sms, carrier, outcome):
                     submitted[outcome.message_id] = outcome.at
@@ -354,6 +353,13 @@ class MemoryStore:
         self._parked = [parked for parked in self._parked if parked not in overtaken]
         self._lookalikes = {number: each for number, each in self._lookalikes.items() if each not in overtaken}
         await self.record_receipts(carrier, [news for _, news in overtaken])
+
+    def _keep_writer(self, sms: _Sms, at: datetime | None) -> None:
+        dst = sms.planned.dst
+        if at is not None and _PHONE.fullmatch(dst):
+            _, last_at = self._last_writers.get(dst, (NOBODY, at))
+            if at >= last_at:
+                self._last_writers[dst] = sms.job.plan.account, at
 
     def _await_late(self, sms: _Sms, carrier: str, outcome: Submitted) -> bool:
         """The carrier took a part of an SMS that was killed meanwhile; whether there is a receipt to wait for."""
@@ -736,7 +742,9 @@ class MemoryStore:
                 del self._sms[sms.number]
         self._late = {segment: late for segment, late in self._late.items() if late.sms.number in self._sms}
         self._last_writers = {
-            dst: (account, day) for dst, (account, day) in self._last_writers.items() if day >= received_before.date()
+            dst: (account, at)
+            for dst, (account, at) in self._last_writers.items()
+            if at.date() >= received_before.date()
         }
         return len(old)
 

@@ -270,7 +270,7 @@ _DETAILS = (
     "Enumerations and the booleans of a query are read in any case; `?` and `&` with nothing after them, and a slash "
     "at the end of a path, change nothing.",
     "An SMS from a phone belongs to one account: the one that the configuration gives its `dst` to, else the one that "
-    "last wrote to its `src`; if none has, nobody can read it.",
+    "last wrote to its `src` (whose SMS to it a carrier got last, or may have); if none has, nobody can read it.",
     "The text of an SMS from a phone is read with the national language tables that it names. What it sent without any "
     "alphabet is read as UTF-8 if it is that, else each octet as the character with its number.",
     "The same SMS from the same phone within two minutes is one that the carrier gave twice.",

@@ -58,10 +58,10 @@ def before_try(part: DuePart, now: datetime) -> Outcome | None:
     if part.was is PartState.SUBMITTED:
         return Ended(segment, Status.TIMEOUT, "no receipt came in time", now, is_overdue=True)
     if part.was is PartState.LEASED and part.on_unknown is OnUnknown.GIVE_UP:
-        return Ended(segment, Status.SEND_ERR, _UNKNOWN, now)
+        return Ended(segment, Status.SEND_ERR, _UNKNOWN, now, maybe_sent_at=now)
     if now >= part.segment.expires_at:
         if part.was is PartState.LEASED:
-            return Ended(segment, Status.TIMEOUT, f"{_UNKNOWN}, and its validity ran out", now)
+            return Ended(segment, Status.TIMEOUT, f"{_UNKNOWN}, and its validity ran out", now, maybe_sent_at=now)
         if _every_try_failed(part):
             return Ended(segment, Status.CON_ERR, part.reason, now)
         return Ended(segment, Status.TIMEOUT, part.reason or "the validity ran out before it could be sent", now)
@@ -130,8 +130,9 @@ def after_try(part: DuePart, outcome: SubmitOutcome, now: datetime, policy: Retr
             return _try_again(part, Status.CON_ERR, Status.CON_ERR, outcome.reason, now, policy)
         case Unanswered():
             if part.on_unknown is OnUnknown.GIVE_UP:
-                return Ended(segment.id, Status.SEND_ERR, outcome.reason, now)
-            return _try_again(part, Status.SEND_ERR, Status.SEND_ERR, outcome.reason, now, policy)
+                return Ended(segment.id, Status.SEND_ERR, outcome.reason, now, maybe_sent_at=now)
+            next_try = _try_again(part, Status.SEND_ERR, Status.SEND_ERR, outcome.reason, now, policy)
+            return msgspec.structs.replace(next_try, maybe_sent_at=now)
         case _:
             assert_never(outcome)
 
@@ -177,7 +178,7 @@ def _head_of_queue(segment: Segment) -> datetime:
 
 def _try_again(
     part: DuePart, meanwhile: Status, at_last: Status, reason: str, now: datetime, policy: RetryPolicy
-) -> Outcome:
+) -> Postponed | Ended:
     attempt_count = part.attempt_count + 1
     if attempt_count > len(policy.waits_s) and not (policy.repeat_last and policy.waits_s):
         return Ended(part.segment.id, at_last, reason, now)

@@ -30,8 +30,8 @@ KEPT_PARTS = 1000
 """How many parts of one phone with one reference are looked at: an SMS has 255 at most, and few are unfinished."""
 FORGOTTEN_WRITERS = 2000
 """How many phones one step of forgetting goes over."""
-GATHERED_JOBS = 1000
-"""Of how many jobs one step gathers who wrote: in tens of milliseconds, or a second where all of them are big."""
+GATHERED_RUNS = 1000
+"""Of how many listed runs of SMS one step gathers who wrote: in tens of milliseconds."""
 OVERDUE_SMS = 100
 """How many incomplete SMS are passed on at once."""
 LONGEST_PHONE = 16
@@ -51,18 +51,18 @@ class Whole:
 
 
 async def gather_writers(db: Connection) -> int:
-    """Gather who wrote to which phones, one step: of how many jobs.
+    """Gather who wrote to which phones, one step: of how many listed runs of SMS.
 
-    It is done when it is asked for, not when a job comes in, as in SQLite (docs/decisions/0014).
+    It is done when it is asked for, not when an SMS is sent, as in SQLite (docs/decisions/0047).
     """
     await _alone(db)
     return await _gather(db)
 
 
 async def _gather(db: Connection) -> int:
-    jobs = await db.query("gather_jobs", GATHERED_JOBS)
-    await db.run_rows("gather_writers", jobs)
-    return len(jobs)
+    runs = await db.query("gather_sent", GATHERED_RUNS)
+    await db.run_rows("gather_writers", runs)
+    return len(runs)
 
 
 async def forget_writers(db: Connection, before: datetime, forgotten_to: int) -> int:

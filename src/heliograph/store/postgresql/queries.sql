@@ -27,9 +27,6 @@ WITH new_job AS (
   INSERT INTO job (id, public_id, account, first_sms, sms_count, give_up, options, finished, blank)
   SELECT *, false FROM unnest($1::bigint[], $2::text[], $3::int[], $4::bigint[], $5::int[], $6::boolean[],
     $7::bytea[], $8::bigint[])
-), new_ungathered AS (
-  INSERT INTO ungathered (job, account, first_sms, sms_count)
-  SELECT * FROM unnest($1::bigint[], $3::int[], $4::bigint[], $5::int[])
 ), new_message AS (
   INSERT INTO message (job, place, text, encoding, parts)
   SELECT * FROM unnest($9::bigint[], $10::int[], $11::text[], $12::text[], $13::text[])
@@ -213,7 +210,7 @@ WHERE live.id = lost.id AND live.node = $3 AND live.due IN (0, $4) AND live.stat
 -- name: hold_parts
 -- The parts of SMS, for us alone until the end of the transaction.
 SELECT live.id, live.state, live.carrier, live.due, live.attempts, live.status, live.reason, live.message_id, live.sent,
-       live.heard, live.others, live.doubtful
+       live.heard, live.others, live.doubtful, live.account
 FROM unnest($1::bigint[]) AS wanted (sms)
 JOIN live ON live.id >= wanted.sms << 5 AND live.id < (wanted.sms + 1) << 5
 ORDER BY live.id FOR UPDATE OF live
@@ -221,7 +218,7 @@ ORDER BY live.id FOR UPDATE OF live
 -- name: hold_parts_at_once
 -- The same of those with which nobody else is busy.
 SELECT live.id, live.state, live.carrier, live.due, live.attempts, live.status, live.reason, live.message_id, live.sent,
-       live.heard, live.others, live.doubtful
+       live.heard, live.others, live.doubtful, live.account
 FROM unnest($1::bigint[]) AS wanted (sms)
 JOIN live ON live.id >= wanted.sms << 5 AND live.id < (wanted.sms + 1) << 5
 ORDER BY live.id FOR UPDATE OF live SKIP LOCKED
@@ -549,20 +546,30 @@ GROUP BY turn.carrier
 
 -- SMS from phones
 
--- name: gather_jobs
--- Jobs from which it is still to be gathered who wrote to which phones, taken off the list.
+-- name: list_sent
+-- SMS that a carrier has got, or may have, from which it is still to be gathered who wrote to which phones. What the
+-- column `job` has is when that was, as in the number of a job received then.
+INSERT INTO ungathered (job, account, first_sms, sms_count)
+SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[])
+
+-- name: accounts_of_sms
+SELECT sms.id, job.account FROM unnest($1::bigint[]) AS wanted (id) JOIN sms ON sms.id = wanted.id
+JOIN job ON job.id = sms.job
+
+-- name: gather_sent
+-- What is listed, taken off the list.
 DELETE FROM ungathered WHERE ctid = ANY (ARRAY(SELECT ctid FROM ungathered LIMIT $1))
 RETURNING job, account, first_sms, sms_count
 
 -- name: gather_writers
--- Who wrote to which phones, from the SMS of jobs, which come in no order.
+-- Who wrote to which phones, from SMS that were listed, in no order.
 INSERT INTO last_writer AS known (phone, account, job)
 SELECT DISTINCT ON (phone) phone, account, job FROM (
   SELECT substr(sms.dst, 2)::bigint AS phone, news.account, news.job, sms.id
   FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[]) AS news (job, account, first_sms, sms_count)
   JOIN sms ON sms.id >= news.first_sms AND sms.id < news.first_sms + news.sms_count
   WHERE sms.dst ~ '^[+][0-9]{1,15}$') AS wrote
-ORDER BY phone, job DESC
+ORDER BY phone, job DESC, id DESC
 ON CONFLICT (phone) DO UPDATE SET account = excluded.account, job = excluded.job
 WHERE excluded.job > known.job
 

@@ -27,7 +27,8 @@ from heliograph.store.postgresql.connection import Connection, Row
 from heliograph.store.postgresql.locks import CARRIERS, carrier_key
 from heliograph.store.postgresql.texts import kept, told
 from heliograph.store.postgresql.writes import CancelJob, EndWaiting, RecordOutcomes, RecordReceipts
-from heliograph.store.rows import instant_ms, instant_ms_up, instant_of, names_row
+from heliograph.store.rows import COUNTER_BITS, instant_ms, instant_ms_up, instant_of, names_row
+from heliograph.store.sent import runs_of, sent_sms
 
 _WAITING, _LEASED, _SUBMITTED, _DONE = (state.value for state in PartState)
 _UNANSWERED = tuple(state.value for state in UNANSWERED)
@@ -54,6 +55,7 @@ class _Part:
     heard: bool
     others: bytes | None
     doubtful: bool
+    account: int
     is_changed: bool = False
 
 
@@ -213,6 +215,27 @@ class SmsAtWork:
             _postpone(part, instead)
         else:
             self._end(sms, instead.status, instead.reason, instant_ms(instead.at))
+
+    async def list_sent(self, outcomes: Iterable[Outcome]) -> None:
+        """Note which SMS a carrier has got, or may have: one row for all that came in one after the other."""
+        sent = sent_sms(outcomes)
+        accounts = {
+            number: part.account
+            for number in sent
+            if (sms := self._sms.get(number)) is not None
+            for part in sms.parts.values()
+        }
+        if ended := sorted(sent.keys() - accounts.keys()):
+            accounts.update((row[0], row[1]) for row in await self._db.query("accounts_of_sms", ended))
+        by_account: dict[int, dict[int, int]] = {}
+        for number, account in accounts.items():
+            by_account.setdefault(account, {})[number] = sent[number]
+        rows = [
+            (run.sent << COUNTER_BITS, account, run.first_sms, run.sms_count)
+            for account, numbers in by_account.items()
+            for run in runs_of(numbers)
+        ]
+        await self._db.run_rows("list_sent", rows)
 
     # Receipts
 
@@ -427,6 +450,7 @@ async def settle(db: Connection, work: SmsAtWork, writes: Sequence[Settling]) ->
     for write in outcomes:
         ids = work.record_outcomes(write.carrier, write.outcomes)
         submitted += [(kept(message_id), write.carrier, at - _PARKED_FOR_MS) for message_id, at in ids.items()]
+    await work.list_sent(outcome for write in outcomes for outcome in write.outcomes)
     if submitted:
         await _unpark(db, work, submitted)
     parked: list[Row] = []

@@ -402,7 +402,7 @@ class PostgresqlStore:
                 return Received(whole, ended_count)
 
     async def _gather_writers(self) -> None:
-        while await self._in_transaction(inbound.gather_writers) == inbound.GATHERED_JOBS:
+        while await self._in_transaction(inbound.gather_writers) == inbound.GATHERED_RUNS:
             pass
 
     async def find_inbound(self, query: InboundQuery) -> list[InboundSms]:

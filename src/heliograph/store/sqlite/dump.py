@@ -27,8 +27,9 @@ TABLES: dict[str, str] = {
     "inbound": "SELECT * FROM inbound",
     "inbound_part": "SELECT * FROM inbound_part",
     "last_writer": f"SELECT phone, account, day * {DAY_MS} << 20 AS job FROM last_writer",
-    "ungathered": "SELECT id AS job, account, first_sms, sms_count FROM job WHERE first_sms > "
-    "(SELECT last_sms FROM gathered)",
+    "ungathered": "SELECT ungathered.sent << 20 AS job, job.account, sms.id AS first_sms, 1 AS sms_count "
+    "FROM ungathered CROSS JOIN sms ON sms.id >= ungathered.first_sms "
+    "AND sms.id < ungathered.first_sms + ungathered.sms_count CROSS JOIN job ON job.id = sms.job",
     "blocked": "SELECT * FROM blocked",
     "webhook": "SELECT * FROM webhook",
     "event": "SELECT id, webhook, type, ref, at, state, CASE WHEN leased THEN min(due, :now) ELSE due END AS due, "
@@ -40,7 +41,7 @@ TABLES: dict[str, str] = {
     "row_number() OVER (PARTITION BY account ORDER BY second) AS number, CAST(second AS REAL) AS at FROM one",
 }
 """What is copied, by the table that takes it. Who held a lease is gone, so its end needn't be waited for."""
-NOT_COPIED = {"given", "gathered", "sqlite_sequence", "sqlite_stat1"}
+NOT_COPIED = {"given", "sqlite_sequence", "sqlite_stat1"}
 """What the other database knows in another way, or doesn't need."""
 
 

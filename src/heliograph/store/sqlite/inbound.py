@@ -18,8 +18,9 @@ from heliograph.jobs.inbound import (
     wish_heard,
 )
 from heliograph.jobs.naming import inbound_id
-from heliograph.store.interface import Arrival
+from heliograph.store.interface import Arrival, Outcome
 from heliograph.store.rows import instant_ms
+from heliograph.store.sent import runs_of, sent_sms
 from heliograph.store.sqlite.blocklist import Blocklists
 from heliograph.store.sqlite.connection import Connection
 from heliograph.store.sqlite.events import Events
@@ -48,25 +49,39 @@ class Inbound:
         self._blocklists = blocklists
         self._events = events
         self._forgotten_to = 0
-        self.gathered: int = db.query("gathered")[0][0]
-        """Up to which SMS it is known who wrote to which phones; to be put back where a transaction fails."""
+        self.ungathered_count: int = db.query("ungathered_count")[0][0]
+        """How many SMS are listed to gather who wrote from; to be put back where a transaction fails."""
 
     # Who wrote to a phone
 
-    def is_far_behind(self, last_sms: int) -> bool:
-        """Whether gathering who wrote to which phones, up to an SMS, takes more than one step."""
-        return last_sms - self.gathered > GATHERED_SMS
+    @property
+    def is_far_behind(self) -> bool:
+        """Whether gathering who wrote to which phones takes more than one step."""
+        return self.ungathered_count > GATHERED_SMS
 
-    def gather_writers(self, last_sms: int) -> None:
-        """Gather who wrote to which phones, one step on towards an SMS.
+    def list_sent(self, outcomes: Sequence[Outcome]) -> None:
+        """Note which SMS a carrier has got, or may have: one row for all that came in one after the other."""
+        sent = sent_sms(outcomes)
+        self._db.run_rows("list_sent", runs_of(sent))
+        self.ungathered_count += len(sent)
 
-        It is done when it is asked for, not when a job comes in: there it would cost half as much as all the rest.
+    def gather_writers(self) -> None:
+        """Gather who wrote to which phones, one step on.
+
+        It is done when it is asked for, not when an SMS is sent: there it would cost a page of its own for each.
         """
-        last = min(last_sms, self.gathered + GATHERED_SMS)
-        if last > self.gathered:
-            self._db.run("gather_writers", self.gathered, last)
-            self._db.run("keep_gathered", last)
-            self.gathered = last
+        if not self.ungathered_count:
+            return
+        count = 0
+        last = 0
+        for run, sms_count in self._db.query("ungathered", GATHERED_SMS):
+            if count >= GATHERED_SMS:
+                break
+            last = run
+            count += sms_count
+        self._db.run("gather_writers", last)
+        self._db.run("forget_ungathered", last)
+        self.ungathered_count -= count
 
     def forget_writers(self, before: datetime) -> None:
         """Forget who wrote before that instant's day, of some phones; the next call goes on with others."""
@@ -86,9 +101,9 @@ class Inbound:
 
     # Parts
 
-    def record(self, carrier: str, arrivals: Sequence[Arrival], last_sms: int) -> Whole:
-        """Keep parts, and pass on the SMS that are whole. last_sms: the last number given to an SMS of a job."""
-        self.gather_writers(last_sms)
+    def record(self, carrier: str, arrivals: Sequence[Arrival]) -> Whole:
+        """Keep parts, and pass on the SMS that are whole."""
+        self.gather_writers()
         whole: Whole = [], []
         for arrival in arrivals:
             part = arrival.part
@@ -109,9 +124,9 @@ class Inbound:
             self._db.run("forget_inbound_parts", newest - _REDELIVERY_MS, 2 * len(arrivals) + 10)
         return whole
 
-    def give_up_missing_parts(self, begun_before: datetime, now: datetime, last_sms: int) -> Whole:
+    def give_up_missing_parts(self, begun_before: datetime, now: datetime) -> Whole:
         """Pass on what has been incomplete since before an instant."""
-        self.gather_writers(last_sms)
+        self.gather_writers()
         whole: Whole = [], []
         for (sms,) in self._db.query("inbound_overdue", instant_ms(begun_before)):
             self._pass_on(sms, now, whole)

@@ -373,22 +373,30 @@ SELECT min((SELECT due FROM live INDEXED BY live_due
   WHERE carrier = ? AND lane = ? AND live.account = turn.account AND due <= ? AND state = 0 ORDER BY due LIMIT 1))
 FROM turn
 
--- name: gathered
-SELECT last_sms FROM gathered
+-- name: list_sent
+-- SMS that a carrier has got, or may have, from which it is still to be gathered who wrote to which phones.
+INSERT INTO ungathered (first_sms, sms_count, sent) VALUES :rows
 
--- name: keep_gathered
-UPDATE gathered SET last_sms = ?
+-- name: ungathered_count
+SELECT coalesce(sum(sms_count), 0) FROM ungathered
+
+-- name: ungathered
+SELECT id, sms_count FROM ungathered ORDER BY id LIMIT ?
 
 -- name: gather_writers
--- Who wrote to which phones, from SMS between two numbers. Where nothing new is said, nothing is written.
+-- Who wrote to which phones, from what is listed, in that order. Where nothing new is said, nothing is written.
 INSERT INTO last_writer (phone, account, day)
-SELECT CAST(substr(sms.dst, 2) AS INTEGER), job.account, (job.id >> 20) / 86400000
-FROM sms CROSS JOIN job ON job.id = sms.job
-WHERE sms.id > ? AND sms.id <= ? AND sms.dst GLOB '+[0-9]*' AND substr(sms.dst, 2) NOT GLOB '*[^0-9]*'
+SELECT CAST(substr(sms.dst, 2) AS INTEGER), job.account, ungathered.sent / 86400000
+FROM ungathered CROSS JOIN sms ON sms.id >= ungathered.first_sms AND sms.id < ungathered.first_sms + ungathered.sms_count
+CROSS JOIN job ON job.id = sms.job
+WHERE ungathered.id <= ? AND sms.dst GLOB '+[0-9]*' AND substr(sms.dst, 2) NOT GLOB '*[^0-9]*'
   AND length(sms.dst) <= 16
-ORDER BY sms.id
+ORDER BY ungathered.id, sms.id
 ON CONFLICT (phone) DO UPDATE SET account = excluded.account, day = excluded.day
 WHERE account != excluded.account OR day != excluded.day
+
+-- name: forget_ungathered
+DELETE FROM ungathered WHERE id <= ?
 
 -- name: last_writer
 SELECT account FROM last_writer WHERE phone = ?

@@ -320,12 +320,12 @@ class Writer:
         self._ends = Ends(connection, self.events)
         self._receipts = Receipts(connection, self._ends)
         self._inbound = Inbound(connection, self._blocklists, self.events)
-        self._before = self._last_sms, self._receipts.parked_count, self._inbound.gathered
+        self._before = self._last_sms, self._receipts.parked_count, self._inbound.ungathered_count
 
     @property
     def is_far_behind(self) -> bool:
         """Whether a write needs GatherWriters before it that asks who wrote to a phone."""
-        return self._inbound.is_far_behind(self._last_sms)
+        return self._inbound.is_far_behind
 
     def free_leases(self, now: datetime) -> None:
         """Let whatever the process before had leased fall due at once."""
@@ -376,11 +376,11 @@ class Writer:
         return [result for write in writes for result in self.apply([write])]
 
     def _begin(self, *, wait: bool) -> None:
-        self._before = self._last_sms, self._receipts.parked_count, self._inbound.gathered
+        self._before = self._last_sms, self._receipts.parked_count, self._inbound.ungathered_count
         self._db.begin(wait=wait)
 
     def _undo(self) -> None:
-        self._last_sms, self._receipts.parked_count, self._inbound.gathered = self._before
+        self._last_sms, self._receipts.parked_count, self._inbound.ungathered_count = self._before
         if self._db.raw.in_transaction:
             self._db.raw.execute("ROLLBACK")
 
@@ -465,11 +465,11 @@ class Writer:
             case CancelJob():
                 return self._cancel_job(write)
             case RecordInbound():
-                return self._inbound.record(write.carrier, self._receipts.still_there(write.arrivals), self._last_sms)
+                return self._inbound.record(write.carrier, self._receipts.still_there(write.arrivals))
             case GiveUpMissingParts():
-                return self._inbound.give_up_missing_parts(write.begun_before, write.now, self._last_sms)
+                return self._inbound.give_up_missing_parts(write.begun_before, write.now)
             case GatherWriters():
-                return self._inbound.gather_writers(self._last_sms)
+                return self._inbound.gather_writers()
             case ForgetInbound():
                 return self._db.run("forget_inbound", write.limit, instant_ms_up(write.received_before))
             case Block():
@@ -757,6 +757,7 @@ class Writer:
                     moved.append(outcome)
                 case Ended():
                     ended.append(outcome)
+        self._inbound.list_sent(outcomes)
         some_are_gone = self._db.run_rows("submitted", submitted) < len(submitted)
         self._db.run_rows("postponed", postponed)
         some_are_gone |= self._ends.parts_done(taken, Status.SUC_ACC, before=PartState.SUBMITTED)
@@ -854,7 +855,7 @@ class Writer:
     # The rest
 
     def _forget_jobs(self, forget: ForgetJobs) -> int:
-        self._inbound.gather_writers(self._last_sms)
+        self._inbound.gather_writers()
         self._inbound.forget_writers(forget.received_before)
         self._db.run("forget_late", instant_ms(forget.received_before), FORGOTTEN_SMS)
         self._db.run("forget_idempotency", FORGOTTEN_SMS, instant_ms(forget.received_before - IDEMPOTENCY_WINDOW))
