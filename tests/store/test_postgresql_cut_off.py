@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from heliograph.jobs.accounts import AccountId, OnUnknown, RateLimit
@@ -187,6 +188,44 @@ async def test_of_anything_else_that_is_cut_off_it_is_told_that_nobody_knows(pro
     proxy.cuts = [Cut.DONE]
     with pytest.raises(OutcomeUnknown):
         await store.block(AccountId(1), "+4917612345678", NOW)
+
+
+# A connection that breaks after a COMMIT was answered
+
+
+@pytest.fixture
+def breaks_on_its_way_back(store, monkeypatch):
+    """The server ends each connection right after a COMMIT, while it is given back to its pool."""
+    commit = store._database.commit
+
+    async def committed_and_broken(db):
+        await commit(db)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, db.raw._con.terminate)
+
+    monkeypatch.setattr(store._database, "commit", committed_and_broken)
+
+
+@pytest.mark.usefixtures("breaks_on_its_way_back")
+async def test_what_was_committed_is_told_though_the_connection_breaks_on_its_way_back(store):
+    for _ in range(3 * connection.WRITE_CONNECTIONS):  # No place in the pool is lost with it.
+        plan = a_plan()
+        assert await store.add_job(plan) == Added(plan.job_id, True, {})
+        assert len(await lease(store)) == 1
+
+
+async def test_a_database_is_let_go_though_a_connection_breaks_meanwhile(store, monkeypatch):
+    pool = store._database._write_pool
+
+    class BreakingPool:
+        terminate = pool.terminate
+
+        async def close(self):
+            raise asyncpg.InternalClientError("as of a connection that broke in the middle of something")
+
+    monkeypatch.setattr(store._database, "_write_pool", BreakingPool())
+    await store._database.close()
+    assert pool.get_size() == 0
 
 
 # A database that hangs

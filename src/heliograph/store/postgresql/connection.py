@@ -152,7 +152,7 @@ class Database:
             try:
                 async with asyncio.timeout(5):
                     await pool.close()
-            except (TimeoutError, OSError, _driver.PostgresError, _driver.InterfaceError):
+            except _FAULTS:
                 pool.terminate()
 
     async def connect(self, *, answer_within_s: float | None = None) -> Connection:
@@ -245,7 +245,7 @@ class Database:
                 raise
             finally:
                 self._in_use.discard(raw)
-                await asyncio.shield(pool.release(raw))
+                await asyncio.shield(_give_back(pool, raw))
 
     @contextmanager
     def translated(self) -> Generator[None]:
@@ -287,10 +287,23 @@ async def _roll_back(raw: Any) -> None:
             return
         try:
             await raw.execute("ROLLBACK")
-        except (OSError, _driver.PostgresError, _driver.InterfaceError, TimeoutError):
+        except _FAULTS:
             raw.terminate()  # So that it doesn't go back to the pool.
 
 
+async def _give_back(pool: Any, raw: Any) -> None:
+    """What was done on a connection is done, and told as it is, though the connection break before it is back."""
+    try:
+        await pool.release(raw)
+    except _FAULTS:
+        _cut(raw)
+
+
+_FAULTS = cast(
+    "tuple[type[Exception], ...]",
+    (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
+"""What the driver may raise, whatever it is asked."""
 _CUT_SHORT = (TimeoutError, asyncio.CancelledError)
 """A statement was under way, and may still be."""
 _AWAY = cast(
