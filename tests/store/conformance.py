@@ -958,6 +958,14 @@ class StoreConformance:
         quota = await store.take_call(AccountId(1), RateLimit(2, 60), after(10))
         assert (quota.allowed, quota.remaining, quota.reset_s) == (False, 0, 51)
 
+    @pytest.mark.parametrize("back_s", [1, 61, 3600])
+    async def test_a_clock_that_is_set_back_keeps_nobody_out_for_longer_than_a_period(self, store: Store, back_s):
+        limit = RateLimit(3, 60)
+        asked = [0, 0, 0, *(each - back_s for each in (0, 1, 59, 60, 60, 60, 60.5))]
+        quotas = [await store.take_call(AccountId(1), limit, after(each)) for each in asked]
+        assert [quota.allowed for quota in quotas] == [True] * 3 + [False] * 3 + [True] * 3 + [False]
+        assert [quota.reset_s for quota in quotas] == [60, 60, 60, 60, 59, 1, 60, 60, 60, 59.5]
+
     # What agents may spend
 
     async def test_parts_are_counted_over_an_hour_that_slides(self, store: Store):

@@ -25,8 +25,8 @@ class SlidingWindow:
         return self._taken_at[-1]
 
     def add(self, at: float) -> None:
-        """Another process has counted a call, the last one so far."""
-        self._taken_at.append(at)
+        """Another process has counted a call, the last one so far; its clock may be behind that of the one before."""
+        self._taken_at.append(max(at, self._taken_at[-1]) if self._taken_at else at)
 
     def by_second(self, first: int) -> Counter[int]:
         """How many calls there were in each second from one on; a second is named by its end, since 1970."""
@@ -39,9 +39,14 @@ class SlidingWindow:
         return counts
 
     def take(self, limit: RateLimit, now: datetime) -> Quota:
-        """Count a call at `now`, or at the last one's instant if another's clock has been ahead of ours; if it fits."""
-        taken = self._taken_at
-        instant = max(now.timestamp(), taken[-1]) if taken else now.timestamp()
+        """Count a call at `now`, if it fits.
+
+        Calls that were counted later than that, before our clock was set back or by one that is ahead of it, have been
+        all the same: they count as made now, so that they keep nobody out for longer than the period.
+        """
+        taken, instant = self._taken_at, now.timestamp()
+        if taken and taken[-1] > instant:
+            self._taken_at = taken = deque(min(at, instant) for at in taken)
         while taken and taken[0] <= instant - limit.period_s:
             taken.popleft()
         allowed = len(taken) < limit.calls

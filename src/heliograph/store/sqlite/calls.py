@@ -72,7 +72,7 @@ class Calls:
 
     def _remembered(self, account: AccountId, limit: RateLimit, now: datetime) -> SlidingWindow:
         window = SlidingWindow()
-        # A clock that was wrong by more than a period must not keep an account out for as long as that.
+        # A clock that was wrong by more than a period: what was counted by it may be as old as may be.
         latest = now.timestamp() + limit.period_s
         for second, count in self._read(account):
             if second <= latest:
