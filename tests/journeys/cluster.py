@@ -60,8 +60,12 @@ class Node:
         assert '"server.started"' in started, started
         self.url = started.rpartition('"url": "')[2].partition('"')[0]
 
+    def begin_to_stop(self) -> None:
+        """As its operator does, who gives a load balancer time to notice."""
+        self._program.terminate()
+
     def stop(self) -> None:
-        """As its operator does."""
+        """The same, and no time is given."""
         self._program.terminate()
         assert self._program.wait(LONGEST_WAIT_S) == 0, self.log
 
@@ -160,7 +164,10 @@ class Load:
         self._stopped = threading.Event()
         self._numbers = count()
         self._failures: list[BaseException] = []
-        self._customers = [threading.Thread(target=self._send, name=f"customer {n}") for n in range(CUSTOMERS)]
+        self._turns = [0] * CUSTOMERS
+        self._customers = [
+            threading.Thread(target=self._send, args=(n,), name=f"customer {n}") for n in range(CUSTOMERS)
+        ]
 
     def __enter__(self) -> "Load":
         for each in self._customers:
@@ -179,11 +186,20 @@ class Load:
         before = len(self.accepted)
         until(lambda: len(self.accepted) >= before + 10 * CUSTOMERS or self._failures, "jobs are accepted")
 
-    def _send(self) -> None:
+    def comes_round(self) -> None:
+        """Wait until each customer has done what it was doing, with whichever node it had picked for that."""
+        before = [*self._turns]
+        until(
+            lambda: self._failures or all(now > then for now, then in zip(self._turns, before, strict=True)),
+            "each customer begins anew",
+        )
+
+    def _send(self, customer: int) -> None:
         try:
             with httpx2.Client(auth=("acme", PASSWORD), trust_env=False, timeout=LONGEST_WAIT_S) as client:
                 while not self._stopped.wait(PACE_S):
                     self._send_job(client)
+                    self._turns[customer] += 1
         except BaseException as error:  # noqa: BLE001 # told to the test
             self._failures.append(error)
 

@@ -109,15 +109,18 @@ def test_a_promoted_standby_has_all_that_was_accepted(tmp_path, smsc):
 def test_a_rolling_restart_behind_a_load_balancer_refuses_nobody(tmp_path, smsc):
     with (
         mortal_postgres() as (database,),
-        cluster(tmp_path, url_of(database), smsc, "shutdown_delay = 1") as nodes,
+        cluster(tmp_path, url_of(database), smsc, "shutdown_delay = 3600") as nodes,
         Balancer(nodes) as balancer,
     ):
         with Load(balancer.pick) as load:
             for node in nodes:
                 until(lambda: is_under_load(smsc), "the carrier has work")
+                node.begin_to_stop()
+                until(lambda: node not in balancer.ready, "the balancer has noticed")  # noqa: B023 # asked at once
+                load.comes_round()
                 node.stop()
                 node.start()
-                until(lambda: node in balancer.ready, "the balancer has it back")  # noqa: B023 # asked at once
+                until(lambda: node in balancer.ready, "the balancer has it back")  # noqa: B023
                 load.goes_on()
         totals = counted("both nodes restarted in turn", nodes, load, smsc)
         assert not load.troubles
