@@ -1,6 +1,7 @@
 """The client commands as they are started, against a whole server."""
 
 import json
+import math
 import os
 import pty
 import re
@@ -8,17 +9,21 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
+import httpx2
 import pytest
 
 from heliograph import Client
 from heliograph.jobs.accounts import RateLimit
 from tests.fakes.builders import an_account
+from tests.fakes.http_service import serving
 from tests.fakes.service import PASSWORD, password_hash, running_server
+from tests.fakes.web import Web
 
 PROGRAM = [sys.executable, "-m", "heliograph"]
 MOBILE = 4917612001000
@@ -178,30 +183,76 @@ def test_a_key_makes_a_job_safe_to_send_again(heliograph):
     assert first.stdout == again.stdout != ""
 
 
+class Gate:
+    """Between a program and its service. It lets everything through, but of some jobs holds the last.
+
+    has_it: set while it does.
+    """
+
+    def __init__(self, server):
+        self._server = server
+        self._left = math.inf
+        self._reaches_service = False
+        self._is_answered = False
+        self._let_go = threading.Event()
+        self.has_it = threading.Event()
+
+    def hold(self, number, *, reaches_service=True):
+        """From now on, hold the job of that number: back from the service, or its answer."""
+        self._left, self._reaches_service = number, reaches_service
+        self.has_it.clear()
+        self._let_go.clear()
+
+    def let_go(self, *, answered):
+        """answered: by the service's answer; otherwise the connection ends."""
+        self._is_answered = answered
+        self._let_go.set()
+
+    def __call__(self, asked):
+        if (asked.method, asked.path) == ("POST", "/rest/v1/jobs"):
+            self._left -= 1
+            if self._left == 0:
+                reply = self._forward(asked) if self._reaches_service else None
+                self.has_it.set()
+                self._let_go.wait(60)
+                return reply if self._is_answered else httpx2.ReadError("there will be no answer")
+        return self._forward(asked)
+
+    def _forward(self, asked):
+        own = ("host", "connection", "accept-encoding", "content-length")
+        headers = {name: value for name, value in asked.headers.items() if name not in own}
+        url = self._server.url + asked.path
+        with httpx2.Client(trust_env=False, timeout=60) as client:
+            reply = client.request(asked.method, url, headers=headers, content=asked.body)
+        return httpx2.Response(reply.status_code, headers=reply.headers, content=reply.content)
+
+
 def test_a_run_that_is_killed_again_and_again_sends_each_row_once(heliograph, environ, server, tmp_path):
-    count, rows_per_job = 1200, 40
+    count, rows_per_job, kills = 1200, 40, 6
     a_file(tmp_path / "x.csv", count)
     command = ["send", "--csv", "x.csv", "--rows-per-job", str(rows_per_job), "--username", "killed"]
     parts_before = metric(server, "heliograph_submit_outcomes_total")
-    killed = 0
-    for number, delay_s in enumerate((0, 0.01, 0.02, 0.004, 0.03, 0.015)):
-        program = subprocess.Popen(
-            [*PROGRAM, *command, *(["--resume"] if number else [])],
-            cwd=tmp_path,
-            env=environ | {"PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        for _ in range(3 + 4 * number):  # Ids of earlier runs are printed again.
-            program.stdout.readline()
-        time.sleep(delay_s)  # another program, in real time
-        program.kill()
-        program.communicate()
-        killed += program.returncode == -signal.SIGKILL
-    assert killed >= 5
-    ran = heliograph(*command, "--resume", "--wait")
+    gate = Gate(server)
+    with serving(Web(by=gate)) as url:
+        for number in range(kills):
+            gate.hold(4, reaches_service=number % 2 == 0)
+            program = subprocess.Popen(
+                [*PROGRAM, *command, "--url", url, *(["--resume"] if number else [])],
+                cwd=tmp_path,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            try:
+                assert gate.has_it.wait(60)
+                assert program.poll() is None
+            finally:
+                program.kill()
+                program.wait()
+                gate.let_go(answered=False)
+            assert ",sending," in (tmp_path / "x.csv.results.csv").read_text().splitlines()[-1]
+        ran = heliograph(*command, "--url", url, "--resume", "--wait")
     assert ran.returncode == 0, ran.stderr
     ids = [line for line in ran.stdout.splitlines() if line.startswith("J.")]
     assert len(ids) == count // rows_per_job
@@ -212,24 +263,33 @@ def test_a_run_that_is_killed_again_and_again_sends_each_row_once(heliograph, en
     assert metric(server, "heliograph_submit_outcomes_total") - parts_before == count
 
 
-def test_ctrl_c_finishes_the_job_under_way_and_says_how_to_go_on(heliograph, environ, tmp_path):
-    a_file(tmp_path / "x.csv", 30_000)
-    program = subprocess.Popen(
-        [*PROGRAM, "send", "--csv", "x.csv", "--rows-per-job", "100"],
-        cwd=tmp_path,
-        env=environ | {"PYTHONUNBUFFERED": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    program.stdout.readline()
-    program.send_signal(signal.SIGINT)
-    out, err = program.communicate(timeout=30)
+def test_ctrl_c_finishes_the_job_under_way_and_says_how_to_go_on(environ, server, tmp_path):
+    a_file(tmp_path / "x.csv", 1000)
+    gate = Gate(server)
+    gate.hold(3)
+    with (
+        serving(Web(by=gate)) as url,
+        subprocess.Popen(
+            [*PROGRAM, "send", "--csv", "x.csv", "--rows-per-job", "100", "--url", url],
+            cwd=tmp_path,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as program,
+    ):
+        try:
+            assert gate.has_it.wait(60)
+            program.send_signal(signal.SIGINT)
+            gate.let_go(answered=True)
+            out, err = program.communicate(timeout=60)
+        finally:
+            program.kill()
     assert program.returncode == 130
     assert "Traceback" not in err
-    sent = 100 * (1 + out.count("\n"))
-    assert f"{sent:,} of 30,000 rows sent for sure; the same command with --resume" in err
+    assert out.count("\n") == 3
+    assert "300 of 1,000 rows sent for sure; the same command with --resume" in err
     assert "sending" not in (tmp_path / "x.csv.results.csv").read_text().splitlines()[-1]
 
 
