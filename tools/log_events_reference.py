@@ -109,6 +109,16 @@ DESCRIBED = {
     ),
     "dispatch.stand_in_ended": Described("This node stands in for that carrier no longer.", NOBODY),
     "dispatch.moved": Described("Parts of a job's SMS went to the next carrier of their route.", NOBODY),
+    "dispatch.number_throttled": Described(
+        "The carrier says of one number only that it is too much: that SMS is tried again from time to time, and others "
+        "go on.",
+        "the carrier, if it is often",
+    ),
+    "dispatch.only_throttled": Described(
+        "The carrier has done nothing but throttle for a minute.",
+        "the carrier; your `rate`, if it is above the agreed one",
+    ),
+    "dispatch.throttling_over": Described("After `dispatch.only_throttled`: it takes SMS again.", NOBODY),
     "dispatch.called_back": Described(
         "A long SMS failed with one part, and `told_count` of its other `part_count` parts are being called back.",
         NOBODY,
