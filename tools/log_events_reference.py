@@ -110,8 +110,8 @@ DESCRIBED = {
     "dispatch.stand_in_ended": Described("This node stands in for that carrier no longer.", NOBODY),
     "dispatch.moved": Described("Parts of a job's SMS went to the next carrier of their route.", NOBODY),
     "dispatch.number_throttled": Described(
-        "The carrier says of one number only that it is too much: that SMS is tried again from time to time, and others "
-        "go on.",
+        "The carrier says of one number only that it is too much: that SMS is tried again from time to time, and "
+        "others go on.",
         "the carrier, if it is often",
     ),
     "dispatch.only_throttled": Described(

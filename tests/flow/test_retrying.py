@@ -212,7 +212,9 @@ def test_throttling_is_no_try():
 
 def test_an_unanswered_part_is_given_up_if_the_account_says_so():
     part = a_due_part(on_unknown=OnUnknown.GIVE_UP)
-    assert after_try(part, Unanswered(ID, "no"), NOW, POLICY) == Ended(ID, Status.SEND_ERR, "no", NOW, NOW)
+    assert after_try(part, Unanswered(ID, "no"), NOW, POLICY) == Ended(
+        ID, Status.SEND_ERR, "no", NOW, maybe_sent_at=NOW
+    )
 
 
 def test_a_retry_keeps_out_of_blackout_periods():

@@ -1210,7 +1210,7 @@ class StoreConformance:
         unknown = (
             Postponed(part.segment.id, after(9), 1, Status.SEND_ERR, "no answer", after(1))
             if outcome is Postponed
-            else Ended(part.segment.id, Status.SEND_ERR, "no answer", after(1), after(1))
+            else Ended(part.segment.id, Status.SEND_ERR, "no answer", after(1), maybe_sent_at=after(1))
         )
         await store.record_outcomes("acme", [unknown])
         assert await writer_to(store, PHONE) == 2
