@@ -35,7 +35,7 @@ from heliograph.jobs.carriage import (
     Unreachable,
 )
 from heliograph.jobs.inbound import Alphabet
-from heliograph.jobs.options import JobOptions
+from heliograph.jobs.options import JobOptions, Qos
 from heliograph.jobs.plan import plan_job
 from heliograph.jobs.request import JobRequest, Message, Recipient
 from heliograph.jobs.routing import OwnAlphabet, Routing
@@ -1308,6 +1308,21 @@ async def test_and_is_not_waited_for_for_ever(clock):
         await smsc.stop()
         sms = await ended(f, plan, seconds=1200)
         assert (sms.status, sms.finished_at < after(360 + 600 + 90)) == (Status.TIMEOUT, True)
+
+
+async def test_what_goes_once_more_without_an_option_counts_for_the_rate(clock):
+    def refuses_priority(submitted):
+        return refused(CommandStatus.ESME_RINVPRTFLG) if submitted.priority_flag else delivered()
+
+    async with gateway(clock, refuses_priority, pacer=Pacer(10)) as (f, smsc):
+        await f.add(a_plan(*(a_planned_sms(f"+436601234{number:03}") for number in range(40)), qos=Qos.EXPRESS))
+        await f.clock.advance(1)
+        for _ in range(3):
+            before = len(smsc.submitted)
+            await f.clock.advance(1)
+            assert 8 <= len(smsc.submitted) - before <= 12
+        await f.clock.advance(10)
+        assert [submitted.priority_flag for submitted in smsc.submitted].count(0) == 40
 
 
 async def test_without_query_sm_in_the_profile_nobody_is_asked(clock):

@@ -68,6 +68,16 @@ class QueryableCarrier(Protocol):
         ...
 
 
+@runtime_checkable
+class ResendingCarrier(Protocol):
+    """A carrier that may send a segment once more by itself, such as without an option that was refused."""
+
+    @property
+    def resent_count(self) -> int:
+        """How often it has; the caller makes room for it in the carrier's rate."""
+        ...
+
+
 class Recalled(NamedTuple):
     """What a carrier said when it was to drop a segment. is_dropped: or it has been too late, or never knew it."""
 

@@ -123,6 +123,7 @@ class SmppCarrier:
         self._receipts = Inbox[Receipt](clock)
         self._inbound = Inbox[InboundPart](clock)
         self._full_queues = FullQueues()
+        self.resent_count = 0
         self._told: set[int] = set()
         self._told_nameless = False
         self._habits = _habits(self._profile)
@@ -430,6 +431,7 @@ class SmppCarrier:
         again = Submission(submitted.segment, request)
         again.conceded = (*submitted.conceded, status)
         link.submit(again)
+        self.resent_count += 1
         self._tell_operator(status)
         return True
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from heliograph.carriers.interface import Carrier, QueryableCarrier, RecallingCarrier
+from heliograph.carriers.interface import Carrier, QueryableCarrier, RecallingCarrier, ResendingCarrier
 from heliograph.clock import Clock
 from heliograph.flow.dispatch.failover import after_answer, instead_of_waiting
 from heliograph.flow.dispatch.pacing import Pacer
@@ -114,6 +114,8 @@ class Dispatcher:
         self._bind_ends: OrderedDict[SegmentId, int] = OrderedDict()
         self._queryable = carrier if isinstance(carrier, QueryableCarrier) and carrier.can_be_asked else None
         self._asked: OrderedDict[SegmentId, None] = OrderedDict()
+        self._resending = carrier if isinstance(carrier, ResendingCarrier) else None
+        self._resent_count = 0
         self._recalling = carrier if isinstance(carrier, RecallingCarrier) and carrier.can_recall else None
         self._withdrawals = Withdrawals()
         self._late_count = 0
@@ -163,6 +165,9 @@ class Dispatcher:
         return lasted_s > 0 and lasted_s >= self._policy.throttled_before_next_s and bool(self._up())
 
     def _limit(self) -> int:
+        if self._resending is not None and (resent_count := self._resending.resent_count) > self._resent_count:
+            self._pacer.spend(resent_count - self._resent_count)
+            self._resent_count = resent_count
         limit = self._carrier.window - len(self._in_flight)
         paced = self._pacer.room(self._clock.monotonic())
         return min(limit, MAX_BATCH) if paced is None else min(limit, paced, MAX_BATCH)
