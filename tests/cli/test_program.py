@@ -111,8 +111,9 @@ def test_a_demo_that_is_interrupted_stops_at_once_and_leaves_nothing(tmp_path):
         line_with(demo, "It took the job")
         interrupted_at = time.monotonic()  # noqa: TID251 # a program in real time
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(20) == 130
-        assert time.monotonic() - interrupted_at < 5  # noqa: TID251
+        assert demo.wait(60) == 130
+        # Less than a service that stops would wait for answers.
+        assert time.monotonic() - interrupted_at < 25  # noqa: TID251
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from enum import Enum
 
 from tests.fakes.postgresql import USER, PostgresServer
@@ -134,6 +134,5 @@ async def proxy_to(server: PostgresServer) -> AsyncGenerator[Proxy]:
         yield proxy
     finally:
         listening.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(5):
-                await proxy.close()
+        async with asyncio.timeout(60):
+            await proxy.close()

@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from heliograph.clock import SystemClock
 from heliograph.config.addresses import SqliteUrl
 from heliograph.config.settings import DatabaseSettings
 from heliograph.databases import copy_database
@@ -175,11 +176,19 @@ async def test_a_node_that_was_killed_serves_no_more(path, url, monkeypatch):
 
 async def test_a_node_that_has_just_lost_its_connection_serves_still(path, url, monkeypatch):
     monkeypatch.setattr(presence, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(presence, "SILENT_LOOKS", 1000)
     await filled(path)
     connection = await asyncpg.connect(url.dsn)
     node = await connection.fetchval("INSERT INTO node (ready) VALUES (0) RETURNING id")
     copying = asyncio.ensure_future(into(url, path))
-    await connection.execute("SELECT pg_sleep(0.3), pg_advisory_lock($1, $2)", NODES, node)
+    between_looks = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    )
+    async with asyncio.timeout(60):
+        while not await connection.fetchval(between_looks):
+            assert not copying.done()
+            await SystemClock().sleep(0.01)  # another program, in real time
+    await connection.execute("SELECT pg_advisory_lock($1, $2)", NODES, node)
     with pytest.raises(StoreUnavailable, match="a node serves"):
         await copying
     await connection.close()
