@@ -650,14 +650,25 @@ def test_a_short_period_counts_as_an_hour_from_its_start(acme: Customer):
 
 def test_touching_periods_join(acme: Customer):
     """Only at the end of them all is it sent, also where the hour of a short one reaches the next."""
-    now = CLOCK.now()
-    periods = [(-30, 0.01), (0.01, 60), (-90, -60)]
-    blackouts = [
-        f"{said(now + timedelta(minutes=start))}/{said(now + timedelta(minutes=end))}" for start, end in periods
-    ]
-    job_id = acme.sent(a_job(blackoutPeriods=blackouts))
-    time.sleep(1.0)
-    assert acme.only_sms(job_id)["processStatus"] == "OPEN"
+
+    def blackouts(now: datetime, *periods: tuple[float, float]) -> list[str]:
+        return [
+            f"{said(now + timedelta(seconds=start))}/{said(now + timedelta(seconds=end))}" for start, end in periods
+        ]
+
+    touches_s = 1.0
+    while True:
+        now = CLOCK.now()
+        touching = acme.sent(a_job(blackoutPeriods=blackouts(now, (-7200, touches_s), (touches_s, 3600))))
+        short = (touches_s - 3600, touches_s - 3000)
+        after_short = acme.sent(a_job(blackoutPeriods=blackouts(now, short, (touches_s, 3600))))
+        alone = acme.sent(a_job(blackoutPeriods=blackouts(now, (-7200, touches_s))))
+        if CLOCK.now() < now + timedelta(seconds=touches_s):
+            break
+        touches_s *= 2  # On a busy machine they may have come when the first periods were over.
+    acme.ended(alone)
+    acme.ended(acme.sent(a_job()))
+    assert [acme.only_sms(job_id)["processStatus"] for job_id in (touching, after_short)] == ["OPEN", "OPEN"]
 
 
 def test_what_an_option_leaves_out_comes_from_the_account(service: Program):
@@ -1249,6 +1260,7 @@ def test_nobody_waits_for_anothers_large_request(service: Program, acme: Custome
     nights = [f"{day}T20:00Z/{day}T23:00Z" for day in days]
     to_many = later("x", *[MOBILE] * 3000, blackoutPeriods=nights)
     slowest_s = 0.0
+    asked_at = CLOCK.monotonic()
     with ThreadPoolExecutor(1) as hands, httpx2.Client(base_url=service.url, trust_env=False) as anybody:
         for request in (large, to_many):
             taken = hands.submit(acme.post, request)
@@ -1258,7 +1270,8 @@ def test_nobody_waits_for_anothers_large_request(service: Program, acme: Custome
                 slowest_s = max(slowest_s, CLOCK.monotonic() - began)
                 time.sleep(0.02)
             assert taken.result().status_code == 201
-    assert slowest_s < 0.5
+    # Reading the large one takes nearly all of the time: whoever waited for it waited as long.
+    assert slowest_s < (CLOCK.monotonic() - asked_at) / 2
 
 
 def test_what_an_operator_may_have_overlooked_is_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -1392,18 +1405,29 @@ def test_after_sigterm_nothing_is_sent_twice_and_what_waits_is_sent_later(tmp_pa
     (tmp_path / "heliograph.toml").write_text(SLOW.replace("40", "100"), "utf-8")
     add_account(tmp_path, "acme")
     with program(tmp_path) as started:
-        job_id = started.customer().sent(a_job("Hello", *[MOBILE] * 150, statusRequested=True))
-        time.sleep(0.3)
+        job_id = started.customer().sent(a_job("Hello", *[MOBILE] * 1000, statusRequested=True))
+        eventually(lambda: any("sentTs" in sms for sms in started.customer().sms(job_id)))
         assert started.stop() == 0
+    with program(tmp_path, "--roles", "api") as started:
+        before = {sms["smsId"]: sms.get("sentTs") for sms in started.customer().sms(job_id)}
+    waiting = [*before.values()].count(None)
+    assert 0 < waiting < len(before)
+    (tmp_path / "heliograph.toml").write_text(SLOW.replace("rate = 40", ""), "utf-8")
     with program(tmp_path) as started:
-        assert {sms["status"] for sms in started.customer().ended(job_id)} == {"SUC_FIN"}
+        reports = started.customer().ended(job_id)
+        assert {sms["status"] for sms in reports} == {"SUC_FIN"}
+        assert all(before[sms["smsId"]] in (None, sms["sentTs"]) for sms in reports)
+        metrics = httpx2.get(f"{started.url}/metrics", trust_env=False).text
+    sent_count = re.findall(r"^heliograph_submit_outcomes_total{.*} (\S+)$", metrics, re.MULTILINE)
+    assert sum(map(float, sent_count)) == waiting
 
 
 def test_the_roles_of_a_process_can_be_chosen(tmp_path: Path):
     add_account(tmp_path, "acme")
     with program(tmp_path, "--roles", "api") as api:
         job_id = api.customer().sent(a_job())
-        time.sleep(0.5)
+        for _ in range(30):  # Time is told in commits: a dispatcher would have needed two to send it.
+            api.customer().sent(later())
         assert api.customer().only_sms(job_id)["processStatus"] == "OPEN"
         api.stop()
     with program(tmp_path, "--roles", "dispatch") as dispatch:
