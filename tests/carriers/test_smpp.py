@@ -1238,6 +1238,46 @@ async def test_what_can_not_be_stored_for_long_is_to_come_again(clock):
         assert (await ended(f, plan)).status is Status.SUC_FIN
 
 
+async def test_a_burst_of_receipts_is_acknowledged_whole(clock):
+    async with gateway(clock, unacknowledged=20, full_s=20) as (f, smsc):
+        f.store.away = ("record_receipts",)
+        for number in range(500):
+            smsc.send(DeliverSm(source_addr=b"491761234", esm_class=0x04, short_message=b"id:%d stat:DELIVRD" % number))
+        await clock.advance(5)
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)  # Its answer may have to wait behind them.
+        await clock.advance(5)
+        assert smsc.acknowledged == []
+        f.store.away = ()
+        await until(lambda: len(smsc.acknowledged) >= 500, clock, seconds=10)
+        assert {status for _, status in smsc.acknowledged} == {ROK}
+        assert (await ended(f, plan)).status is Status.SUC_FIN
+    assert len(smsc.submitted) == 1
+
+
+async def test_an_answer_behind_what_is_not_read_is_not_missing(clock):
+    async with gateway(clock, lambda _: Play(answer_after_s=None), unacknowledged=20, response_timeout_s=5) as (
+        f,
+        smsc,
+    ):
+        plan = a_plan(a_planned_sms())
+        await f.add(plan)
+        await until(lambda: smsc.submitted, clock)
+        f.store.away = ("record_receipts",)
+        link = smsc.links[0]
+        flood = [encode(DeliverSm(esm_class=0x04, short_message=b"id:%d" % n), 1000 + n) for n in range(21)]
+        link.transport.write(b"".join(flood))
+        await bytes_arrive()
+        link.session.acknowledge(*link.session._unacknowledged, ROK, SubmitSmResp(b"m1"))
+        link.flush()
+        await clock.advance(15)
+        assert (await f.sms(plan)).process_status is ProcessStatus.OPEN
+        f.store.away = ()
+        await until(lambda: not f.carrier._slots[0].link.submissions, clock)
+        assert (await f.sms(plan)).process_status is ProcessStatus.RUNNING
+    assert len(smsc.submitted) == 1
+
+
 async def test_receipts_that_were_not_acknowledged_come_after_the_next_bind(clock):
     async with gateway(clock) as (f, smsc):
         f.store.away = ("record_receipts",)

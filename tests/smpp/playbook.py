@@ -49,7 +49,7 @@ class Playbook:
         return self
 
     def acknowledges(self, sequence, *answer):
-        self.session.acknowledge(sequence, *answer)
+        self.session.acknowledge(sequence, *answer, now=self.now)
         return self
 
     def loses_the_connection(self):

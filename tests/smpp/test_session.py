@@ -442,15 +442,81 @@ def test_another_request_of_the_same_number_is_to_be_sent_again():  # 5.1.4 is b
     ).emits(Requested(5, RECEIPT), Rejected(5, other.command_id, status, "another request 5 is unanswered"))
 
 
-@pytest.mark.parametrize(
-    ("session", "request_pdu", "response", "status"),
-    [
-        (bound_session(unacknowledged=1), RECEIPT, DeliverSmResp(), CommandStatus.ESME_RX_T_APPN),
-        (serving_session(unacknowledged=1), HELLO, SubmitSmResp(), CommandStatus.ESME_RTHROTTLED),
-    ],
-)
-def test_more_than_can_be_kept_is_to_be_sent_again(session, request_pdu, response, status):
-    Playbook(session).receives(request_pdu, sequence=5).receives(request_pdu, sequence=6).sends((response, status, 6))
+def test_more_than_the_smsc_keeps_is_to_be_sent_again():
+    playbook = Playbook(serving_session(unacknowledged=1)).receives(HELLO, sequence=5).receives(HELLO, sequence=6)
+    playbook.sends((SubmitSmResp(), CommandStatus.ESME_RTHROTTLED, 6))
+
+
+def deliveries(*sequences):
+    return b"".join(encode(RECEIPT, sequence) for sequence in sequences)
+
+
+def told(*sequences):
+    return [Requested(sequence, RECEIPT) for sequence in sequences]
+
+
+def test_more_than_the_esme_has_room_for_waits_and_nothing_more_is_read_until_half_is_acknowledged():
+    playbook = (
+        Playbook(bound_session(unacknowledged=4))
+        .receives_bytes(deliveries(11, 12, 13, 14))
+        .emits(*told(*range(11, 15)))
+    )
+    assert not playbook.session.is_full
+    playbook.receives_bytes(deliveries(15, 16)).emits().sends()
+    assert playbook.session.is_full
+    playbook.acknowledges(11).emits(*told(15)).acknowledges(12).emits(*told(16))
+    playbook.acknowledges(13)
+    assert playbook.session.is_full
+    playbook.acknowledges(14)
+    assert not playbook.session.is_full
+    playbook.sends(*((DeliverSmResp(), ROK, sequence) for sequence in range(11, 15))).is_in(State.BOUND_TRX)
+
+
+def test_answers_and_enquiries_that_come_with_what_there_is_no_room_for_are_taken_at_once():
+    (
+        Playbook(bound_session(unacknowledged=1))
+        .submits(HELLO)
+        .sends(HELLO)
+        .receives_bytes(deliveries(11, 12) + encode(SubmitSmResp(b"a"), 2) + encode(EnquireLink(), 13))
+        .emits(*told(11), Answered(2, HELLO, ROK, SubmitSmResp(b"a"), waited_s=0))
+        .sends((EnquireLinkResp(), ROK, 13))
+    )
+
+
+def test_what_waits_too_long_for_room_is_to_be_sent_again():
+    status, reason = CommandStatus.ESME_RX_T_APPN, "1 requests are unanswered"
+    playbook = Playbook(bound_session(unacknowledged=1, full_s=20, enquire_after_s=100))
+    playbook.receives_bytes(deliveries(11, 12)).after_s(19).sends().emits(*told(11))
+    playbook.after_s(1).sends((DeliverSmResp(), status, 12)).emits(Rejected(12, RECEIPT.command_id, status, reason))
+    assert not playbook.session.is_full
+    playbook.receives_bytes(deliveries(13)).sends((DeliverSmResp(), status, 13))
+    playbook.acknowledges(11).sends(DeliverSmResp()).receives_bytes(deliveries(14))
+    assert playbook.session.events()[-1:] == told(14)
+
+
+def test_an_answer_that_may_wait_unread_is_not_missing():
+    playbook = Playbook(
+        bound_session(unacknowledged=1, full_s=20, response_timeout_s=5, enquire_after_s=8, give_up_after_s=2)
+    )
+    playbook.submits(HELLO).sends(HELLO).after_s(1).receives_bytes(deliveries(11, 12)).emits(*told(11))
+    playbook.after_s(15).sends().emits().acknowledges(11).acknowledges(12).sends(DeliverSmResp(), DeliverSmResp())
+    playbook.emits(*told(12)).after_s(3).emits().sends()
+    playbook.receives(SubmitSmResp(b"a"), sequence=2).emits(Answered(2, HELLO, ROK, SubmitSmResp(b"a"), waited_s=19))
+
+
+def test_an_answer_is_missing_in_the_end_however_long_nothing_was_read():
+    playbook = Playbook(bound_session(unacknowledged=1, full_s=20, response_timeout_s=5, enquire_after_s=100))
+    playbook.submits(HELLO).sends(HELLO)
+    for sequence in (11, 13):
+        playbook.receives_bytes(deliveries(sequence, sequence + 1)).after_s(12)
+        playbook.acknowledges(sequence).acknowledges(sequence + 1)
+    playbook.emits(*told(11, 12, 13, 14)).after_s(1).emits(Unanswered(2, HELLO, 25, link_ended=False))
+
+
+def test_silence_counts_from_when_it_is_listened_to_again():
+    playbook = Playbook(bound_session(unacknowledged=1, full_s=20, enquire_after_s=8))
+    playbook.receives_bytes(deliveries(11, 12)).after_s(15).sends().acknowledges(11).acknowledges(12)
+    playbook.sends(DeliverSmResp(), DeliverSmResp()).after_s(7).sends().after_s(1).sends(EnquireLink())
 
 
 def test_an_outbind_is_told_and_not_answered():  # 4.1.7
@@ -615,6 +681,8 @@ def test_answers_behind_the_answer_to_our_unbind_count_and_end_the_session():
         .receives(SubmitSmResp(b"b"), sequence=3)
         .emits(Answered(3, HELLO, ROK, SubmitSmResp(b"b"), waited_s=3))
         .sends()
+        .acknowledges(9)
+        .sends((DeliverSmResp(), ROK, 9))
         .is_in(State.CLOSED)
     )
 
@@ -672,8 +740,25 @@ def test_answers_behind_the_peers_unbind_count_and_then_it_is_answered():
             Requested(9, DeliverSm()),
             Answered(3, HELLO, ROK, SubmitSmResp(b"b"), waited_s=0),
         )
-        .sends((UnbindResp(), ROK, 8))
+        .sends()
+        .acknowledges(9)
+        .sends((DeliverSmResp(), ROK, 9), (UnbindResp(), ROK, 8))
         .is_in(State.CLOSED)
+    )
+
+
+def test_what_is_not_stored_in_time_for_the_farewell_comes_again():  # The SMSC has no answer to it.
+    (
+        Playbook(bound_session())
+        .receives_bytes(encode(RECEIPT, 9) + encode(Unbind(), 10))
+        .emits(Requested(9, RECEIPT), Unbound(by_peer=True))
+        .sends()
+        .after_s(1)
+        .sends((UnbindResp(), ROK, 10))
+        .after_s(4)
+        .is_in(State.CLOSED)
+        .acknowledges(9)
+        .sends()
     )
 
 

@@ -1,7 +1,8 @@
 """One SMPP session: states, sequence numbers, the request window, timers. Plays the ESME and the SMSC.
 
 It is fed by three inputs: bytes arrived (`receive`), a deadline was reached (`expire`), somebody asked (`submit` and
-the like). After each, its owner sends `data_to_send`, looks at `events`, and sets one timer to `next_deadline`.
+the like). After each, its owner sends `data_to_send`, looks at `events`, sets one timer to `next_deadline`, and, if it
+plays the ESME, reads nothing more for as long as the session `is_full`.
 Instants are seconds of any clock that never goes back.
 
 Requests for which the peer awaits our answer come as `Requested`, and stay unanswered until `acknowledge`: a receipt
@@ -10,6 +11,7 @@ is acknowledged only when it is durable. Enquiries, unbinds and what can't be un
 Standard: SMPP 3.4, 2.2 and 2.3 (states), 5.1.4 (sequence numbers), 7.2 (timers).
 """
 
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -80,7 +82,8 @@ class Settings:
     session_init_s: how long a connection may go without a bind. response_timeout_s: how long any answer may take.
     enquire_after_s: after what silence the peer is asked whether it is there; give_up_after_s: how long it may take
     to say anything at all then. inactivity_s: after what time with nothing but enquiries we unbind; None for never.
-    unacknowledged: how many of the peer's requests we keep open at a time; more are refused, to be sent again.
+    unacknowledged: how many of the peer's requests we keep open at a time. The SMSC refuses more, to be sent again. The
+    ESME reads no more then, until half of them are acknowledged; what waits full_s for that is refused as well.
     """
 
     window: int = 10
@@ -90,6 +93,7 @@ class Settings:
     give_up_after_s: float = 10
     inactivity_s: float | None = None
     unacknowledged: int = 1000
+    full_s: float = 20
 
 
 class Requested(msgspec.Struct, frozen=True, gc=False):
@@ -237,6 +241,13 @@ class Session:
         """The end, while answers may still come."""
         self._unacknowledged: dict[int, Pdu] = {}
         """The peer's."""
+        self._held = deque[tuple[int, Pdu]]()
+        """What came with the last of them that there is room for, oldest first."""
+        self._is_refusing = False
+        """There was no room for so long that more is refused."""
+        self._full_since: float | None = None
+        self._unread_s = 0.0
+        """For how long in all nothing was read: what may have come meanwhile isn't missing."""
 
         self._output: list[bytes] = []
         self._events: list[Event] = []
@@ -257,6 +268,11 @@ class Session:
     def room(self) -> int:
         """How many more may be submitted; 0 when not bound."""
         return self._settings.window - len(self._pending) if self._state in _BOUND else 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is to be read, for there are too many of the peer's requests to be acknowledged."""
+        return self._full_since is not None
 
     @property
     def is_enquiring(self) -> bool:
@@ -290,14 +306,18 @@ class Session:
         elif self._farewell is not None:
             deadlines.append(self._farewell.next_deadline)
         elif self._state is not State.OPEN:
-            if self._enquiry is None:
+            if self._full_since is not None:
+                pass  # Whether the peer is there shows when it is read from again.
+            elif self._enquiry is None:
                 deadlines.append(self._heard_at + settings.enquire_after_s)
             else:
-                deadlines.append(self._enquiry.sent_at + settings.give_up_after_s)
+                deadlines.append(self._due(self._enquiry, settings.give_up_after_s))
             if settings.inactivity_s is not None and self._state in _BOUND:
                 deadlines.append(self._active_at + settings.inactivity_s)
+        if self._full_since is not None:
+            deadlines.append(self._full_since + settings.full_s)
         oldest = next(iter(self._pending.values()), None)
-        deadlines += [p.sent_at + settings.response_timeout_s for p in (oldest, self._control) if p is not None]
+        deadlines += [self._due(p, settings.response_timeout_s) for p in (oldest, self._control) if p is not None]
         return min(deadlines, default=None)
 
     # ---- what its owner asks
@@ -330,7 +350,7 @@ class Session:
         if type(pdu) not in _WINDOWED:
             raise LocalProtocolError(f"{type(pdu).__name__} is no request for the window")
         sequence = self._request(pdu)
-        self._pending[sequence] = _Pending(sequence, pdu, now)
+        self._pending[sequence] = self._sent(sequence, pdu, now)
         self._active_at = now
         return sequence
 
@@ -345,12 +365,15 @@ class Session:
             sequence = self._free_sequence()
             self._send(EnquireLink(), sequence)
             self._next_sequence = sequence % LARGEST_SEQUENCE + 1
-            self._enquiry = _Pending(sequence, EnquireLink(), now)
+            self._enquiry = self._sent(sequence, EnquireLink(), now)
 
-    def acknowledge(self, sequence: int, status: int = ROK, response: Pdu | None = None) -> None:
+    def acknowledge(
+        self, sequence: int, status: int = ROK, response: Pdu | None = None, *, now: float | None = None
+    ) -> None:
         """Answer what came as Requested; when the session has closed meanwhile, nobody waits for it any more.
 
         response: of the request's kind; None for one with empty fields. To accept a bind, give one with our name.
+        now: by the clock; None for when the peer was heard last.
         Raises LocalProtocolError for what wasn't asked, or has been answered.
         """
         if self._state is State.CLOSED:
@@ -367,6 +390,10 @@ class Session:
         del self._unacknowledged[sequence]
         if isinstance(request, Bind) and status == ROK:
             self._enter(request, self._heard_at)
+        now = self._heard_at if now is None else now
+        self._make_room(now)
+        if self._farewell is not None:
+            self._take_leave(self._farewell, now)
 
     # ---- what happens to it
 
@@ -394,18 +421,21 @@ class Session:
         """Do what is due by now."""
         if self._state is State.CLOSED:
             return
-        self._expire_requests(now)
         settings = self._settings
+        if self._full_since is not None and now >= self._full_since + settings.full_s:
+            self._refuse_held(now)
+        self._expire_requests(now)
         control = self._control
         if self._farewell is not None:
             self._take_leave(self._farewell, now)
-        elif control is not None and now >= control.sent_at + settings.response_timeout_s:
+        elif control is not None and now >= self._due(control, settings.response_timeout_s):
             self._lose(control, now)
         elif self._awaits_bind() and now >= self._opened_at + settings.session_init_s:
             self._events.append(NeverBound(now - self._opened_at))
             self._close(now)
         elif self._state is not State.OPEN:
-            self._expire_silence(now)
+            if self._full_since is None:
+                self._expire_silence(now)
             inactivity_s = settings.inactivity_s
             if inactivity_s is not None and self._state in _BOUND and now >= self._active_at + inactivity_s:
                 self._events.append(Inactive(now - self._active_at))
@@ -422,7 +452,7 @@ class Session:
         if self._control is not None:
             raise LocalProtocolError(f"{type(self._control.request).__name__} is under way")
         sequence = self._request(pdu)
-        self._control = _Pending(sequence, pdu, now)
+        self._control = self._sent(sequence, pdu, now)
         return sequence
 
     def _request(self, pdu: Pdu) -> int:
@@ -523,14 +553,47 @@ class Session:
                 self._reject(sequence, pdu.command_id, CommandStatus.ESME_RX_T_APPN, reason, type(pdu))
             # The same, sent again for want of our answer, gets the one that is to come.
         elif len(self._unacknowledged) >= self._settings.unacknowledged:
-            reason = f"{self._settings.unacknowledged} requests are unanswered"
-            self._reject(sequence, pdu.command_id, self._status_when_full(), reason, type(pdu))
+            if self._role is Role.SMSC or self._is_refusing:
+                self._reject_for_want_of_room(sequence, pdu)
+            else:
+                self._held.append((sequence, pdu))
+                self._full_since = now if self._full_since is None else self._full_since
         elif isinstance(pdu, Bind) and any(isinstance(other, Bind) for other in self._unacknowledged.values()):
             reason = "another bind is unanswered"
             self._reject(sequence, pdu.command_id, CommandStatus.ESME_RALYBND, reason, type(pdu))
         else:
             self._unacknowledged[sequence] = pdu
             self._events.append(Requested(sequence, pdu))
+
+    def _make_room(self, now: float) -> None:
+        """Something was acknowledged: what is held takes its place, and when half have been, reading goes on."""
+        if self._full_since is None and not self._is_refusing:
+            return
+        held, self._held = self._held, deque[tuple[int, Pdu]]()
+        while held and len(self._unacknowledged) < self._settings.unacknowledged:
+            self._receive_request(*held.popleft(), now)
+        self._held = held
+        if not held and len(self._unacknowledged) <= self._settings.unacknowledged // 2:
+            self._is_refusing = False
+            self._read_again(now)
+
+    def _refuse_held(self, now: float) -> None:
+        self._is_refusing = True
+        for sequence, pdu in self._held:
+            self._reject_for_want_of_room(sequence, pdu)
+        self._held.clear()
+        self._read_again(now)
+
+    def _read_again(self, now: float) -> None:
+        if self._full_since is not None:
+            unread_s = now - self._full_since
+            self._unread_s += unread_s
+            self._heard_at += unread_s
+            self._full_since = None
+
+    def _reject_for_want_of_room(self, sequence: int, pdu: Pdu) -> None:
+        reason = f"{self._settings.unacknowledged} requests are unanswered"
+        self._reject(sequence, pdu.command_id, self._status_when_full(), reason, type(pdu))
 
     def _receive_unbind(self, sequence: int, now: float) -> None:
         if self._farewell is not None:
@@ -547,12 +610,12 @@ class Session:
         return self._settings.response_timeout_s if self._role is Role.ESME else 0
 
     def _take_leave(self, farewell: "_Farewell", now: float) -> None:
-        """Go, when the peer has answered everything, or has had its time.
+        """Go, when the peer has answered everything, and we have, or the time for it is over.
 
         Some peers hang up on our answer to their unbind, so answers on their way are let in first; others give the
         last ones after it, or after their own answer to ours.
         """
-        is_over = not self._pending or now >= farewell.ends_at
+        is_over = not (self._pending or self._unacknowledged) or now >= farewell.ends_at
         if farewell.sequence is not None and (is_over or now >= farewell.answer_at):
             self._send(UnbindResp(), farewell.sequence)
             farewell.sequence = None
@@ -588,7 +651,7 @@ class Session:
         timeout_s = self._settings.response_timeout_s
         while self._pending:
             sequence, pending = next(iter(self._pending.items()))
-            if now < pending.sent_at + timeout_s:  # As next_deadline says it, to the last bit.
+            if now < self._due(pending, timeout_s):  # As next_deadline says it, to the last bit.
                 break
             del self._pending[sequence]
             self._overdue[sequence] = pending
@@ -596,9 +659,19 @@ class Session:
                 del self._overdue[next(iter(self._overdue))]
             self._events.append(Unanswered(sequence, pending.request, now - pending.sent_at, link_ended=False))
 
+    def _sent(self, sequence: int, request: Pdu, now: float) -> "_Pending":
+        return _Pending(sequence, request, now, self._unread_s)
+
+    def _due(self, pending: "_Pending", timeout_s: float) -> float:
+        """Until when its answer may come. It may have come, unread, while we were full: for so long, more than full_s
+        never, we wait longer."""
+        full_s = self._settings.full_s
+        unread_s = full_s if self._full_since is not None else min(self._unread_s - pending.unread_before_s, full_s)
+        return pending.sent_at + timeout_s + unread_s
+
     def _expire_silence(self, now: float) -> None:
         enquiry = self._enquiry
-        if enquiry is not None and now >= enquiry.sent_at + self._settings.give_up_after_s:
+        if enquiry is not None and now >= self._due(enquiry, self._settings.give_up_after_s):
             if self._heard_at <= enquiry.sent_at:
                 self._lose(enquiry, now)
                 return
@@ -618,15 +691,18 @@ class Session:
         self._pending.clear()
         self._overdue.clear()
         self._unacknowledged.clear()
+        self._held.clear()
+        self._full_since = None
         self._control = self._enquiry = self._farewell = None
 
 
 class _Pending(msgspec.Struct, frozen=True, gc=False):
-    """A request of ours that awaits its answer."""
+    """A request of ours that awaits its answer. unread_before_s: for how long nothing was read before it was sent."""
 
     sequence: int
     request: Pdu
     sent_at: float
+    unread_before_s: float
 
     def is_answered_by(self, response: Pdu) -> bool:
         return type(response) in (RESPONSES[type(self.request)], GenericNack)

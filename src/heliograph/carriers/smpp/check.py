@@ -64,7 +64,9 @@ async def _check_bind(smsc: Smsc, mode: type[Bind], clock: Clock) -> AsyncGenera
         if isinstance(event, _ANSWERS) or events.qsize() < MAX_STRAYS:
             events.put_nowait(event)
 
-    settings = replace(smsc.session, enquire_after_s=_NOT_MEANWHILE_S, inactivity_s=None)
+    settings = replace(
+        smsc.session, enquire_after_s=_NOT_MEANWHILE_S, inactivity_s=None, full_s=0
+    )  # Nothing is stored.
     try:
         link = await connect(smsc, lambda: Link(settings, clock, deliver))
     except OSError as error:

@@ -61,6 +61,8 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._pump_scheduled = False
+        self._is_writing_paused = False
+        self._is_reading = True
         self._is_gone = False
         self._alarm = asyncio.Event()
         self._alarm_at_s = math.inf
@@ -132,7 +134,7 @@ class Link(asyncio.Protocol):
 
     def acknowledge(self, sequence: int, status: int = ROK, response: Pdu | None = None) -> None:
         """Answer what the SMSC asked; nothing happens if the connection has ended meanwhile."""
-        self.session.acknowledge(sequence, status, response)
+        self.session.acknowledge(sequence, status, response, now=self._clock.monotonic())
         self._pump_soon()
 
     def retire(self) -> None:
@@ -218,13 +220,25 @@ class Link(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Who doesn't read what we answer gets no more to answer read."""
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self._is_writing_paused = True
+        self._read_or_not()
 
     def resume_writing(self) -> None:
         """It reads again."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._is_writing_paused = False
+        self._read_or_not()
+
+    def _read_or_not(self) -> None:
+        """What isn't read waits in the connection, and then with the SMSC, which learns so that it is too fast."""
+        reads = not (self._is_writing_paused or self.session.is_full)
+        transport = self._transport
+        if reads == self._is_reading or transport is None or transport.is_closing():
+            return
+        self._is_reading = reads
+        if reads:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
 
     # ---- the pump
 
@@ -247,17 +261,20 @@ class Link(asyncio.Protocol):
                 transport.write(data)
             if session.state is State.CLOSED:
                 transport.close()
+        self._read_or_not()
         if session.state is State.CLOSED or self._deadline_s() < self._alarm_at_s:
             self._alarm.set()
 
     def _deadline_s(self) -> float:
         own_s = min(self._stands_still_at_s, self._cut_at_s)
         deadline_s = self.session.next_deadline()
+        if self.session.is_full and deadline_s is not None:
+            return min(deadline_s, self._cut_at_s)  # What was answered may wait unread.
         return own_s if deadline_s is None else min(deadline_s, own_s)
 
     def _expire(self, now_s: float) -> None:
         self._alarm_at_s = math.inf
-        if now_s >= self._stands_still_at_s:
+        if now_s >= self._stands_still_at_s and not self.session.is_full:
             self.cut(f"nothing was answered for {round(now_s - self._answered_since(now_s), 1):g} s")
             return
         if now_s >= self._cut_at_s:
