@@ -663,8 +663,10 @@ class Session:
         return _Pending(sequence, request, now, self._unread_s)
 
     def _due(self, pending: "_Pending", timeout_s: float) -> float:
-        """Until when its answer may come. It may have come, unread, while we were full: for so long, more than full_s
-        never, we wait longer."""
+        """Until when its answer may come.
+
+        It may have come, unread, while we were full: so long, but no more than full_s, we wait beyond its time.
+        """
         full_s = self._settings.full_s
         unread_s = full_s if self._full_since is not None else min(self._unread_s - pending.unread_before_s, full_s)
         return pending.sent_at + timeout_s + unread_s
