@@ -60,6 +60,11 @@ class Metrics:
             "Events that webhooks are to be told.",
             registry=self._stored,
         )
+        self.log_lines_lost = Counter(
+            "heliograph_log_lines_lost",
+            "Lines of the log that could not be written.",
+            registry=self.registry,
+        )
         self._requests = Counter(
             "heliograph_http_requests",
             "HTTP requests, by operation and status.",

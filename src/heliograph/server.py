@@ -2,13 +2,12 @@
 
 import asyncio
 import gc
-import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +56,7 @@ from heliograph.flow.webhooks import Webhooks
 from heliograph.ids import Ids, RandomIds
 from heliograph.jobs.accounts import Account, AccountId
 from heliograph.jobs.errors import AccountExists, SettingsInvalid
+from heliograph.logs import logging_to_stderr
 from heliograph.metrics import Metrics
 from heliograph.store.interface import Store
 from heliograph.webhooks.poster import HttpPoster
@@ -86,23 +86,22 @@ async def serve(
     started: Callable[[str], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Run the service until SIGTERM, SIGINT or `stop`; then answer what has come in, drain, and return.
+    """Run the service until SIGTERM, SIGINT, SIGHUP or `stop`; then answer what has come in, drain, and return.
 
     started: called with the service's URL once it answers.
     Raises SettingsInvalid when it can't listen as it should, StoreUnavailable when the database can't be used.
     """
-    _configure_logs(settings.server.log_format)
-    clock, ids = SystemClock(), RandomIds()
+    clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
     stopping, hurry = stop or asyncio.Event(), asyncio.Event()
-    with _listen(settings.server.listen) as listener:
+    with _logging(settings.server.log_format, metrics), _listen(settings.server.listen) as listener:
         async with open_store(settings.database, clock.now()) as store:
             if Role.API in settings.server.roles:
                 await _make_demo_account(store, ids)
             _warn(settings)
             with _signals(stopping, hurry):
-                process = _Process(settings, store, clock, ids, Metrics())
+                process = _Process(settings, store, clock, ids, metrics)
                 await _run(process, listener, stopping, hurry, started)
-    log.info("server.stopped")
+        log.info("server.stopped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,7 +464,9 @@ def _signals(stopping: asyncio.Event, hurry: asyncio.Event) -> Generator[None]:
         (hurry if stopping.is_set() else stopping).set()
 
     handled: list[signal.Signals] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue  # As nohup has it: we are to outlive the terminal.
         try:
             loop.add_signal_handler(number, stop)
         except (ValueError, RuntimeError):
@@ -478,26 +479,7 @@ def _signals(stopping: asyncio.Event, hurry: asyncio.Event) -> Generator[None]:
             loop.remove_signal_handler(number)
 
 
-def _configure_logs(log_format: LogFormat) -> None:
-    """Events with fields, one a line, on stderr; other libraries' warnings among them."""
-    as_console = log_format is LogFormat.CONSOLE or (log_format is LogFormat.AUTO and sys.stderr.isatty())
-    stamped = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    renderer = structlog.dev.ConsoleRenderer() if as_console else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[*stamped, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=stamped,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+def _logging(log_format: LogFormat, metrics: Metrics) -> AbstractContextManager[None]:
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    as_console = log_format is LogFormat.CONSOLE or (log_format is LogFormat.AUTO and is_terminal)
+    return logging_to_stderr(as_console=as_console, on_lost=metrics.log_lines_lost.inc)

@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
@@ -104,6 +106,61 @@ def test_serve_runs_until_sigterm_and_accounts_change_meanwhile(tmp_path):
         assert second.returncode == 4
         service.send_signal(signal.SIGTERM)
         assert service.wait(20) == 0
+
+
+def test_a_terminal_that_is_closed_stops_the_service_as_sigterm_does(tmp_path):
+    with started("serve", "--listen", "127.0.0.1:0", cwd=tmp_path) as service:
+        line_with(service, "server.started")
+        service.send_signal(signal.SIGHUP)
+        assert service.wait(20) == 0
+
+
+def test_a_service_that_is_to_outlive_its_terminal_does(tmp_path):
+    nohup = ["nohup", *PROGRAM, "serve", "--listen", "127.0.0.1:0"]
+    service = subprocess.Popen(
+        nohup, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        url = json.loads(line_with(service, "server.started"))["url"]
+        service.send_signal(signal.SIGHUP)
+        with build_opener(ProxyHandler({})).open(f"{url}/readyz", timeout=10) as answer:
+            assert answer.status == 200
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(20) == 0
+    finally:
+        service.kill()
+        service.communicate()
+
+
+def test_a_service_whose_log_can_not_be_written_serves_and_drains(tmp_path):
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "heliograph", "serve", "--listen", address]
+        service = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=full)
+    try:
+        metrics = build_opener(ProxyHandler({}))
+        deadline = time.monotonic() + 30  # noqa: TID251 # a program in real time
+        lost_count = 0.0
+        while not lost_count:
+            assert service.poll() is None
+            assert time.monotonic() < deadline  # noqa: TID251
+            time.sleep(0.05)
+            with suppress(OSError):
+                told = metrics.open(f"http://{address}/metrics", timeout=10).read().decode()
+                lost_count = float(told.partition("\nheliograph_log_lines_lost_total ")[2].partition("\n")[0])
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(20) == 0
+    finally:
+        service.kill()
+        service.wait()
+
+
+def test_an_exit_code_is_the_same_where_stderr_takes_nothing(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "heliograph", "serve", "--config", "no.toml"]
+        assert subprocess.call(command, cwd=tmp_path, env=ENVIRONMENT, stderr=full) == 3
 
 
 def test_a_demo_that_is_interrupted_stops_at_once_and_leaves_nothing(tmp_path):

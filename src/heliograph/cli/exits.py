@@ -1,6 +1,7 @@
 """How a command ends: exit codes, and the one line on stderr that goes with an error."""
 
 import sys
+from contextlib import suppress
 from enum import IntEnum
 
 from heliograph.jobs.errors import (
@@ -71,8 +72,9 @@ def exit_of(error: HeliographError) -> Exit:
 
 
 def tell(message: str) -> None:
-    """One line on stderr."""
-    print(f"heliograph: {' '.join(message.split())}", file=sys.stderr)
+    """One line on stderr. Where that takes none, the exit code says what it can."""
+    with suppress(OSError):
+        print(f"heliograph: {' '.join(message.split())}", file=sys.stderr)
 
 
 def say(message: str) -> None:

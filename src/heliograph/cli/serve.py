@@ -20,9 +20,9 @@ it the requests that wait for that commit; Python's own 5 ms is many times what 
 
 app = App(
     name="serve",
-    help_epilogue="On an empty database it makes the account demo and prints its password once. SIGTERM and "
-    "Ctrl-C drain: the service takes no more requests, submits nothing more, and stores the answers to what it "
-    "has submitted.\n\n"
+    help_epilogue="On an empty database it makes the account demo and prints its password once. SIGTERM, Ctrl-C and a "
+    "terminal that is closed (SIGHUP) drain: the service takes no more requests, submits nothing more, and stores the "
+    "answers to what it has submitted.\n\n"
     + examples(
         "heliograph serve",
         "heliograph serve --listen 0.0.0.0:8480 --config /etc/heliograph.toml",
