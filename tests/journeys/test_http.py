@@ -1,15 +1,20 @@
 """Requests byte by byte over a socket: what happens before the application is asked."""
 
 import json
+import re
 import socket
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from heliograph.api import protocol
 from heliograph.api.protocol import HttpProtocol
+from heliograph.clock import SystemClock
 from tests.fakes.service import Running, basic, running_server
 
 HEADER_TIMEOUT_S = 2
+CLOCK = SystemClock()
 
 
 @pytest.fixture(scope="module")
@@ -281,3 +286,56 @@ def test_the_service_does_not_tell_which_server_it_is(connection):
 def test_nothing_is_written_beside_the_database(server: Running):
     names = {path.name for path in Path(server.database).parent.iterdir()}
     assert all(name.startswith("heliograph.") for name in names)
+
+
+# Requests that come before the answers to those before them
+
+
+@pytest.fixture
+def most_waiting(monkeypatch):
+    """The most requests of one connection that were taken in and waited for those before them."""
+    most = [0]
+    taken_in = HttpProtocol.on_headers_complete
+
+    def counted(self):
+        taken_in(self)
+        most[0] = max(most[0], len(self.pipeline))
+
+    monkeypatch.setattr(HttpProtocol, "on_headers_complete", counted)
+    return most
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])  # One is answered at once, one waits.
+def test_of_requests_that_come_all_at_once_few_are_taken_in_and_all_answered_in_order(connection, most_waiting, path):
+    wrong = b"GET /nothing HTTP/1.1\r\n\r\n"
+    requests = (b"GET %s HTTP/1.1\r\n\r\n" % path.encode() * 99 + wrong) * 20
+    sending = Thread(
+        target=connection.sendall, args=(requests + b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n",)
+    )
+    sending.start()
+    codes = [int(each) for each in re.findall(rb"HTTP/1.1 (\d+) ", received(connection))]
+    sending.join()
+    assert codes == ([200] * 99 + [404]) * 20 + [200]
+    assert most_waiting[0] < 150
+
+
+def test_a_body_between_other_requests_is_read_whole(connection, most_waiting):
+    body = b'{"messages": [' + b" " * 100_000 + b"]}"
+    post = b"POST /rest/v1/jobs HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    requests = (b"GET /readyz HTTP/1.1\r\n\r\n" * 5 + post + body) * 3
+    connection.sendall(requests + b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")
+    codes = [int(each) for each in re.findall(rb"HTTP/1.1 (\d+) ", received(connection))]
+    assert codes == ([200] * 5 + [401]) * 3 + [200]
+
+
+def test_who_takes_no_answers_is_not_waited_for_when_the_service_stops(tmp_path, monkeypatch):
+    monkeypatch.setattr(protocol, "LAST_ANSWER_WITHIN_S", 0.1)
+    connection = socket.socket()
+    with connection:
+        with running_server(tmp_path) as running:
+            connection.connect(running.address)
+            connection.settimeout(0.5)
+            with pytest.raises(TimeoutError):  # As it takes no more requests then.
+                connection.sendall(b"GET /rest/v1/openapi.json HTTP/1.1\r\n\r\n" * 1_000_000)
+            stopping_at = CLOCK.monotonic()
+        assert CLOCK.monotonic() - stopping_at < 5

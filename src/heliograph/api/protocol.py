@@ -1,7 +1,8 @@
 """uvicorn's HTTP protocol, with a cap on the time and size of what comes before a body.
 
 The application is begun when a request is all here, and at once where it only reads. What comes of a body after its
-answer is dropped, within bounds.
+answer is dropped, within bounds. Of requests that come before the answers to those before them, few are taken in; the
+rest wait in the socket.
 """
 
 import re
@@ -12,6 +13,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from heliograph.api.app import BODY_TIMEOUT_S, MAX_DROPPED_OCTETS
@@ -19,6 +21,13 @@ from heliograph.api.exchange import Exchange, begin_task
 from heliograph.wire.shapes import ErrorResponse
 
 MAX_HEAD_OCTETS = 64 * 1024
+HEAD_SLICE_OCTETS = 2048
+"""So much is parsed in one turn of the event loop: a usual request, or a hundred of the smallest."""
+BODY_SLICE_OCTETS = 16 * 1024
+"""The same within a body, of which more follows at once."""
+LAST_ANSWER_WITHIN_S = 3.0
+"""How long a peer that takes no more of an answer is waited for when the service stops."""
+_NOTHING = memoryview(b"")
 _STAND_IN = b"PROPFIND"
 _PARSED = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", _STAND_IN}
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}(?= )")
@@ -43,9 +52,12 @@ class HttpProtocol(HttpToolsProtocol):
     _in_message = False
     _in_body = False
     _unbegun: tuple[RequestResponseCycle, Any] | None = None
+    _unparsed: memoryview = _NOTHING
+    _is_parsing = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _Flow(transport, self)
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
             # asyncio does it only for some listeners; without it an answer in two writes waits 40 ms in between.
@@ -55,9 +67,39 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
         self._body_dropped()
+        self._unparsed = _NOTHING
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if len(data) <= HEAD_SLICE_OCTETS and not self._unparsed:
+            self._parse(data)
+            return
+        self._unparsed = memoryview(bytes(self._unparsed) + data if self._unparsed else data)
+        self.flow.pause_reading()
+        if not self._is_parsing:
+            self._parse_on()
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether no more is to be read for now: there are requests that wait for others' answers."""
+        return bool(self.pipeline or self._unparsed)
+
+    def _parse_on(self) -> None:
+        """Parse some of what has been read, and go on in another turn, or once those requests are being answered."""
+        self._is_parsing = False
+        while self._unparsed and not self.pipeline and not self.transport.is_closing():
+            size = BODY_SLICE_OCTETS if self._in_body else HEAD_SLICE_OCTETS
+            data, self._unparsed = bytes(self._unparsed[:size]), self._unparsed[size:]
+            self._is_parsing = True
+            self._parse(data)
+            if self._unparsed and not self._in_body:
+                self.loop.call_soon(self._parse_on)
+                return
+            self._is_parsing = False
+        if not self.has_enough:
+            self.flow.resume_reading()
+
+    def _parse(self, data: bytes) -> None:
         cycle = cast("RequestResponseCycle | None", self.cycle)
         is_dropping = self._drop_timer is not None
         if self._head_timer is None and not self._in_body and (cycle is None or cycle.response_complete):
@@ -120,11 +162,25 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.flow.read_paused and not self.pipeline and not self._is_parsing and not self.transport.is_closing():
+            self._is_parsing = True
+            self.loop.call_soon(self._parse_on)
         if self._in_body and self.cycle.response_complete and not self.transport.is_closing():
             # Refused before its body was read; a client that is still sending is to see why.
             self._unset_keepalive_if_required()
             self._dropped_octets = 0
             self._drop_timer = self.loop.call_later(self.body_timeout_s, self.transport.close)
+
+    def shutdown(self) -> None:
+        """Answer what has been taken in, and close; a peer that takes no answers is not waited for."""
+        self._unparsed = _NOTHING
+        super().shutdown()
+        if self.flow.write_paused:
+            self.loop.call_later(LAST_ANSWER_WITHIN_S, self._give_up_answering)
+
+    def _give_up_answering(self) -> None:
+        if self.flow.write_paused:
+            self.transport.abort()
 
     def _body_dropped(self) -> None:
         if self._drop_timer is not None:
@@ -186,6 +242,18 @@ class HttpProtocol(HttpToolsProtocol):
         head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
         self.transport.write(STATUS_LINE[status] + head % len(body) + body)
         self.transport.close()
+
+
+class _Flow(FlowControl):
+    """The flow of one connection, which reads on only where there isn't enough to do."""
+
+    def __init__(self, transport: Transport, protocol: HttpProtocol) -> None:
+        super().__init__(transport)
+        self._protocol = protocol
+
+    def resume_reading(self) -> None:
+        if self.read_paused and not self._protocol.has_enough:
+            super().resume_reading()
 
 
 def _create_task(coroutine: Coroutine[Any, None, None], loop: AbstractEventLoop) -> "Task[None]":
