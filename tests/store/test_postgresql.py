@@ -711,3 +711,12 @@ async def test_outcomes_that_end_parts_in_any_order_are_no_trouble(nodes):
     async with asyncio.timeout(60):
         await asyncio.gather(*(node.record_outcomes("acme", each) for node, each in zip(nodes, outcomes, strict=True)))
     assert await finished_at(nodes[0], plan) == NOW
+
+
+@pytest.mark.parametrize("sql", ["PREPARE other AS SELECT 1; PREPARE other AS SELECT 1", "EXECUTE nobodys"])
+async def test_a_pooler_that_shares_sessions_is_told_of(store, sql):
+    async def as_through_a_pooler(db):
+        await db.script(sql)
+
+    with pytest.raises(StoreUnavailable, match="pool_mode = session"):
+        await store._database.write(as_through_a_pooler)

@@ -323,6 +323,8 @@ _AWAY = cast(
         asyncpg.exceptions.InvalidTransactionStateError,
         asyncpg.exceptions.ObjectNotInPrerequisiteStateError,
         asyncpg.exceptions.UndefinedTableError,
+        asyncpg.exceptions.DuplicatePreparedStatementError,
+        asyncpg.exceptions.InvalidSQLStatementNameError,
         asyncpg.InternalClientError,  # No server fits; or a connection that broke in the middle of something.
     ),
 )
@@ -342,11 +344,22 @@ def _tells_of_another_primary(error: BaseException) -> bool:
 def _said(error: BaseException) -> str:
     """What the server or the network says, in one line. It names hosts and users, never passwords."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, _OF_OTHER_SESSIONS):
+        return _SHARED_SESSIONS
     if isinstance(error, asyncpg.exceptions.InvalidSchemaNameError):
         return f"{text}; {_NO_SCHEMA}"
     return text
 
 
+_OF_OTHER_SESSIONS = cast(
+    "tuple[type[Exception], ...]",
+    (asyncpg.exceptions.DuplicatePreparedStatementError, asyncpg.exceptions.InvalidSQLStatementNameError),
+)
+"""What was prepared in a session is another's: sessions are shared."""
+_SHARED_SESSIONS = (
+    "what is between us and it, such as PgBouncer, shares sessions; "
+    "let each connection have its own (pool_mode = session)"
+)
 _NO_SCHEMA = (
     "the tables need a schema: where public was dropped, CREATE SCHEMA public AUTHORIZATION heliograph (as its user is "
     "called) makes it anew; else let the search_path of the user or the database (ALTER ROLE, ALTER DATABASE) name one "
