@@ -43,6 +43,7 @@ AREAS = {
     "webhooks": "Webhooks",
     "retention": "Forgetting what is old",
     "store": "The database",
+    "log": "The log itself",
 }
 """What an event's name begins with, and the headings, in the order of the page."""
 
@@ -267,6 +268,10 @@ DESCRIBED = {
         "Partitions couldn't be made or dropped, mostly as a long reading stood in the way; the next try is ten "
         "minutes later.",
         "you, if it lasts for days: end long statements such as `pg_dump`",
+    ),
+    "log.lines_lost": Described(
+        "Lines of the log could not be written before this one: stderr's disk was full, or its reader had stopped.",
+        "you: the disk, or whatever reads stderr",
     ),
     "store.calls_not_kept": Described(
         "On SQLite the rate limits' calls of a second couldn't be written; they are written with the next.",

@@ -338,4 +338,4 @@ def test_who_takes_no_answers_is_not_waited_for_when_the_service_stops(tmp_path,
             with pytest.raises(TimeoutError):  # As it takes no more requests then.
                 connection.sendall(b"GET /rest/v1/openapi.json HTTP/1.1\r\n\r\n" * 1_000_000)
             stopping_at = CLOCK.monotonic()
-        assert CLOCK.monotonic() - stopping_at < 5
+        assert CLOCK.monotonic() - stopping_at < 20  # of the 30 that it would be waited for
