@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl as tls_library
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -1766,6 +1767,32 @@ async def test_a_check_of_an_smsc_that_talks_and_answers_no_enquiry_comes_to_an_
         verdicts, text = await findings(smsc, give_up_after_s=0.2, unacknowledged=5)
     assert verdicts == [Verdict.WORKS] * 3 + [Verdict.DOUBTFUL, Verdict.WORKS]
     assert "the SMSC talks, but did not answer enquire_link within 0.2 s" in text
+
+
+async def test_a_check_says_that_the_smsc_wants_a_certificate_of_ours(clock, authority, tmp_path):
+    tls = Tls(ca_file=pem(authority.cert_pem, tmp_path / "ca.pem"))
+    async with fake_smsc(clock, ssl=serving(authority, "127.0.0.1", client_authority=authority)) as smsc:
+        verdicts, text = await findings(smsc, tls=tls)
+    assert verdicts == [Verdict.WORKS, Verdict.NO_ANSWER]
+    assert "set tls_certificate and tls_key" in text
+
+
+async def test_a_check_says_that_a_certificate_has_expired(clock, authority, tmp_path):
+    context = tls_library.SSLContext(tls_library.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)).configure_cert(context)
+    async with fake_smsc(clock, ssl=context) as smsc:
+        verdicts, text = await findings(smsc, tls=Tls(ca_file=pem(authority.cert_pem, tmp_path / "ca.pem")))
+    assert verdicts == [Verdict.REFUSED]
+    assert "a certificate that is valid today" in text
+    assert "tls_ca_file" not in text
+
+
+async def test_a_check_shows_addresses_as_one_writes_them(clock):
+    async with fake_smsc(clock, host="::1") as smsc:
+        smsc.system_id = b""
+        _, text = await findings(smsc, host="::1")
+    assert "connected to [::1]:" in text
+    assert "the SMSC gives no name" in text
 
 
 @pytest.mark.parametrize(

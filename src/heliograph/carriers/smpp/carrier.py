@@ -27,7 +27,7 @@ from heliograph.carriers.smpp.habits import IdHabits
 from heliograph.carriers.smpp.inbox import Inbox
 from heliograph.carriers.smpp.link import MOST_OVERDUE, NOT_BOUND_S, SENDING, Link, Submission
 from heliograph.carriers.smpp.reconnecting import STEADY_S, Trouble, bind_trouble
-from heliograph.carriers.smpp.remedies import NO_BIND_ANSWER, bind_refusal, bind_remedy, connect_remedy
+from heliograph.carriers.smpp.remedies import bind_refusal, bind_remedy, connect_remedy, no_bind_answer_remedy
 from heliograph.carriers.smpp.sent_to import SentTo
 from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault, shown
 from heliograph.carriers.smpp.turns import Turns
@@ -356,7 +356,8 @@ class SmppCarrier:
                 lasted_s=round(lasted_s, 1),
             )
         elif link.refused_status is None:
-            self._tell_fault(slot, "carrier.unreachable", link.end_reason, NO_BIND_ANSWER)
+            remedy = no_bind_answer_remedy(link.end_reason, has_tls=self._smsc.tls is not None)
+            self._tell_fault(slot, "carrier.unreachable", link.end_reason, remedy)
         return Trouble.PASSING if link.refused_status is None else bind_trouble(link.refused_status)
 
     def _tell_fault(self, slot: _Slot, event: str, reason: str, remedy: str) -> None:

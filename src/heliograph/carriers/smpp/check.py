@@ -8,7 +8,13 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from heliograph.carriers.smpp.link import SENDING, Link
-from heliograph.carriers.smpp.remedies import NO_BIND_ANSWER, bind_refusal, bind_remedy, connect_remedy
+from heliograph.carriers.smpp.remedies import (
+    NO_BIND_ANSWER,
+    bind_refusal,
+    bind_remedy,
+    connect_remedy,
+    no_bind_answer_remedy,
+)
 from heliograph.carriers.smpp.smsc import MODE_NAMES, Smsc, connect, connect_fault, shown
 from heliograph.clock import Clock
 from heliograph.smpp import session
@@ -64,16 +70,15 @@ async def _check_bind(smsc: Smsc, mode: type[Bind], clock: Clock) -> AsyncGenera
         if isinstance(event, _ANSWERS) or events.qsize() < MAX_STRAYS:
             events.put_nowait(event)
 
-    settings = replace(
-        smsc.session, enquire_after_s=_NOT_MEANWHILE_S, inactivity_s=None, full_s=0
-    )  # Nothing is stored.
+    # full_s: as nothing is stored, there is no use in having the SMSC wait.
+    settings = replace(smsc.session, enquire_after_s=_NOT_MEANWHILE_S, inactivity_s=None, full_s=0)
     try:
         link = await connect(smsc, lambda: Link(settings, clock, deliver))
     except OSError as error:
         yield _no_connection(smsc, error)
         return
     how = "" if smsc.tls is None else ", encrypted, and its certificate is good"
-    yield Finding(Verdict.WORKS, f"connected to {smsc.host}:{smsc.port}{how}")
+    yield Finding(Verdict.WORKS, f"connected to {smsc.address}{how}")
     # Owner: this method, which waits for its end.
     holding = asyncio.ensure_future(link.hold())
     holding.add_done_callback(lambda _: events.put_nowait(None))
@@ -93,8 +98,9 @@ async def _check_session(
     strays: list[session.Event] = []
     match await _next(events, (session.Bound, session.BindRefused, session.LinkLost), strays):
         case session.Bound() as bound:
-            speaker = shown(bound.system_id) or "without a name"
-            yield Finding(Verdict.WORKS, f"bound as {name}; the SMSC calls itself {speaker}")
+            speaker = shown(bound.system_id)
+            named = f"calls itself {speaker}" if speaker else "gives no name"
+            yield Finding(Verdict.WORKS, f"bound as {name}; the SMSC {named}")
             yield _version(smsc, bound)
         case session.BindRefused(status=status):
             text = f"the bind as {name} was refused: {bind_refusal(status)}"
@@ -106,9 +112,7 @@ async def _check_session(
             return
         case _:
             text = f"the connection ended without an answer to the bind as {name} ({link.end_reason})"
-            yield _no_bind(
-                text, strays, NO_BIND_ANSWER if smsc.tls else f"{NO_BIND_ANSWER}; perhaps it wants tls = true"
-            )
+            yield _no_bind(text, strays, no_bind_answer_remedy(link.end_reason, has_tls=smsc.tls is not None))
             return
 
     finding = await _enquire(smsc, link, events, clock)

@@ -20,9 +20,18 @@ def bind_remedy(status: int) -> str:
     return _BIND_REMEDIES.get(status, "ask the carrier what it means by that")
 
 
+def no_bind_answer_remedy(end_reason: str, *, has_tls: bool) -> str:
+    """What to do about a connection that ended so before the bind was answered."""
+    if _CERTIFICATE_REQUIRED in end_reason:
+        return "set tls_certificate and tls_key: the SMSC wants a certificate of ours"
+    return NO_BIND_ANSWER if has_tls else f"{NO_BIND_ANSWER}; perhaps it wants tls = true"
+
+
 def connect_remedy(error: OSError) -> str:
     """What to do about a connection that failed so."""
     match error:
+        case ssl.SSLCertVerificationError(verify_code=code) if code in (_NOT_YET_VALID, _EXPIRED):
+            return "ask the carrier for a certificate that is valid today, and look at this machine's clock"
         case ssl.SSLCertVerificationError():
             return "set tls_ca_file to whoever signed it, or tls_server_name to the name in it"
         case ssl.SSLError():
@@ -36,6 +45,9 @@ def connect_remedy(error: OSError) -> str:
         case _:
             return "check host and port, and tls"
 
+
+_NOT_YET_VALID, _EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+_CERTIFICATE_REQUIRED = "CERTIFICATE_REQUIRED"  # TLS 1.3 says so only after the handshake (RFC 8446, 6.2).
 
 _BIND_REMEDIES: Final[dict[int, str]] = {
     CommandStatus.ESME_RINVPASWD: "check the password, and longest_password; too many tries may lock the account",
