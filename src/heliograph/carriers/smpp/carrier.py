@@ -356,7 +356,7 @@ class SmppCarrier:
                 lasted_s=round(lasted_s, 1),
             )
         elif link.refused_status is None:
-            remedy = no_bind_answer_remedy(link.end_reason, has_tls=self._smsc.tls is not None)
+            remedy = no_bind_answer_remedy(link.end_reason, self._smsc.tls)
             self._tell_fault(slot, "carrier.unreachable", link.end_reason, remedy)
         return Trouble.PASSING if link.refused_status is None else bind_trouble(link.refused_status)
 

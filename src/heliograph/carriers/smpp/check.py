@@ -112,7 +112,7 @@ async def _check_session(
             return
         case _:
             text = f"the connection ended without an answer to the bind as {name} ({link.end_reason})"
-            yield _no_bind(text, strays, no_bind_answer_remedy(link.end_reason, has_tls=smsc.tls is not None))
+            yield _no_bind(text, strays, no_bind_answer_remedy(link.end_reason, smsc.tls))
             return
 
     finding = await _enquire(smsc, link, events, clock)

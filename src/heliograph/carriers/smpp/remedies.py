@@ -3,6 +3,7 @@
 import ssl
 from typing import Final
 
+from heliograph.carriers.smpp.smsc import Tls
 from heliograph.smpp.statuses import ROK, CommandStatus, status_meaning, status_name
 
 NO_BIND_ANSWER: Final = "check host, port and tls: what is there may be no SMSC"
@@ -20,11 +21,13 @@ def bind_remedy(status: int) -> str:
     return _BIND_REMEDIES.get(status, "ask the carrier what it means by that")
 
 
-def no_bind_answer_remedy(end_reason: str, *, has_tls: bool) -> str:
+def no_bind_answer_remedy(end_reason: str, tls: Tls | None) -> str:
     """What to do about a connection that ended so before the bind was answered."""
     if _CERTIFICATE_REQUIRED in end_reason:
         return "set tls_certificate and tls_key: the SMSC wants a certificate of ours"
-    return NO_BIND_ANSWER if has_tls else f"{NO_BIND_ANSWER}; perhaps it wants tls = true"
+    if tls is None:
+        return f"{NO_BIND_ANSWER}; perhaps it wants tls = true"
+    return NO_BIND_ANSWER if tls.certificate else f"{NO_BIND_ANSWER}; perhaps it wants a tls_certificate of ours"
 
 
 def connect_remedy(error: OSError) -> str:
