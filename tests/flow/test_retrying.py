@@ -104,7 +104,7 @@ def test_the_end_of_the_validity_is_the_end(was, status, attempt_count, end):
     [
         (Status.NONE, 0, Ended(ID, Status.TIMEOUT, "late", NOW)),
         (Status.NOT_ACC_REC, 0, Ended(ID, Status.TIMEOUT, "late", NOW)),
-        (Status.SEND_ERR, 2, Ended(ID, Status.TIMEOUT, "late", NOW)),
+        (Status.SEND_ERR, 2, Ended(ID, Status.TIMEOUT, "its words; then late", NOW)),  # It may have been taken.
         (Status.NOT_ACC_REC, 2, Ended(ID, Status.CON_ERR, "its words", NOW)),
         (Status.CON_ERR, 2, Ended(ID, Status.CON_ERR, "its words", NOW)),
     ],

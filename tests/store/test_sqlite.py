@@ -536,6 +536,22 @@ async def test_a_full_disk_leaves_nothing_half_written(store):
     assert len(await lease(store, limit=4000)) == 3002
 
 
+async def test_nothing_is_written_to_a_file_that_is_not_there_any_more(path, store):
+    await store.add_job(a_plan())
+    aside = path.with_name("aside")
+    path.rename(aside)
+    for replaced in (False, True):
+        if replaced:
+            path.touch()
+        with pytest.raises(StoreUnavailable, match=r"deleted, moved or replaced.*put the file back"):
+            await store.ready()
+        results = await asyncio.gather(*(store.add_job(a_plan()) for _ in range(3)), return_exceptions=True)
+        assert [type(result) for result in results] == [StoreUnavailable] * 3
+    aside.replace(path)
+    await store.add_job(a_plan())
+    assert len(await lease(store)) == 2
+
+
 async def test_a_file_that_another_process_keeps_locked_is_unavailable(path, store):
     store.writer._db.patience_s = 1
     plans = [a_plan() for _ in range(10)]

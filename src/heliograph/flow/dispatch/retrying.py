@@ -120,6 +120,8 @@ def after_try(part: DuePart, outcome: SubmitOutcome, now: datetime, policy: Retr
             return after_acceptance(segment, outcome.message_id, now, policy)
         case Expired() if _every_try_failed(part):
             return Ended(segment.id, Status.CON_ERR, part.reason, now)
+        case Expired() if part.status is Status.SEND_ERR:  # An earlier try may have been taken: that is to be read.
+            return Ended(segment.id, Status.TIMEOUT, f"{part.reason}; then {outcome.reason}", now)
         case Expired():
             return Ended(segment.id, Status.TIMEOUT, outcome.reason, now)
         case Refused():

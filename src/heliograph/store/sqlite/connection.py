@@ -57,6 +57,8 @@ class Connection:
                 raise
             raise StoreUnavailable(f"can't open the database {path}: {error}") from error
         self.raw = raw
+        self._path = path
+        self._file = _identity(path)
 
     def query(self, name: str, *parameters: object) -> list[tuple[Any, ...]]:
         """The rows of a query."""
@@ -81,7 +83,15 @@ class Connection:
         return self.raw.total_changes - before
 
     def begin(self, *, wait: bool) -> None:
-        """Begin to write. Raises sqlite3.OperationalError if another process is writing: at once, or after waiting."""
+        """Begin to write. Raises sqlite3.OperationalError if another process is writing: at once, or after waiting.
+
+        And if the file isn't where it was: what is written to one that was deleted is lost with the process.
+        """
+        if _identity(self._path) != self._file:
+            raise sqlite3.OperationalError(
+                f"{self._path} was deleted, moved or replaced while it was open; stop the service, put the file back "
+                "with its -wal beside it, and start the service again"
+            )
         try:
             self.raw.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
@@ -122,6 +132,15 @@ class Connection:
 
     def close(self) -> None:
         self.raw.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file is at a path; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _statements(name: str, rows: Sequence[Sequence[object]]) -> Iterable[tuple[str, list[object]]]:
