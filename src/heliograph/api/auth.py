@@ -20,7 +20,7 @@ from heliograph.api.keys import is_key, name_in_key
 from heliograph.clock import Clock
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import HeliographError, Overloaded
-from heliograph.store.interface import Store
+from heliograph.store.interface import AccountStore
 
 ACCOUNT_FRESH_S = 1.0
 """How soon a changed or disabled account is noticed. A new password, or account, holds at once."""
@@ -51,7 +51,7 @@ def hash_password(password: str) -> str:
 class Authenticator:
     """Knows accounts by their headers."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._digest_key = secrets.token_bytes(32)  # a secret of this process, not an id

@@ -12,7 +12,7 @@ from heliograph.clock import Clock
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.status import ProcessStatus
 from heliograph.metrics import Metrics
-from heliograph.store.interface import Store
+from heliograph.store.interface import Upkeep
 from heliograph.wire.docs import CONTENT_SECURITY_POLICY, docs_page
 from heliograph.wire.openapi import openapi_document
 from heliograph.wire.operations import BASE_PATH
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 class Pages:
     """The pages of one process. `stopping` makes it unready, so that a load balancer looks elsewhere."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics, version: str) -> None:
+    def __init__(self, store: Upkeep, clock: Clock, metrics: Metrics, version: str) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics

@@ -32,7 +32,7 @@ from heliograph.jobs.accounts import Account, AccountId, McpAccess, OnUnknown, R
 from heliograph.jobs.addresses import is_country
 from heliograph.jobs.options import OPTIONS, JobOptions
 from heliograph.jobs.schedule import Period
-from heliograph.store.interface import Store
+from heliograph.store.interface import AccountStore
 from heliograph.wire.times import format_instant
 
 Result = TypeVar("Result")
@@ -104,7 +104,7 @@ def add(
     account = _changed(account, flags or AccountFlags(), options or OptionFlags())
     password, is_new = _password(password_stdin)
 
-    async def put(accounts: Store) -> None:
+    async def put(accounts: AccountStore) -> None:
         await accounts.put_account(msgspec.structs.replace(account, password_hash=hash_password(password)))
 
     _with_store(store, put, may_be_new=True)
@@ -245,7 +245,7 @@ def mcp(
 
 
 def _change(flags: StoreFlags | None, name: str, change: Callable[[Account], Account]) -> None:
-    async def put(store: Store) -> None:
+    async def put(store: AccountStore) -> None:
         account = await store.account(name)
         if account is None:
             names = [each.name for each in await store.accounts()]
@@ -257,7 +257,7 @@ def _change(flags: StoreFlags | None, name: str, change: Callable[[Account], Acc
 
 
 def _with_store(
-    flags: StoreFlags | None, action: Callable[[Store], Awaitable[Result]], *, may_be_new: bool = False
+    flags: StoreFlags | None, action: Callable[[AccountStore], Awaitable[Result]], *, may_be_new: bool = False
 ) -> Result:
     database = (flags or StoreFlags()).settings().database
 

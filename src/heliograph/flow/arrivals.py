@@ -6,7 +6,7 @@ from heliograph.clock import Clock
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.arrivals import OVERLAP, Heard, heard_in_part, heard_until, unheard
 from heliograph.jobs.records import InboundSms
-from heliograph.store.interface import InboundQuery, Store
+from heliograph.store.interface import InboundQuery, InboundStore
 
 PAGE = 1000
 """How many SMS are read, and told, at once."""
@@ -16,7 +16,7 @@ _SHORTEST = timedelta(milliseconds=1)
 class Arrivals:
     """Reads on from where somebody was, a page at a time."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: InboundStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 

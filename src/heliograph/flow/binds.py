@@ -14,7 +14,7 @@ import structlog
 
 from heliograph.clock import Clock
 from heliograph.jobs.errors import StoreUnavailable
-from heliograph.store.interface import Store
+from heliograph.store.interface import NodeStore
 
 RENEW_S = 3.0
 """How often a node tells that it lives, keeps what it holds, and looks for what is free."""
@@ -89,7 +89,12 @@ class Binds:
     """The binds of all carriers, as one node sees them, and the task that claims them."""
 
     def __init__(
-        self, store: Store, clock: Clock, node: str, counts: Mapping[str, int], on_share: Callable[[str, float], None]
+        self,
+        store: NodeStore,
+        clock: Clock,
+        node: str,
+        counts: Mapping[str, int],
+        on_share: Callable[[str, float], None],
     ) -> None:
         """node: unlike any other's. counts: how many binds each carrier agreed to, one at least.
 

@@ -6,13 +6,13 @@ from heliograph.jobs.errors import NumberNotBlocked
 from heliograph.jobs.records import BlockedNumber
 from heliograph.jobs.status import Status
 from heliograph.metrics import Metrics
-from heliograph.store.interface import Store
+from heliograph.store.interface import BlocklistStore
 
 
 class Blocklist:
     """Each account's own. dst is E.164 everywhere."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, store: BlocklistStore, clock: Clock, metrics: Metrics) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics

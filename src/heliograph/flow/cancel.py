@@ -6,13 +6,13 @@ from heliograph.jobs.errors import JobUnknown
 from heliograph.jobs.records import StoredJob
 from heliograph.jobs.status import ProcessStatus
 from heliograph.metrics import Metrics
-from heliograph.store.interface import Store
+from heliograph.store.interface import JobStore
 
 
 class Canceller:
     """Cancels jobs. What waits never goes out from then on; what a carrier has, or may have, stays with it."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, store: JobStore, clock: Clock, metrics: Metrics) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics

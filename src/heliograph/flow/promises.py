@@ -5,7 +5,7 @@ import structlog
 from heliograph.carriers.interface import PromisingCarrier
 from heliograph.clock import Clock
 from heliograph.jobs.errors import StoreUnavailable
-from heliograph.store.interface import Store
+from heliograph.store.interface import WorkStore
 
 LOOK_EVERY_S = 1.0
 """How often to ask whether other nodes have gone and left receipts behind."""
@@ -13,7 +13,7 @@ LOOK_EVERY_S = 1.0
 log = structlog.get_logger()
 
 
-async def keep_promises(carrier: PromisingCarrier, store: Store, clock: Clock) -> None:
+async def keep_promises(carrier: PromisingCarrier, store: WorkStore, clock: Clock) -> None:
     """Promise what earlier processes promised, at first, and then what nodes did that go; until cancelled.
 
     Every node does it for every other: whichever gives a receipt first, it decides, and the others change nothing.

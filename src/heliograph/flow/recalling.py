@@ -13,7 +13,7 @@ import structlog
 from heliograph.carriers.interface import RecallingCarrier
 from heliograph.clock import Clock
 from heliograph.jobs.errors import StoreUnavailable
-from heliograph.store.interface import Store, recall_work
+from heliograph.store.interface import RecallStore, recall_work
 
 POLL_S: Final = 15.0
 """How often to look, unless something was cancelled: for what nobody answered for, or another node couldn't tell."""
@@ -31,7 +31,7 @@ class Recaller:
     What it doesn't answer for is told again when its lease is over, by whichever node can, a few times.
     """
 
-    def __init__(self, carrier: RecallingCarrier, store: Store, clock: Clock, *, lease_s: float) -> None:
+    def __init__(self, carrier: RecallingCarrier, store: RecallStore, clock: Clock, *, lease_s: float) -> None:
         """lease_s: longer than the carrier ever takes to answer, its time-out included."""
         self._carrier = carrier
         self._store = store

@@ -8,7 +8,7 @@ from heliograph.jobs.carriage import MessageState, Receipt, receipt_reason
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.status import Status
 from heliograph.metrics import Metrics
-from heliograph.store.interface import ReceiptNews, Store
+from heliograph.store.interface import ReceiptNews, WorkStore
 
 STORE_RETRY_S = 1.0
 
@@ -25,7 +25,7 @@ FINAL_STATUSES = {
 """What a receipt's state makes of an SMS; after any other state more is to come (contract, "Status of one SMS")."""
 
 
-async def follow_receipts(carrier: Carrier, store: Store, clock: Clock, metrics: Metrics) -> None:
+async def follow_receipts(carrier: Carrier, store: WorkStore, clock: Clock, metrics: Metrics) -> None:
     """Record a carrier's receipts, until cancelled. The carrier keeps those that can't be recorded."""
     while True:
         try:

@@ -5,7 +5,7 @@ import asyncio
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import JobUnknown, Overloaded, SearchTooWide
 from heliograph.jobs.search import FoundSms
-from heliograph.store.interface import SmsQuery, Store
+from heliograph.store.interface import JobStore, SmsQuery
 
 SEARCH_S = 10.0
 """How long a search may look; a million SMS take some seconds."""
@@ -17,7 +17,7 @@ SEARCHES_WAITING = 50
 class Searches:
     """Looks for SMS, for one account at a time."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: JobStore) -> None:
         self._store = store
         self._room = asyncio.Semaphore(SEARCHES_AT_ONCE)
         self._waiting_count = 0

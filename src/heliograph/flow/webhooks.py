@@ -9,7 +9,7 @@ from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import WebhookUnknown
 from heliograph.jobs.naming import RANDOM_SPACE, webhook_id
 from heliograph.jobs.webhooks import EventType, FailedEvent, Webhook, WebhookId
-from heliograph.store.interface import Store
+from heliograph.store.interface import WebhookStore
 
 REPLAYED_AT_ONCE = 1000
 """How many events one step of replaying lets fall due: in tens of milliseconds."""
@@ -20,7 +20,7 @@ REPLAY_STEPS = 20
 class Webhooks:
     """Each account's own. allow_private: whether they may lead to private addresses, and without encryption."""
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, *, allow_private: bool) -> None:
+    def __init__(self, store: WebhookStore, clock: Clock, ids: Ids, *, allow_private: bool) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids

@@ -349,14 +349,16 @@ class Counts(msgspec.Struct, frozen=True):
     events_waiting: int = 0
 
 
-class Store(Protocol):
-    """Durable state.
+class WorkSignal(Protocol):
+    """Who waits for work is told when there is some."""
 
-    Raises StoreUnavailable when the database is away, and Overloaded, in what customers ask for and in nothing else,
-    when too much of that waits to be written.
-    """
+    async def work_arrived(self, carrier: str, timeout_s: float) -> None:
+        """Return when there may be something new to lease for a carrier, at the latest after `timeout_s`."""
+        ...
 
-    # Jobs
+
+class JobStore(Protocol):
+    """Jobs, and what became of them."""
 
     async def add_job(self, plan: JobPlan) -> Added:
         """Keep a job. SMS to numbers on the account's blocklist are final from the start.
@@ -407,7 +409,9 @@ class Store(Protocol):
         """
         ...
 
-    # Work that falls due
+
+class WorkStore(WorkSignal, Protocol):
+    """Segments that fall due, and what carriers say of them."""
 
     async def lease_segments(
         self, carrier: str, limit: int, until: datetime, now: datetime, normal_limit: int | None = None
@@ -456,11 +460,9 @@ class Store(Protocol):
         """How many SMS that are not final are with carriers other than these, by carrier."""
         ...
 
-    async def work_arrived(self, carrier: str, timeout_s: float) -> None:
-        """Return when there may be something new to lease for a carrier, at the latest after `timeout_s`."""
-        ...
 
-    # What carriers are to drop
+class RecallStore(WorkSignal, Protocol):
+    """What carriers are to drop."""
 
     async def lease_recalls(self, carrier: str, limit: int, until: datetime, now: datetime) -> list[Recall]:
         """Take up to `limit` parts of killed SMS that a carrier has, hidden from everybody else until `until`.
@@ -474,7 +476,9 @@ class Store(Protocol):
         """The carrier has answered for these: it needn't be told again. Other ids may be among them."""
         ...
 
-    # Nodes
+
+class NodeStore(Protocol):
+    """Which nodes there are, and what each of them alone does."""
 
     async def meet(self, node: str, until: datetime, now: datetime) -> int:
         """Tell that a node dispatches, and does so until an instant if it isn't told again; how many nodes do now.
@@ -494,7 +498,9 @@ class Store(Protocol):
         """Give a role back; nothing changes if another node has it."""
         ...
 
-    # SMS from phones
+
+class InboundStore(Protocol):
+    """SMS from phones."""
 
     async def record_inbound(self, carrier: str, arrivals: Sequence[Arrival]) -> Received:
         """Keep parts of SMS from phones; those that are there already change nothing.
@@ -520,7 +526,9 @@ class Store(Protocol):
         """Delete those among the `limit` oldest SMS from phones that came before an instant; how many were deleted."""
         ...
 
-    # The blocklist
+
+class BlocklistStore(Protocol):
+    """Numbers that an account sends nothing to."""
 
     async def block(self, account: AccountId, dst: str, now: datetime) -> tuple[BlockedNumber, int]:
         """Put a number on the account's blocklist, if it isn't there.
@@ -545,11 +553,14 @@ class Store(Protocol):
         """The account's blocklist, in the order of the numbers' digits."""
         ...
 
-    # Webhooks
-    #
-    # An event is written in the transaction that makes it happen, once for each enabled webhook of the account that
-    # asks for its type: an SMS becomes final (of a job that comes in, too), a job with its last SMS, an SMS from a
-    # phone whole. An account without webhooks pays nothing for that.
+
+class WebhookStore(WorkSignal, Protocol):
+    """Webhooks, and the events that they are still to be told.
+
+    An event is written in the transaction that makes it happen, once for each enabled webhook of the account that
+    asks for its type: an SMS becomes final (of a job that comes in, too), a job with its last SMS, an SMS from a phone
+    whole. An account without webhooks pays nothing for that.
+    """
 
     async def add_webhook(self, webhook: Webhook) -> None:
         """Keep a webhook. Raises TooManyWebhooks if its account has MAX_WEBHOOKS already."""
@@ -603,7 +614,9 @@ class Store(Protocol):
         """Delete those among the `limit` oldest events, settled or not, that happened before an instant; how many."""
         ...
 
-    # Accounts
+
+class AccountStore(Protocol):
+    """Accounts, and the calls that they have left."""
 
     async def account(self, name: str) -> Account | None:
         """The account of that name, disabled or not."""
@@ -624,7 +637,9 @@ class Store(Protocol):
         """Count one call against the account's rate limit, if it still has room."""
         ...
 
-    # The rest
+
+class Upkeep(Protocol):
+    """What is done and asked from time to time."""
 
     async def forget_jobs(self, received_before: datetime, limit: int) -> int:
         """Forget up to `limit` finished jobs received before an instant, the oldest first; how many were forgotten.
@@ -653,3 +668,22 @@ class Store(Protocol):
     async def ready(self) -> None:
         """Return if the store can be used; raises StoreUnavailable if not."""
         ...
+
+
+class Store(
+    JobStore,
+    WorkStore,
+    RecallStore,
+    NodeStore,
+    InboundStore,
+    BlocklistStore,
+    WebhookStore,
+    AccountStore,
+    Upkeep,
+    Protocol,
+):
+    """Durable state.
+
+    Raises StoreUnavailable when the database is away, and Overloaded, in what customers ask for and in nothing else,
+    when too much of that waits to be written.
+    """

@@ -16,7 +16,7 @@ from heliograph.store.interface import (
     EventDelivered,
     EventGivenUp,
     Settlement,
-    Store,
+    WebhookStore,
 )
 from heliograph.webhooks.endpoints import Endpoints
 from heliograph.webhooks.interface import Answer, NotAnswered, Poster
@@ -38,7 +38,7 @@ class Sender:
 
     def __init__(
         self,
-        store: Store,
+        store: WebhookStore,
         poster: Poster,
         clock: Clock,
         metrics: Metrics,

@@ -37,7 +37,7 @@ from heliograph.jobs.carriage import (
 from heliograph.jobs.errors import StoreUnavailable
 from heliograph.jobs.status import PartState, Status
 from heliograph.metrics import Metrics
-from heliograph.store.interface import DuePart, Ended, Moved, Outcome, Postponed, Store, Submitted
+from heliograph.store.interface import DuePart, Ended, Moved, Outcome, Postponed, Submitted, WorkStore
 
 IDLE_POLL_S = 0.25
 """How often to look for scheduled SMS that have fallen due: they leave within a second of their instant."""
@@ -82,7 +82,7 @@ class Dispatcher:
     def __init__(
         self,
         carrier: Carrier,
-        store: Store,
+        store: WorkStore,
         clock: Clock,
         metrics: Metrics,
         *,
