@@ -1,21 +1,20 @@
 """What goes back to a client."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """One HTTP answer; its body is JSON unless `media_type` says otherwise."""
 
     status: HTTPStatus
     body: bytes
-    headers: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    headers: Sequence[tuple[str, str]] = ()
     media_type: str = "application/json"
 
 
 def json_answer(value: object, status: HTTPStatus = HTTPStatus.OK, *headers: tuple[str, str]) -> Answer:
     """A value as JSON."""
-    return Answer(status, msgspec.json.encode(value), list(headers))
+    return Answer(status, msgspec.json.encode(value), headers)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from heliograph.api.answers import Answer
@@ -18,6 +18,7 @@ from heliograph.api.exchange import exchange_of
 from heliograph.api.handlers import Call, Handlers
 from heliograph.api.mcp import McpDoor, mcp_answer_to
 from heliograph.api.problems import HttpProblem, TooManyCalls, answer_to
+from heliograph.api.requests import HttpRequest
 from heliograph.clock import Clock
 from heliograph.jobs.accounts import Account, AccountId, RateLimit
 from heliograph.jobs.errors import FieldFault, StoreUnavailable
@@ -84,7 +85,7 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"only HTTP is served, not {scope['type']}")
-        request = Request(scope, receive)
+        request = HttpRequest(scope, receive)
         if self._mcp is not None and self._mcp.is_at(scope):
             await self._serve_agent(self._mcp, scope, request, send)
             return
@@ -111,7 +112,7 @@ class Api:
         await _send(answer, headers, scope, send)
         self._log_request(name, int(answer.status), started_s)
 
-    async def _serve_agent(self, mcp: McpDoor, scope: Scope, request: Request, send: Send) -> None:
+    async def _serve_agent(self, mcp: McpDoor, scope: Scope, request: HttpRequest, send: Send) -> None:
         started_s = self._clock.monotonic()
         headers: Headers = []
         try:
@@ -134,31 +135,31 @@ class Api:
             duration_ms = round((self._clock.monotonic() - started_s) * 1000, 1)
             log.info("http.request", operation=name, code=code, duration_ms=duration_ms)
 
-    def _route(self, request: Request) -> "_Found | Page":
+    def _route(self, request: HttpRequest) -> "_Found | Page":
         raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
-        path = raw_path.decode("latin-1")
-        exact = self._exact.get((request.method, path))
+        path, method = raw_path.decode("latin-1"), request.method
+        exact = self._exact.get((method, path))
         if exact is not None:
             return exact
         segments = [unquote(segment) for segment in path.strip("/").split("/")]
         page = self._pages.get("/" + "/".join(segments))
         if page is not None:
-            if request.method not in ("GET", "HEAD"):
-                raise _not_allowed(request.method, ["GET", "HEAD"])
+            if method not in ("GET", "HEAD"):
+                raise _not_allowed(method, ["GET", "HEAD"])
             return page
         for pattern, operations in self._paths.items():
             values = _match(pattern, segments)
             if values is not None:
-                operation = operations.get(request.method)
+                operation = operations.get(method)
                 if operation is None:
-                    raise _not_allowed(request.method, list(operations))
+                    raise _not_allowed(method, list(operations))
                 return _Found(operation, values)
         message = f"there is nothing here; {BASE_PATH}/docs describes what there is"
         if not self._paths:
             message = "this process only dispatches: it hasn't the role `api`; send requests to one that has"
         raise HttpProblem(HTTPStatus.NOT_FOUND, message)
 
-    async def _operate(self, found: "_Found", request: Request, headers: Headers) -> Answer:
+    async def _operate(self, found: "_Found", request: HttpRequest, headers: Headers) -> Answer:
         operation = found.operation
         account = await self._admit(operation.credentials, request, headers)
         body = b""
@@ -166,12 +167,13 @@ class Api:
             _check_media_type(request)
             body = await _read_body(request)
         strict = _wants_strictness(request)
-        query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        asked: bytes = request.scope["query_string"]
+        query = parse_qsl(asked.decode("latin-1"), keep_blank_values=True) if asked else []
         faults = list[FieldFault]()
         values, ignored = parse_query(operation.query_parameters, query, account.zone, strict=strict, faults=faults)
         values.update(found.path_values)
         for parameter in operation.header_parameters:
-            values[parameter.name] = request.headers.getlist(parameter.name)
+            values[parameter.name] = request.all_of(parameter.name)
         call = Call(account, values, body, strict, ignored, lambda: _origin(request), faults)
         try:
             if faults:
@@ -183,9 +185,9 @@ class Api:
             if strict:
                 headers.append(("Preference-Applied", "handling=strict"))
 
-    async def _admit(self, credentials: Credentials, request: Request, headers: Headers) -> Account:
+    async def _admit(self, credentials: Credentials, request: HttpRequest, headers: Headers) -> Account:
         """Who calls, with one call of theirs used up."""
-        header = request.headers.get("authorization", "").strip() or None  # One that is empty gives no credentials.
+        header = (request.header("authorization") or "").strip() or None  # One that is empty gives no credentials.
         if credentials is Credentials.IN_PATH or (header is None and credentials is Credentials.OPTIONAL):
             return _ANYBODY
         client: tuple[str, int] | None = request.scope.get("client")
@@ -253,39 +255,40 @@ def _not_allowed(method: str, allowed: list[str]) -> HttpProblem:
     )
 
 
-def _origin(request: Request) -> str:
+def _origin(request: HttpRequest) -> str:
     """Where the request came to, as its client sees it: what a proxy says of that goes back to the client alone."""
-    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or ""
-    scheme = request.headers.get("x-forwarded-proto") or request.scope.get("scheme", "http")
+    host = request.header("x-forwarded-host") or request.header("host") or ""
+    scheme = request.header("x-forwarded-proto") or request.scope.get("scheme", "http")
     host, scheme = host.partition(",")[0].strip(), scheme.partition(",")[0].strip().lower()
     return f"{scheme}://{host}" if scheme in ("http", "https") and _HOST.fullmatch(host) else ""
 
 
-def _check_media_type(request: Request) -> None:
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+def _check_media_type(request: HttpRequest) -> None:
+    media_type = request.header("content-type")
+    if media_type is not None and media_type.partition(";")[0].strip().lower() != "application/json":
         message = "the body must be JSON; send it with `Content-Type: application/json`"
         raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
-    if request.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+    if (request.header("content-encoding") or "").strip().lower() not in ("", "identity"):
         message = "the body must not be compressed; send it without Content-Encoding"
         raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message, ("Accept-Encoding", "identity"))
 
 
-def _wants_strictness(request: Request) -> bool:
+def _wants_strictness(request: HttpRequest) -> bool:
     """Whether what would be ignored is to be refused (RFC 7240, 4.4); what is preferred first counts (2)."""
-    for preference in ",".join(request.headers.getlist("prefer")).split(","):
+    preferences = request.all_of("prefer")
+    for preference in ",".join(preferences).split(",") if preferences else ():
         name, _, value = preference.partition(";")[0].replace(" ", "").replace('"', "").lower().partition("=")
         if name == "handling":
             return value == "strict"
     return False
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: HttpRequest) -> bytes:
     exchange = exchange_of(request.scope)
     if exchange is not None and len(exchange.body) <= MAX_BODY_OCTETS:
         return exchange.body
-    announced = request.headers.get("content-length", "0")
-    waits = request.headers.get("expect", "").lower() == "100-continue"
+    announced = request.header("content-length") or "0"
+    waits = (request.header("expect") or "").lower() == "100-continue"
     if announced.isdigit() and int(announced) > (MAX_BODY_OCTETS if waits else MAX_DROPPED_OCTETS):
         raise _too_large()
     chunks: list[bytes] = []

@@ -36,9 +36,9 @@ class Exchange:
         lines = [name + b": " + value for name, value in (*cycle.default_headers, *headers)]
         if not cycle.keep_alive:
             lines.append(b"connection: close")
-        elif b"connection: close" in [line.lower() for line in lines]:
-            cycle.keep_alive = False
         head = b"\r\n".join(lines)
+        if cycle.keep_alive and b"\r\nconnection: close" in (b"\r\n" + head).lower():
+            cycle.keep_alive = False
         if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
             raise ValueError("a header can't have a line break in it")
         cycle.response_started = True

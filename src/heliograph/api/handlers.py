@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, NoReturn
+
+import msgspec
 
 from heliograph.api.answers import Answer, json_answer
 from heliograph.clock import Clock
@@ -73,8 +74,7 @@ _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UT
 _LONGEST = timedelta(days=LONGEST_LISTING_DAYS)
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """One request that has passed its account's limit.
 
     strict: what means nothing is refused. ignored: what meant nothing, added to as the request is read. origin: tells

@@ -12,12 +12,12 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
-from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from heliograph.api.answers import Answer
 from heliograph.api.auth import Authenticator, CredentialsWrong
 from heliograph.api.problems import HttpProblem, answer_to
+from heliograph.api.requests import HttpRequest
 from heliograph.jobs.accounts import Account
 from heliograph.jobs.errors import RequestInvalid
 from heliograph.wire.bodies import decode_body
@@ -56,7 +56,7 @@ class McpDoor:
         """Whether a request is for the door. A trailing slash is forgiven, and not redirected."""
         return scope["path"].rstrip("/") == MCP_PATH
 
-    async def admit(self, request: Request) -> Account:
+    async def admit(self, request: HttpRequest) -> Account:
         """Whose agent asks. Raises HttpProblem, or as `Authenticator.authenticate_agent` does."""
         if request.method != "POST":
             # No stream and no session: each request has its one answer, so there is nothing to GET or to DELETE.
@@ -66,13 +66,13 @@ class McpDoor:
         client: tuple[str, int] | None = request.scope.get("client")
         return await self._authenticator.authenticate_agent(_key_in(request), client[0] if client else "")
 
-    def _check_origin(self, request: Request) -> None:
+    def _check_origin(self, request: HttpRequest) -> None:
         """Against pages that a browser shows, which reach us by a name that they point at us (DNS rebinding)."""
-        host = request.headers.get("host", "").lower()
+        host = (request.header("host") or "").lower()
         if self._hosts and host not in self._hosts:
             message = "this service is not known by the host that was asked for; add it to mcp.allowed_hosts"
             raise HttpProblem(HTTPStatus.MISDIRECTED_REQUEST, message)
-        origin = request.headers.get("origin")
+        origin = request.header("origin")
         if origin is None or origin.lower() in self._origins:
             return
         address = urlsplit(origin.lower())
@@ -82,7 +82,7 @@ class McpDoor:
         raise HttpProblem(HTTPStatus.FORBIDDEN, message)
 
     async def serve(
-        self, account: Account, request: Request, body: bytes, headers: Sequence[tuple[str, str]], send: Send
+        self, account: Account, request: HttpRequest, body: bytes, headers: Sequence[tuple[str, str]], send: Send
     ) -> int:
         """Answer a request that was let in; the status of the answer. headers: to go along with it.
 
@@ -123,11 +123,11 @@ def mcp_answer_to(error: Exception) -> Answer:
     return Answer(told.status, msgspec.json.encode(body), headers)
 
 
-def _key_in(request: Request) -> str:
-    key = request.headers.get("x-api-key")
+def _key_in(request: HttpRequest) -> str:
+    key = request.header("x-api-key")
     if key is not None:
         return key.strip()
-    scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
+    scheme, _, token = (request.header("authorization") or "").strip().partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
     raise CredentialsWrong(

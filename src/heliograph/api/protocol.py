@@ -44,6 +44,7 @@ class HttpProtocol(HttpToolsProtocol):
     body_timeout_s: float = BODY_TIMEOUT_S
     max_dropped_octets: int = MAX_DROPPED_OCTETS
     _head_timer: TimerHandle | None = None
+    _is_head_awaited = False
     _head_octets = 0
     _unread_octets = 0
     _drop_timer: TimerHandle | None = None
@@ -63,6 +64,7 @@ class HttpProtocol(HttpToolsProtocol):
             # asyncio does it only for some listeners; without it an answer in two writes waits 40 ms in between.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._await_head()
+        self._head_timer = self.loop.call_later(self.header_timeout_s, self._head_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
@@ -102,7 +104,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _parse(self, data: bytes) -> None:
         cycle = cast("RequestResponseCycle | None", self.cycle)
         is_dropping = self._drop_timer is not None
-        if self._head_timer is None and not self._in_body and (cycle is None or cycle.response_complete):
+        if not self._is_head_awaited and not self._in_body and (cycle is None or cycle.response_complete):
             self._await_head()
         if not self._in_message:  # Else it is more of a body, though that may have been answered already.
             data = self._parsable(data)
@@ -113,11 +115,13 @@ class HttpProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
-        if self._head_timer is not None and not self.transport.is_closing():
+        if self._is_head_awaited and not self.transport.is_closing():
             # The parser tells of a header only when it is whole, and keeps what came of it until then.
             self._unread_octets += len(data)
             if self._unread_octets > MAX_HEAD_OCTETS:
                 self._refuse_head()
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(self.header_timeout_s, self._head_late)
 
     def _parsable(self, data: bytes) -> bytes:
         """The parser knows a list of methods only; any other is one too (RFC 9110, 9.1), and gets its 405."""
@@ -139,11 +143,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._begin_waiting()
 
     def on_url(self, url: bytes) -> None:
-        self._count_head(len(url))
+        self._head_octets += len(url)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_head(len(name) + len(value) + len(": \r\n"))
+        self._head_octets += len(name) + len(value) + 4  # A colon, a space and the line's end.
+        if self._head_octets > MAX_HEAD_OCTETS:
+            raise ValueError("the head is too large")  # The parser stops, and `send_400_response` tells why.
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -218,22 +224,18 @@ class HttpProtocol(HttpToolsProtocol):
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         self._refuse(status, f"the request line and headers are over {MAX_HEAD_OCTETS} octets; send fewer")
 
-    def _count_head(self, octets: int) -> None:
-        self._head_octets += octets
-        if self._head_octets > MAX_HEAD_OCTETS:
-            raise ValueError("the head is too large")  # The parser stops, and `send_400_response` tells why.
-
     def _await_head(self) -> None:
+        self._is_head_awaited = True
         self._unread_octets = 0
-        self._head_timer = self.loop.call_later(self.header_timeout_s, self._head_late)
 
     def _head_came(self) -> None:
+        self._is_head_awaited = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
     def _head_late(self) -> None:
-        self._head_timer = None
+        self._is_head_awaited, self._head_timer = False, None
         message = f"the headers did not come within {self.header_timeout_s:g} s; send the request again"
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, message)
 

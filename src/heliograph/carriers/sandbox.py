@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from itertools import islice, takewhile
+from typing import Final
 
 from heliograph.clock import Clock
 from heliograph.jobs.carriage import (
@@ -20,6 +21,7 @@ from heliograph.jobs.carriage import (
 )
 from heliograph.jobs.endings import Ending, Throttle, ending_of
 
+_STATES: Final = {Ending.UNDELIVERED: MessageState.UNDELIVERABLE, Ending.EXPIRED: MessageState.EXPIRED}
 _MAX_BATCH = 100
 """Outcomes, or receipts, given at once: what one commit takes in a millisecond."""
 
@@ -79,8 +81,7 @@ class Sandbox:
         if ending is Ending.SILENT or message_id in self._promised:
             return
         self._promised.add(message_id)
-        states = {Ending.UNDELIVERED: MessageState.UNDELIVERABLE, Ending.EXPIRED: MessageState.EXPIRED}
-        state = states.get(ending, MessageState.DELIVERED)
+        state = _STATES.get(ending, MessageState.DELIVERED)
         self._receipts.append((self._clock.monotonic() + self._delay_s, message_id, state))
         self._receipt_there.set()
 

@@ -1,5 +1,7 @@
 """What carriers say later: recorded first, acknowledged after."""
 
+from collections import Counter
+
 import structlog
 
 from heliograph.carriers.interface import Carrier
@@ -36,9 +38,8 @@ async def follow_receipts(carrier: Carrier, store: WorkStore, clock: Clock, metr
             log.error("receipts.store_unavailable", carrier=carrier.name, error=str(error))
             await clock.sleep(STORE_RETRY_S)
             continue
-        for each in news:
-            if each.status is not None:
-                metrics.sms_finished(each.status.value)
+        for status, count in Counter(each.status for each in news if each.status is not None).items():
+            metrics.sms_finished(status.value, count)
 
 
 def _news(receipt: Receipt) -> ReceiptNews:

@@ -1,8 +1,8 @@
 """The words in which steps and carriers speak of parts of SMS, whatever the carrier's protocol."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import NewType
 
 import msgspec
@@ -39,16 +39,14 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
     validity_min: int
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """The carrier took the segment. message_id: by which its receipts will name it; empty if it can't."""
 
     segment: SegmentId
     message_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedLate:
+class AcceptedLate(msgspec.Struct, frozen=True):
     """The carrier took a segment whose outcome has been Unanswered: the one that comes besides the first."""
 
     taken: Segment
@@ -72,8 +70,7 @@ class Permanence(Enum):
     BAD_NUMBER = "Invalid destination"
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """The carrier said no. reason: its own words.
 
     elsewhere: whether, for all that a LASTING refusal says, another carrier may well take the segment.
@@ -85,8 +82,7 @@ class Refused:
     elsewhere: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unreachable:
+class Unreachable(msgspec.Struct, frozen=True):
     """The segment surely never got to the carrier.
 
     is_try: False where it wasn't even tried, for want of a connection. is_answer: whether the carrier answered so, to
@@ -99,16 +95,14 @@ class Unreachable:
     is_answer: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unanswered:
+class Unanswered(msgspec.Struct, frozen=True):
     """The segment may have got to the carrier, and no answer came: never to be resent blindly."""
 
     segment: SegmentId
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
+class Expired(msgspec.Struct, frozen=True):
     """Too little is left of the segment's validity for this carrier; it was not sent."""
 
     segment: SegmentId
@@ -133,8 +127,7 @@ class MessageState(Enum):
     SKIPPED = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """The carrier's later word on one segment.
 
     message_id: the segment's, as `Accepted` told it; empty if the receipt is not to be believed without its phone.
@@ -193,11 +186,15 @@ def receipt_reason(receipt: Receipt) -> str:
     if receipt.state is None:
         words = "message_state:unreadable (Intermediate) (The carrier's receipt could not be read.)"
     else:
-        final, meaning = _STATE_MEANINGS[receipt.state]
-        is_final_one = (final or receipt.is_last) and not receipt.is_intermediate
-        finality = "Final" if is_final_one else "Intermediate"
-        words = f"message_state:{receipt.state.name} [{receipt.state.value:08x}] ({finality}) ({meaning})"
+        words = _state_words(receipt.state, receipt.is_last, receipt.is_intermediate)
     return f"{words} {receipt.detail}" if receipt.detail else words
+
+
+@lru_cache(maxsize=64)  # There are no more of them.
+def _state_words(state: MessageState, is_last: bool, is_intermediate: bool) -> str:
+    final, meaning = _STATE_MEANINGS[state]
+    finality = "Final" if (final or is_last) and not is_intermediate else "Intermediate"
+    return f"message_state:{state.name} [{state.value:08x}] ({finality}) ({meaning})"
 
 
 def answer_reason(name: str, value: int, permanence: Permanence, meaning: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 SHORTEST_BLACKOUT = timedelta(hours=1)  # "a period under 1 hour counts as 1 hour from its start"
 DEFAULT_VALIDITY_MIN = 2880  # what validity 0, the carrier's default, is taken to be: "2880 minutes if 0"
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)  # where a sum stops that would go beyond the year 9999
@@ -29,8 +31,7 @@ class Period:
         return self.start <= instant < self.end
 
 
-@dataclass(frozen=True, slots=True)
-class SendWindow:
+class SendWindow(msgspec.Struct, frozen=True, gc=False):
     """An SMS may be sent from `due` up to, but without, `expires`."""
 
     due: datetime

@@ -31,6 +31,12 @@ _account = msgspec.json.Decoder(Account)
 _receipt_news = msgspec.json.Decoder(ReceiptNews)
 
 
+# Looked up some times an SMS, and a call of the enumeration takes several times as long.
+_PART_STATES = {state.value: state for state in PartState}
+_STATUSES = {status.value: status for status in Status}
+_ENCODINGS = {encoding.value: encoding for encoding in Encoding}
+
+
 @lru_cache(maxsize=256)
 def _options(content: bytes) -> JobOptions:
     """Options from their row; most jobs of an account have the same."""
@@ -109,7 +115,7 @@ def stored_sms(rows: Iterable[tuple[Any, ...]], live: Iterable[tuple[Any, ...]],
     """A job's SMS from their rows and from the live rows of those that are not final."""
     parts: dict[int, list[PartProgress]] = {}
     for segment, state, status, reason, sent in live:
-        progress = PartProgress(PartState(state), Status(status), reason, _instant_or_none(sent))
+        progress = PartProgress(_PART_STATES[state], _STATUSES[status], reason, _instant_or_none(sent))
         parts.setdefault(segment >> PART_BITS, []).append(progress)
     return [
         StoredSms(number - first_sms, dst, customer_ref, _progress(final, parts.get(number, [])))
@@ -123,7 +129,7 @@ def _progress(final: list[Any], parts: list[PartProgress]) -> SmsProgress:
         return roll_up(parts)
     return SmsProgress(
         ProcessStatus(process_status),
-        Status(status),
+        _STATUSES[status],
         reason,
         _instant_or_none(sent),
         _instant_or_none(finished),
@@ -160,7 +166,7 @@ def due_parts(rows: Iterable[tuple[Any, ...]]) -> Iterable[DuePart]:
                 src=options.src,
                 dst=dst,
                 text=part_text,
-                encoding=Encoding(encoding),
+                encoding=_ENCODINGS[encoding],
                 part=index + 1,
                 parts=part_count,
                 reference=number >> PART_BITS & 0xFFFF,
@@ -170,9 +176,9 @@ def due_parts(rows: Iterable[tuple[Any, ...]]) -> Iterable[DuePart]:
                 expires_at=instant_of(expires),
                 validity_min=options.validity_min,
             ),
-            was=PartState(state),
+            was=_PART_STATES[state],
             attempt_count=attempts,
-            status=Status(status),
+            status=_STATUSES[status],
             reason=reason,
             on_unknown=OnUnknown.GIVE_UP if give_up else OnUnknown.RESEND,
             blackouts=() if blackouts is None else _periods.decode(blackouts),

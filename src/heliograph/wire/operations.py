@@ -57,9 +57,9 @@ class Group(Enum):
     SERVICE = "Service"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One operation.
+    """One operation; equal to itself alone, so that what is known of it is found by it at no cost.
 
     name: its operationId. path: below BASE_PATH, with `{parameters}`. body: whether it takes one; request: its shape.
     response: what a success answers; a list where `array`. or_else: another shape that it, or an element, can have.

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -64,8 +63,7 @@ LOGGED_LATE = 10
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class _Try:
+class _Try(msgspec.Struct, frozen=True):
     """A part that the carrier has, from the monotonic instant `started_s` until its outcome is stored."""
 
     part: DuePart
@@ -283,6 +281,7 @@ class Dispatcher:
             outcomes: dict[SegmentId, Outcome] = {}
             late: list[Outcome] = []
             unwanted: list[Taken] = []
+            answered: list[str] = []
             up = self._up()
             for answer in answers:
                 if isinstance(answer, AcceptedLate):
@@ -298,10 +297,12 @@ class Dispatcher:
                     log.error("dispatch.answer_unexpected", carrier=self._carrier.name, segment=answer.segment)
                     continue
                 self._latency.observe(ended_s - known.started_s)
-                self._metrics.answered(self._carrier.name, type(answer).__name__.lower())
+                answered.append(type(answer).__name__.lower())
                 outcome = self._after_answer(known, answer, up, now, ended_s)
                 outcomes[answer.segment] = outcome
                 unwanted += self._unwanted(known.part.segment, answer, outcome)
+            for kind, count in Counter(answered).items():
+                self._metrics.answered(self._carrier.name, kind, count)
             self._log_moves([self._in_flight[segment].part for segment in outcomes], [*outcomes.values()])
             if late:
                 await self._record(late)
@@ -374,7 +375,11 @@ class Dispatcher:
         self._bind_ends[segment] = count + answer.is_answer
         if len(self._bind_ends) > MOST_BIND_ENDS:
             self._bind_ends.popitem(last=False)
-        return replace(answer, is_try=True) if answer.is_answer and count + 1 >= REFUSED_IN_A_ROW else answer
+        return (
+            msgspec.structs.replace(answer, is_try=True)
+            if answer.is_answer and count + 1 >= REFUSED_IN_A_ROW
+            else answer
+        )
 
     def _after_no_throttling(self, known: _Try, now_s: float) -> None:
         if self._throttling.answered_otherwise(known.part.segment.dst, known.started_s):

@@ -1,7 +1,8 @@
 """How SMS come to their ends: with their last part, or all at once."""
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from heliograph.jobs.plan import BLOCKED_REASON
 from heliograph.jobs.status import PartState, ProcessStatus, Status
@@ -10,7 +11,7 @@ from heliograph.store.sqlite.connection import Connection
 from heliograph.store.sqlite.events import Events
 
 
-class PartDone(NamedTuple):
+class PartDone(msgspec.Struct, frozen=True, gc=False):
     """A part is through, handed over or delivered. sent: None where that is known already; times in milliseconds."""
 
     segment: int
@@ -19,7 +20,7 @@ class PartDone(NamedTuple):
     at: int
 
 
-class SmsEnd(NamedTuple):
+class SmsEnd(msgspec.Struct, frozen=True, gc=False):
     """An SMS has come to its end, `at` in milliseconds."""
 
     status: Status
@@ -30,7 +31,8 @@ class SmsEnd(NamedTuple):
 
 Parts = dict[int, tuple[int, int | None]]
 """The state of an SMS's parts, and when they were sent."""
-_GONE = (PartState.DONE.value, None)
+_DONE = PartState.DONE.value
+_GONE = (_DONE, None)
 
 
 class Ends:
@@ -53,12 +55,12 @@ class Ends:
             siblings = parts.get(each.segment >> PART_BITS, {})
             state, sent = siblings.get(each.segment, _GONE)
             if state < before.value:
-                siblings[each.segment] = PartState.DONE.value, each.sent or sent
+                siblings[each.segment] = _DONE, each.sent or sent
                 waiting.append(each)
         ended: dict[int, SmsEnd] = {}
         for each in waiting:
             number = each.segment >> PART_BITS
-            if all(state == PartState.DONE.value for state, _ in parts[number].values()):
+            if all(state == _DONE for state, _ in parts[number].values()):
                 ended[number] = SmsEnd(status, each.reason, each.at)
         rows = [(each.segment, each.sent, each.reason) for each in waiting if each.segment >> PART_BITS not in ended]
         self._db.run_rows("part_done", rows)
@@ -81,9 +83,7 @@ class Ends:
         news: list[tuple[object, ...]] = []
         for number, end in ended.items():
             sent = [sent for _, sent in parts.get(number, {}).values() if sent is not None]
-            news.append(
-                (number, end.process_status.value, end.status.value, end.reason, max(sent, default=None), end.at)
-            )
+            news.append((number, str(end.process_status), str(end.status), end.reason, max(sent, default=None), end.at))
         numbers = [(number,) for number in ended]
         self._db.run_rows("end_sms", news)
         self._events.sms_ended(numbers)

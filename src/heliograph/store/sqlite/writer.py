@@ -555,9 +555,8 @@ class Writer:
         self._db.run("forget_idempotency", 4, instant_ms(plan.received_at - IDEMPOTENCY_WINDOW))
 
     def _refusal(self, plan: JobPlan) -> HeliographError | None:
-        now = instant_ms(plan.received_at)
-        since = instant_ms(plan.received_at - DUPLICATE_WINDOW)
         if plan.fingerprint is not None:
+            since = instant_ms(plan.received_at - DUPLICATE_WINDOW)
             first = self._db.query("fingerprint", plan.account, plan.fingerprint, since)
             if first:
                 return JobDuplicate(first[0][0])
@@ -567,8 +566,9 @@ class Writer:
             except SpendingLimitReached as error:
                 return error
         if plan.fingerprint is not None:
+            now = instant_ms(plan.received_at)
             self._db.run("keep_fingerprint", plan.account, plan.fingerprint, plan.job_id, now)
-            self._db.run("forget_fingerprints", 4, since)
+            self._db.run("forget_fingerprints", 4, instant_ms(plan.received_at - DUPLICATE_WINDOW))
         return None
 
     def _spend(self, plan: JobPlan, sms_per_hour: int) -> None:
