@@ -94,7 +94,8 @@ class Acceptor:
 
 def is_large(request: JobRequest) -> bool:
     """Whether to read a request in detail would hold up others."""
-    recipient_count = sum(len(message.recipients) for message in request.messages)
-    return recipient_count > PLAN_ASIDE_RECIPIENTS or (
-        sum(len(message.text) for message in request.messages) > PLAN_ASIDE_CHARACTERS
-    )
+    recipient_count = character_count = 0
+    for message in request.messages:
+        recipient_count += len(message.recipients)
+        character_count += len(message.text)
+    return recipient_count > PLAN_ASIDE_RECIPIENTS or character_count > PLAN_ASIDE_CHARACTERS

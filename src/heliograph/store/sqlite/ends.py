@@ -60,7 +60,8 @@ class Ends:
         ended: dict[int, SmsEnd] = {}
         for each in waiting:
             number = each.segment >> PART_BITS
-            if all(state == _DONE for state, _ in parts[number].values()):
+            siblings = parts[number]
+            if len(siblings) == 1 or all(state == _DONE for state, _ in siblings.values()):
                 ended[number] = SmsEnd(status, each.reason, each.at)
         rows = [(each.segment, each.sent, each.reason) for each in waiting if each.segment >> PART_BITS not in ended]
         self._db.run_rows("part_done", rows)

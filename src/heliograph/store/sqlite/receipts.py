@@ -14,6 +14,7 @@ from heliograph.store.sqlite.connection import Connection
 from heliograph.store.sqlite.ends import Ends, PartDone, SmsEnd
 
 PARKED_FOR_MS = PARKED_FOR // timedelta(milliseconds=1)
+_PART_DONE = PartState.DONE.value
 _UNANSWERED = tuple(state.value for state in UNANSWERED)
 _GOOD_WORDS = ("", Status.SUC_FIN.value, Status.SUC_ACC.value)
 _receipt_news = msgspec.json.Decoder(ReceiptNews)
@@ -216,4 +217,4 @@ class Receipts:
 
 
 def _rank(state: int) -> _Rank:
-    return _Rank.DONE if state == PartState.DONE.value else _Rank.AWAITED
+    return _Rank.DONE if state == _PART_DONE else _Rank.AWAITED
