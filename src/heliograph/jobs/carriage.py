@@ -115,6 +115,8 @@ SubmitOutcome = Accepted | AcceptedLate | Refused | Unreachable | Unanswered | E
 class MessageState(Enum):
     """What a receipt says (SMPP 3.4, 5.2.28; the first and the last SMPP 5.0), with its value on the wire."""
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and asked for with each SMS.
+
     SCHEDULED = 0
     ENROUTE = 1
     DELIVERED = 2

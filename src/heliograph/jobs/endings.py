@@ -11,6 +11,8 @@ from typing import Final
 class Ending(Enum):
     """Four digits, and what they stand for."""
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and asked for with each SMS.
+
     UNDELIVERED = "0001"
     """Taken; its receipt says undelivered."""
     EXPIRED = "0002"

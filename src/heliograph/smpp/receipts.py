@@ -128,6 +128,8 @@ def read_receipt(pdu: DeliverSm | DataSm, spellings: Mapping[str, MessageState] 
 class IdBase(Enum):
     """How an SMSC writes message ids, in one direction."""
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and asked for with each SMS.
+
     UNKNOWN = "unknown"
     TEXT = "text"
     """They are no numbers, whatever they look like."""
@@ -250,7 +252,7 @@ _FORMS_BY_BASE: Final = {
 
 
 def _distinct(octets: Iterable[bytes]) -> tuple[bytes, ...]:
-    return tuple(o for o in dict.fromkeys(octets) if o)
+    return tuple(filter(None, dict.fromkeys(octets)))
 
 
 # ---- the text

@@ -54,6 +54,8 @@ from heliograph.smpp.statuses import ROK, CommandStatus
 class Role(Enum):
     """Which side of the session we are."""
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and asked for with each SMS.
+
     ESME = "ESME"
     SMSC = "SMSC"
 
@@ -65,6 +67,8 @@ class Role(Enum):
 
 class State(Enum):
     """Where the session stands (2.2); the ESME transmits, receives, or both."""
+
+    __hash__ = object.__hash__  # Enum's own is written in Python, and asked for with each SMS.
 
     OPEN = "open"
     BOUND_TX = "bound as transmitter"
@@ -473,7 +477,10 @@ class Session:
         return sequence
 
     def _is_control(self, sequence: int) -> bool:
-        return any(p is not None and p.sequence == sequence for p in (self._control, self._enquiry))
+        control, enquiry = self._control, self._enquiry
+        return (control is not None and control.sequence == sequence) or (
+            enquiry is not None and enquiry.sequence == sequence
+        )
 
     def _send(self, pdu: Pdu, sequence: int, status: int = ROK) -> None:
         self._output.append(encode(pdu, sequence, status))
