@@ -39,14 +39,14 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
     validity_min: int
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """The carrier took the segment. message_id: by which its receipts will name it; empty if it can't."""
 
     segment: SegmentId
     message_id: str
 
 
-class AcceptedLate(msgspec.Struct, frozen=True):
+class AcceptedLate(msgspec.Struct, frozen=True, gc=False):
     """The carrier took a segment whose outcome has been Unanswered: the one that comes besides the first."""
 
     taken: Segment
@@ -70,7 +70,7 @@ class Permanence(Enum):
     BAD_NUMBER = "Invalid destination"
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """The carrier said no. reason: its own words.
 
     elsewhere: whether, for all that a LASTING refusal says, another carrier may well take the segment.
@@ -82,7 +82,7 @@ class Refused(msgspec.Struct, frozen=True):
     elsewhere: bool = False
 
 
-class Unreachable(msgspec.Struct, frozen=True):
+class Unreachable(msgspec.Struct, frozen=True, gc=False):
     """The segment surely never got to the carrier.
 
     is_try: False where it wasn't even tried, for want of a connection. is_answer: whether the carrier answered so, to
@@ -95,14 +95,14 @@ class Unreachable(msgspec.Struct, frozen=True):
     is_answer: bool = False
 
 
-class Unanswered(msgspec.Struct, frozen=True):
+class Unanswered(msgspec.Struct, frozen=True, gc=False):
     """The segment may have got to the carrier, and no answer came: never to be resent blindly."""
 
     segment: SegmentId
     reason: str
 
 
-class Expired(msgspec.Struct, frozen=True):
+class Expired(msgspec.Struct, frozen=True, gc=False):
     """Too little is left of the segment's validity for this carrier; it was not sent."""
 
     segment: SegmentId
@@ -129,7 +129,7 @@ class MessageState(Enum):
     SKIPPED = 9
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """The carrier's later word on one segment.
 
     message_id: the segment's, as `Accepted` told it; empty if the receipt is not to be believed without its phone.

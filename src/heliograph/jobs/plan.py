@@ -21,7 +21,7 @@ from heliograph.jobs.status import Status
 BLOCKED_REASON = "the number is on the account's blocklist"
 
 
-class PlannedMessage(msgspec.Struct, frozen=True):
+class PlannedMessage(msgspec.Struct, frozen=True, gc=False):
     """One message as it will be sent: `parts` is the text of each part, in characters that `encoding` carries.
 
     remark: why that is another encoding than options and text alone would give; empty where it isn't.
@@ -54,7 +54,7 @@ class PlannedSms(msgspec.Struct, frozen=True, gc=False):
     others: tuple[str, ...] = ()
 
 
-class JobPlan(msgspec.Struct, frozen=True):
+class JobPlan(msgspec.Struct, frozen=True, gc=False):
     """A job, all decided."""
 
     job_id: JobId

@@ -27,7 +27,7 @@ class BlockedNumber(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-class StoredSms(msgspec.Struct, frozen=True):
+class StoredSms(msgspec.Struct, frozen=True, gc=False):
     """An SMS and what is known of it. index: its place in the job."""
 
     index: int

@@ -83,7 +83,7 @@ class PartState(Enum):
     """Nothing more is to happen to it; other parts of the SMS are not so far."""
 
 
-class PartProgress(msgspec.Struct, frozen=True):
+class PartProgress(msgspec.Struct, frozen=True, gc=False):
     """What is known of one part of an SMS that is not final."""
 
     state: PartState
@@ -92,7 +92,7 @@ class PartProgress(msgspec.Struct, frozen=True):
     sent_at: datetime | None
 
 
-class SmsProgress(msgspec.Struct, frozen=True):
+class SmsProgress(msgspec.Struct, frozen=True, gc=False):
     """What is known of an SMS: what a report shows."""
 
     process_status: ProcessStatus

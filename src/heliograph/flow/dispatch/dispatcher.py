@@ -52,7 +52,9 @@ UNREACHABLE_POLL_S = 0.25
 """How often a batch of what is due is looked through while the carrier can't be reached: what has expired, or whose
 receipt is overdue, still ends in time, and reports say what keeps the others."""
 MAX_BATCH = 100
-"""How many parts are leased, or outcomes recorded, at once: a millisecond's work, for others wait meanwhile."""
+"""How many parts are leased, or outcomes recorded, at once."""
+AT_A_STRETCH = 34
+"""How many of them are looked at before others have a turn: a tenth of a millisecond's work."""
 ALARM_S = 60.0
 """A carrier that has done nothing but throttle for so long is told in the log, once, and so is the end of it."""
 MOST_BIND_ENDS = 1000
@@ -63,7 +65,7 @@ LOGGED_LATE = 10
 log = structlog.get_logger()
 
 
-class _Try(msgspec.Struct, frozen=True):
+class _Try(msgspec.Struct, frozen=True, gc=False):
     """A part that the carrier has, from the monotonic instant `started_s` until its outcome is stored."""
 
     part: DuePart
@@ -197,7 +199,12 @@ class Dispatcher:
             until = now + self._lease
             due = await self._store.lease_segments(self._carrier.name, limit, until, now, normal_limit)
             is_late = self._clock.monotonic() - asked_s > LATE_LEASE_S
-            decided = self._submit(due, 0 if is_late else None if looks_through else limit)
+            decided: list[Outcome] = []
+            for first in range(0, len(due), AT_A_STRETCH):
+                if first:
+                    await self._clock.sleep(0)
+                some = due[first : first + AT_A_STRETCH]
+                decided += self._submit(some, 0 if is_late else None if looks_through else limit)
             await self._record(decided)
         finally:
             self._leasing = False
@@ -283,7 +290,9 @@ class Dispatcher:
             unwanted: list[Taken] = []
             answered: list[str] = []
             up = self._up()
-            for answer in answers:
+            for place, answer in enumerate(answers):
+                if place and place % AT_A_STRETCH == 0:
+                    await self._clock.sleep(0)
                 if isinstance(answer, AcceptedLate):
                     taken = self._late(answer, now)
                     unwanted += self._unwanted(answer.taken, answer, taken)
