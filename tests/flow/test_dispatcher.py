@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from heliograph.flow.dispatch.dispatcher import LATE_LEASE_S
+from heliograph.flow.dispatch.dispatcher import AT_A_STRETCH, LATE_LEASE_S, MAX_BATCH
 from heliograph.flow.dispatch.retrying import RetryPolicy
 from heliograph.jobs.accounts import OnUnknown
 from heliograph.jobs.carriage import Accepted, MessageState, Permanence
@@ -164,6 +164,60 @@ async def test_an_sms_in_several_parts_is_failed_when_one_part_is():
         await f.add(plan)
         await f.clock.advance(5)
         assert await f.status(plan) is Status.FAILED_FIN
+
+
+# Others on the event loop
+
+
+class Bystander:
+    """Somebody else on the event loop: counts its turns, and in which of them something happened."""
+
+    def __init__(self):
+        self._turn = 0
+        self._happened = Counter()
+
+    def take_turns(self, count=100):
+        self._turn += 1
+        if count > 1:
+            asyncio.get_running_loop().call_soon(self.take_turns, count - 1)
+
+    def noted(self, each):
+        self._happened[self._turn] += 1
+        return each
+
+    @property
+    def most_at_once(self):
+        return max(self._happened.values())
+
+
+async def test_others_have_turns_while_a_batch_is_submitted():
+    bystander = Bystander()
+    async with flow(lambda _: bystander.noted(delivered()), window=MAX_BATCH) as f:
+        bystander.take_turns()
+        await f.add(a_plan_for(MAX_BATCH))
+        assert len(f.carrier.submitted) == MAX_BATCH
+        assert bystander.most_at_once == AT_A_STRETCH
+
+
+async def test_others_have_turns_while_a_batch_is_settled():
+    bystander = Bystander()
+
+    class Answers(list):
+        def __iter__(self):
+            bystander.take_turns()
+            return map(bystander.noted, super().__iter__())
+
+    class Carrier(ScriptedCarrier):
+        async def outcomes(self):
+            return Answers(await super().outcomes())
+
+    clock = ManualClock()
+    plan = a_plan_for(MAX_BATCH)
+    async with flow(clock=clock, carrier=Carrier("acme", clock, window=MAX_BATCH)) as f:
+        await f.add(plan)
+        await clock.advance(2)
+        assert {await f.status(plan, index) for index in range(MAX_BATCH)} == {Status.SUC_FIN}
+        assert bystander.most_at_once == AT_A_STRETCH + 1, "it has the next one in its hand by then"
 
 
 # The window

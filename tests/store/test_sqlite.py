@@ -23,7 +23,7 @@ from heliograph.store.interface import Added, EventPostponed, Store
 from heliograph.store.sqlite import connection as sqlite_connection
 from heliograph.store.sqlite import search as sqlite_search
 from heliograph.store.sqlite.store import SqliteStore, open_sqlite
-from heliograph.store.sqlite.writer import Block, Lease, RecordOutcomes, RemoveWebhook
+from heliograph.store.sqlite.writer import STEP_ROWS, Block, Lease, RecordOutcomes, RemoveWebhook
 from tests.fakes.builders import NOW, a_plan, a_planned_sms, after, an_account, an_arrival, numbers
 from tests.store.conformance import (
     StoreConformance,
@@ -409,20 +409,22 @@ def states(path):
 
 
 async def test_while_a_batch_is_written_others_have_turns(store):
-    parts = await leased(store, 100)
+    parts = await leased(store, 2 * STEP_ROWS + 7)
     outcomes = [submitted(part, f"m{place}") for place, part in enumerate(parts)]
     begun = store.writer.try_now([RecordOutcomes("acme", outcomes)])
-    assert [submitted_count(store) for _ in begun] == [34, 68]
-    assert submitted_count(store) == 100
+    assert [submitted_count(store) for _ in begun] == [STEP_ROWS, 2 * STEP_ROWS]
+    assert submitted_count(store) == len(parts)
 
 
 async def test_others_have_turns_between_two_sms_not_within_one(store):
-    await store.add_job(a_plan(*(a_planned_sms(parts=5) for _ in range(20))))
+    assert STEP_ROWS % 4, "else no SMS of four parts lies across a border"
+    await store.add_job(a_plan(*(a_planned_sms(parts=4) for _ in range(18))))
     parts = await lease(store)
     outcomes = [submitted(part, f"m{place}") for place, part in enumerate(parts)]
     begun = store.writer.try_now([RecordOutcomes("acme", outcomes)])
-    assert [submitted_count(store) for _ in begun] == [35, 70]
-    assert submitted_count(store) == 100
+    whole = STEP_ROWS + 4 - STEP_ROWS % 4
+    assert [submitted_count(store) for _ in begun] == [whole, 2 * whole]
+    assert submitted_count(store) == 72
 
 
 def submitted_count(store):
@@ -431,11 +433,12 @@ def submitted_count(store):
 
 
 async def test_a_lease_of_many_lets_others_have_turns(store):
-    await store.add_job(a_plan(*(a_planned_sms() for _ in range(120))))
-    steps = store.writer.try_now([Lease("acme", 130, after(60), NOW)])
+    count = 3 * STEP_ROWS + 7
+    await store.add_job(a_plan(*(a_planned_sms() for _ in range(count))))
+    steps = store.writer.try_now([Lease("acme", count + 10, after(60), NOW)])
     assert len(list(steps)) == 3
     store.writer.abandon()
-    assert len(await lease(store, limit=130)) == 120
+    assert len(await lease(store, limit=count + 10)) == count
 
 
 async def test_results_are_told_one_in_a_turn_of_the_event_loop(store):
@@ -650,7 +653,7 @@ async def test_sms_from_phones_and_the_blocklist_are_there_after_reopening(path)
 
 async def test_who_wrote_is_gathered_from_many_sms_in_steps(store, monkeypatch):
     monkeypatch.setattr("heliograph.store.sqlite.inbound.GATHERED_SMS", 7)
-    phones = numbers(30)
+    phones = numbers(STEP_ROWS)
     await send(store, a_plan(*map(a_planned_sms, phones), account=2))
     assert rows(store, "ungathered") == 1, "one for all that came in and went out one after the other"
     whole, _ = await store.record_inbound("acme", [an_arrival(src=phone) for phone in phones])

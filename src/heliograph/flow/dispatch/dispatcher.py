@@ -53,7 +53,7 @@ UNREACHABLE_POLL_S = 0.25
 receipt is overdue, still ends in time, and reports say what keeps the others."""
 MAX_BATCH = 100
 """How many parts are leased, or outcomes recorded, at once."""
-AT_A_STRETCH = 34
+AT_A_STRETCH = 25
 """How many of them are looked at before others have a turn: a tenth of a millisecond's work."""
 ALARM_S = 60.0
 """A carrier that has done nothing but throttle for so long is told in the log, once, and so is the end of it."""

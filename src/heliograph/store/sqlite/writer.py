@@ -60,8 +60,8 @@ ACCOUNTS_A_LEASE = 64
 """How many accounts one lease looks at; the next one goes on where it stopped."""
 FORGOTTEN_SMS = 5000
 """How many SMS are deleted in one step at most, give or take a job: in tens of milliseconds."""
-STEP_ROWS = 34
-"""About how many rows are written on the event loop before others have a turn: a third of a dispatcher's batch."""
+STEP_ROWS = 25
+"""About how many rows are written on the event loop before others have a turn: a quarter of a dispatcher's batch."""
 _FOREVER = 1 << 62
 _Row = TypeVar("_Row")
 
