@@ -34,7 +34,7 @@ def smsc() -> Generator[FakeSmsc]:
 def is_away(node: Node, job_id: str) -> None:
     """Without its database a node answers, and says that one should come again."""
     assert node.says("/healthz") == 200
-    assert node.says("/readyz") == 503
+    until(lambda: node.says("/readyz") == 503, "it says that it isn't ready")  # It looks no more than once a second.
     with customer(node.url) as client:
         for reply in (
             client.post("/jobs", json=a_job()),
