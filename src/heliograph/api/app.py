@@ -173,7 +173,7 @@ class Api:
         values, ignored = parse_query(operation.query_parameters, query, account.zone, strict=strict, faults=faults)
         values.update(found.path_values)
         for parameter in operation.header_parameters:
-            values[parameter.name] = request.all_of(parameter.name)
+            values[parameter.name] = request.all_of(parameter.name.lower())
         call = Call(account, values, body, strict, ignored, lambda: _origin(request), faults)
         try:
             if faults:
