@@ -5,7 +5,7 @@ from starlette.types import Receive, Scope
 
 
 class HttpRequest(Request):
-    """Starlette's request. Its headers are put in a dict once: Starlette goes through all of them for each that is asked.
+    """Starlette's request. Its headers are put in a dict once: Starlette goes through all of them each time.
 
     Names of headers are given in lower case.
     """
